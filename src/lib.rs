@@ -1,0 +1,4 @@
+#![warn(missing_docs)]
+//! `cvae`: a research workbench for conditional variational autoencoders on libtorch.
+pub mod dates;
+pub mod random;
