@@ -1,4 +1,6 @@
 #![warn(missing_docs)]
 //! `cvae`: a research workbench for conditional variational autoencoders on libtorch.
 pub mod dates;
+pub mod files;
+pub mod model;
 pub mod random;

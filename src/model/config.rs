@@ -1,0 +1,48 @@
+//! What a model is made of, as configs and released weights state it.
+
+use serde::{Deserialize, Serialize};
+
+/// How the date's fields depend on each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Heads {
+    /// Each field sees the condition and z only.
+    Independent,
+    /// Each field sees the fields before it as well.
+    #[default]
+    Autoregressive,
+}
+
+/// How the decoder combines the fields that it is given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trunk {
+    /// An MLP on the one-hot blocks, whose products with the first layer add up.
+    Additive,
+    /// A product of unit complex numbers of learned angle, one for each field's value: the
+    /// multiplicative interaction (Jayakumar et al. 2020) that addition modulo 7 needs.
+    #[default]
+    Multiplicative,
+}
+
+/// Sizes and kinds of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelConfig {
+    /// Dimensions of z.
+    pub latent_dim: i64,
+    /// Width of the hidden layers.
+    pub hidden_dim: i64,
+    /// Learned angles of a value in a multiplicative trunk; an additive one has twice as many units.
+    pub angles: i64,
+    /// How the date's fields depend on each other.
+    pub heads: Heads,
+    /// How the decoder combines the fields that it is given.
+    pub trunk: Trunk,
+}
+
+impl Default for ModelConfig {
+    fn default() -> Self {
+        Self { latent_dim: 4, hidden_dim: 128, angles: 64, heads: Heads::default(), trunk: Trunk::default() }
+    }
+}

@@ -1,0 +1,218 @@
+//! The decoder p(date | z, condition): a trunk that combines fields, and one head for each field of the date.
+
+use tch::{Tensor, nn, nn::Module};
+
+use super::config::{Heads, ModelConfig, Trunk};
+use super::layers::EmbeddingSum;
+use crate::dates::{CONDITION_FIELDS, DATE_FIELDS, Field};
+
+/// Adam moves every entry of a table by about the learning rate a step. In units of 6 radians an
+/// angle can turn within a few hundred steps; in radians it took three times as long (measured).
+const RADIANS_PER_UNIT: f64 = 6.0;
+/// Spread of the initial angles, in the units above: 1.8 radians.
+const ANGLE_STDEV: f64 = 0.3;
+
+/// Trunk and heads.
+///
+/// Every field given to the decoder, of the condition and of the date so far, adds a row to a running
+/// state; the trunk turns the state into features, and a head turns features and z into logits.
+/// z enters after the trunk, as a gate and a shift: multiplied into it, the weekday is never learned.
+#[derive(Debug)]
+pub struct Decoder {
+    condition: EmbeddingSum,
+    prefix: Option<EmbeddingSum>,
+    trunk: TrunkLayers,
+    latent: nn::Linear,
+    heads: Vec<Head>,
+}
+
+#[derive(Debug)]
+enum TrunkLayers {
+    Additive { hidden: nn::Linear },
+    Multiplicative,
+}
+
+/// One field's logits from the trunk's features and z's gate and shift.
+#[derive(Debug)]
+struct Head {
+    input: nn::Linear,
+    hidden: nn::Linear,
+    output: nn::Linear,
+    width: i64,
+}
+
+impl Decoder {
+    /// Declares the weights under `path`.
+    pub fn new(path: &nn::Path<'_>, config: &ModelConfig) -> Self {
+        let features = 2 * config.angles;
+        let (trunk, state, stdev) = match config.trunk {
+            Trunk::Additive => {
+                let hidden = nn::linear(path / "trunk" / "hidden", features, features, Default::default());
+                (TrunkLayers::Additive { hidden }, features, 0.5)
+            }
+            Trunk::Multiplicative => (TrunkLayers::Multiplicative, config.angles, ANGLE_STDEV),
+        };
+        let trunk_path = path / "trunk";
+        let prefix = match config.heads {
+            Heads::Independent => None,
+            // The day comes last: no head sees it.
+            Heads::Autoregressive => {
+                Some(EmbeddingSum::new(&(&trunk_path / "prefix"), &DATE_FIELDS[..3], state, stdev))
+            }
+        };
+        let heads: Vec<Head> = Field::ALL
+            .iter()
+            .map(|field| Head::new(&(path / field.name()), *field, features, config.hidden_dim))
+            .collect();
+        let widths: i64 = heads.iter().map(|head| head.width).sum();
+        let small = nn::LinearConfig { ws_init: normal(0.3), bs_init: Some(nn::Init::Const(0.0)), bias: true };
+        Self {
+            condition: EmbeddingSum::new(&(&trunk_path / "condition"), &CONDITION_FIELDS, state, stdev),
+            prefix,
+            trunk,
+            latent: nn::linear(path / "latent", config.latent_dim, 2 * widths, small),
+            heads,
+        }
+    }
+
+    /// The state after the condition `[n, 4]`, `[n, state]`. It depends on nothing else, so one
+    /// computation serves all dates drawn for a condition.
+    pub fn condition_state(&self, condition: &Tensor) -> Tensor {
+        self.condition.forward(condition)
+    }
+
+    /// The state after one more field of the date, whose values are `[n]`.
+    pub fn advance(&self, state: &Tensor, field: Field, values: &Tensor) -> Tensor {
+        match (&self.prefix, field) {
+            (None, _) | (_, Field::Day) => state.shallow_clone(),
+            (Some(prefix), _) => state + prefix.field(field as usize, values),
+        }
+    }
+
+    /// What each head takes of z `[n, latent]`: its gate and shift, `[n, 2 width]`.
+    pub fn latent(&self, z: &Tensor) -> Vec<Tensor> {
+        let sizes: Vec<i64> = self.heads.iter().map(|head| 2 * head.width).collect();
+        self.latent.forward(z).split_with_sizes(&sizes, 1)
+    }
+
+    /// A field's units before z enters, `[n, width]`, from the state.
+    pub fn units(&self, state: &Tensor, field: Field) -> Tensor {
+        self.heads[field as usize].input.forward(&self.features(state)).silu()
+    }
+
+    /// A field's logits `[n, size]` from its units and its part of [`Decoder::latent`].
+    pub fn logits(&self, units: &Tensor, latent: &Tensor, field: Field) -> Tensor {
+        let head = &self.heads[field as usize];
+        let parts = latent.chunk(2, 1); // gate and shift, [n, width] each
+        let gated = (units + units * &parts[0] + &parts[1]).silu();
+        let hidden = head.hidden.forward(&gated).silu() + gated;
+        head.output.forward(&hidden)
+    }
+
+    /// Units of all four fields with the true fields before each one given (teacher forcing),
+    /// condition `[n, 4]` and date `[n, 4]`. They don't depend on z: several z can share them.
+    pub fn forced_units(&self, condition: &Tensor, date: &Tensor) -> Vec<Tensor> {
+        let mut state = self.condition_state(condition);
+        let mut units = Vec::with_capacity(Field::ALL.len());
+        for field in Field::ALL {
+            units.push(self.units(&state, field));
+            state = self.advance(&state, field, &date.select(1, field as i64));
+        }
+        units
+    }
+
+    /// Logits of all four fields, `[n, size]` each, from [`Decoder::forced_units`] and z `[n, latent]`.
+    pub fn forced_logits(&self, units: &[Tensor], z: &Tensor) -> Vec<Tensor> {
+        let latent = self.latent(z);
+        Field::ALL.iter().map(|field| self.logits(&units[*field as usize], &latent[*field as usize], *field)).collect()
+    }
+
+    /// `[n, state]` to `[n, 2 angles]`.
+    fn features(&self, state: &Tensor) -> Tensor {
+        match &self.trunk {
+            TrunkLayers::Additive { hidden } => hidden.forward(&state.silu()).silu(),
+            // The product of unit complex numbers has the sum of their angles.
+            TrunkLayers::Multiplicative => {
+                let angle = state * RADIANS_PER_UNIT;
+                Tensor::cat(&[angle.cos(), angle.sin()], 1)
+            }
+        }
+    }
+}
+
+impl Head {
+    fn new(path: &nn::Path<'_>, field: Field, features: i64, hidden_dim: i64) -> Self {
+        // Decade and month repeat the condition; a quarter of the width is plenty for that.
+        let width = match field {
+            Field::Decade | Field::Month => (hidden_dim / 4).max(1),
+            Field::Digit | Field::Day => hidden_dim,
+        };
+        Self {
+            input: nn::linear(path / "input", features, width, Default::default()),
+            hidden: nn::linear(path / "hidden", width, width, Default::default()),
+            output: nn::linear(path / "output", width, field.size() as i64, Default::default()),
+            width,
+        }
+    }
+}
+
+fn normal(stdev: f64) -> nn::Init {
+    nn::Init::Randn { mean: 0.0, stdev }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, Kind};
+
+    fn decoder(heads: Heads, trunk: Trunk) -> (nn::VarStore, Decoder) {
+        tch::manual_seed(3);
+        let store = nn::VarStore::new(Device::Cpu);
+        let config = ModelConfig { latent_dim: 2, hidden_dim: 16, angles: 8, heads, trunk };
+        let decoder = Decoder::new(&store.root(), &config);
+        (store, decoder)
+    }
+
+    fn indices(rows: &[[i64; 4]]) -> Tensor {
+        Tensor::from_slice2(rows)
+    }
+
+    #[test]
+    fn only_autoregressive_heads_see_the_fields_before_them() {
+        let condition = indices(&[[0, 0, 0, 0], [0, 0, 0, 0]]);
+        let date = indices(&[[5, 1, 2, 3], [6, 1, 2, 3]]);
+        let z = Tensor::zeros([2, 2], (Kind::Float, Device::Cpu));
+        for trunk in [Trunk::Additive, Trunk::Multiplicative] {
+            for (heads, depends) in [(Heads::Independent, false), (Heads::Autoregressive, true)] {
+                let (_store, decoder) = decoder(heads, trunk);
+                let logits = decoder.forced_logits(&decoder.forced_units(&condition, &date), &z);
+                let sizes: Vec<_> = logits.iter().map(|field| field.size()).collect();
+                assert_eq!(sizes, [[2, 41], [2, 12], [2, 10], [2, 31]]);
+                // The rows differ in the decade alone, which the decade's own head must not see.
+                let differs: Vec<_> = logits.iter().map(|field| !field.get(0).equal(&field.get(1))).collect();
+                assert_eq!(differs, [false, depends, depends, depends], "{heads:?} {trunk:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_multiplicative_trunk_is_a_product_of_unit_complex_numbers() {
+        let (_store, decoder) = decoder(Heads::Autoregressive, Trunk::Multiplicative);
+        let condition = indices(&[[6, 11, 1, 40]]);
+        let features = decoder.features(&decoder.condition_state(&condition)).view([2, 8]);
+        let (mut real, mut imaginary) = (vec![1.0; 8], vec![0.0; 8]);
+        for (field, value) in [6, 11, 1, 40].into_iter().enumerate() {
+            let row = decoder.condition.field(field, &Tensor::from_slice(&[value as i64])) * RADIANS_PER_UNIT;
+            for unit in 0..8 {
+                let angle = row.double_value(&[0, unit as i64]);
+                let (a, b) = (real[unit], imaginary[unit]);
+                real[unit] = a * angle.cos() - b * angle.sin();
+                imaginary[unit] = a * angle.sin() + b * angle.cos();
+            }
+        }
+        for unit in 0..8 {
+            assert!((features.double_value(&[0, unit as i64]) - real[unit]).abs() < 1e-4);
+            assert!((features.double_value(&[1, unit as i64]) - imaginary[unit]).abs() < 1e-4);
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! The conditional VAE: encoder, decoder, their layers, the objective, sampling, and weights on disk.
+//!
+//! Indices in, logits out. Nothing here knows the calendar or how a model is trained.
+
+mod config;
+mod decoder;
+mod encoder;
+mod layers;
+mod objective;
+mod sampling;
+mod weights;
+
+pub use config::{Heads, ModelConfig, Trunk};
+pub use decoder::Decoder;
+pub use encoder::{Encoder, Posterior};
+pub use layers::{EmbeddingSum, one_hot_blocks};
+pub use objective::{Batch, Terms, Weights, objective};
+pub use sampling::{Decode, DecodeError, Noise, Sampler};
+pub use weights::{Model, WeightsError};
