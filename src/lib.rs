@@ -2,5 +2,6 @@
 //! `cvae`: a research workbench for conditional variational autoencoders on libtorch.
 pub mod dates;
 pub mod files;
+pub mod metrics;
 pub mod model;
 pub mod random;

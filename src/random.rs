@@ -1,8 +1,11 @@
 //! Seeded randomness: one independent ChaCha stream for each purpose and index, so that drawing more
 //! for one thing never changes another, and a run can be taken up at any step.
 
+use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
+use rand_distr::StandardNormal;
+use tch::{Device, Tensor};
 
 /// What random numbers are drawn for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,9 +14,11 @@ pub enum Purpose {
     Split,
     /// Order of the training dates in an epoch.
     Order,
-    /// Noise of one training step, drawn by libtorch's generator.
+    /// Latent noise of one training step.
     Noise,
-    /// Initial weights, drawn by libtorch's generator.
+    /// Latent noise of the test losses.
+    TestNoise,
+    /// Initial weights.
     Weights,
     /// Latent codes and categorical draws of samples.
     Samples,
@@ -26,10 +31,14 @@ pub fn stream(seed: u64, purpose: Purpose, index: u64) -> ChaCha8Rng {
     random
 }
 
-/// A seed for libtorch's own generator, whose state cannot be saved: it is seeded anew for each use.
-pub fn torch_seed(seed: u64, purpose: Purpose, index: u64) -> i64 {
-    use rand::Rng;
-    stream(seed, purpose, index).next_u64() as i64
+/// Standard normal numbers of this shape, on this device.
+///
+/// libtorch's own generator has one state for all threads of the process and gives other numbers on
+/// other devices; this one gives the same everywhere.
+pub fn normal(random: &mut ChaCha8Rng, shape: &[i64], device: Device) -> Tensor {
+    let count = shape.iter().product::<i64>();
+    let values: Vec<f32> = (0..count).map(|_| random.sample(StandardNormal)).collect();
+    Tensor::from_slice(&values).view(shape).to_device(device)
 }
 
 #[cfg(test)]
@@ -38,7 +47,7 @@ mod tests {
 
     #[test]
     fn streams_repeat_and_differ_by_seed_purpose_and_index() {
-        let draw = |seed, purpose, index| torch_seed(seed, purpose, index);
+        let draw = |seed, purpose, index| stream(seed, purpose, index).random::<u64>();
         assert_eq!(draw(1, Purpose::Noise, 7), draw(1, Purpose::Noise, 7));
         let base = draw(1, Purpose::Noise, 7);
         assert_ne!(base, draw(2, Purpose::Noise, 7));

@@ -130,12 +130,16 @@ impl Condition {
 
     /// The fields that this date misses.
     pub fn misses(self, date: Date) -> Miss {
-        let actual = Self::of(date);
+        self.differences(Self::of(date))
+    }
+
+    /// The fields in which the condition that a date meets differs from this one.
+    pub fn differences(self, met: Condition) -> Miss {
         Miss {
-            weekday: actual.weekday != self.weekday,
-            month: actual.month != self.month,
-            leap: actual.leap != self.leap,
-            decade: actual.decade != self.decade,
+            weekday: met.weekday != self.weekday,
+            month: met.month != self.month,
+            leap: met.leap != self.leap,
+            decade: met.decade != self.decade,
         }
     }
 }

@@ -3,7 +3,7 @@
 use tch::{Tensor, nn, nn::Module};
 
 use super::config::{Heads, ModelConfig, Trunk};
-use super::layers::EmbeddingSum;
+use super::layers::{EmbeddingSum, Scope};
 use crate::dates::{CONDITION_FIELDS, DATE_FIELDS, Field};
 
 /// Adam moves every entry of a table by about the learning rate a step. In units of 6 radians an
@@ -42,35 +42,30 @@ struct Head {
 }
 
 impl Decoder {
-    /// Declares the weights under `path`.
-    pub fn new(path: &nn::Path<'_>, config: &ModelConfig) -> Self {
+    /// Declares the weights in `scope`.
+    pub fn new(scope: &Scope<'_>, config: &ModelConfig) -> Self {
         let features = 2 * config.angles;
+        let trunk_scope = scope.sub("trunk");
         let (trunk, state, stdev) = match config.trunk {
             Trunk::Additive => {
-                let hidden = nn::linear(path / "trunk" / "hidden", features, features, Default::default());
+                let hidden = trunk_scope.hidden("hidden", features, features);
                 (TrunkLayers::Additive { hidden }, features, 0.5)
             }
             Trunk::Multiplicative => (TrunkLayers::Multiplicative, config.angles, ANGLE_STDEV),
         };
-        let trunk_path = path / "trunk";
-        let prefix = match config.heads {
-            Heads::Independent => None,
-            // The day comes last: no head sees it.
-            Heads::Autoregressive => {
-                Some(EmbeddingSum::new(&(&trunk_path / "prefix"), &DATE_FIELDS[..3], state, stdev))
-            }
-        };
-        let heads: Vec<Head> = Field::ALL
-            .iter()
-            .map(|field| Head::new(&(path / field.name()), *field, features, config.hidden_dim))
-            .collect();
+        let table = |name: &str, sizes: &[usize]| EmbeddingSum::new(&trunk_scope.sub(name), sizes, state, stdev);
+        let head = |field: &Field| Head::new(&scope.sub(field.name()), *field, features, config.hidden_dim);
+        let heads: Vec<Head> = Field::ALL.iter().map(head).collect();
         let widths: i64 = heads.iter().map(|head| head.width).sum();
-        let small = nn::LinearConfig { ws_init: normal(0.3), bs_init: Some(nn::Init::Const(0.0)), bias: true };
         Self {
-            condition: EmbeddingSum::new(&(&trunk_path / "condition"), &CONDITION_FIELDS, state, stdev),
-            prefix,
+            condition: table("condition", &CONDITION_FIELDS),
+            prefix: match config.heads {
+                Heads::Independent => None,
+                // The day comes last: no head sees it.
+                Heads::Autoregressive => Some(table("prefix", &DATE_FIELDS[..3])),
+            },
             trunk,
-            latent: nn::linear(path / "latent", config.latent_dim, 2 * widths, small),
+            latent: scope.output("latent", config.latent_dim, 2 * widths),
             heads,
         }
     }
@@ -141,35 +136,33 @@ impl Decoder {
 }
 
 impl Head {
-    fn new(path: &nn::Path<'_>, field: Field, features: i64, hidden_dim: i64) -> Self {
+    fn new(scope: &Scope<'_>, field: Field, features: i64, hidden_dim: i64) -> Self {
         // Decade and month repeat the condition; a quarter of the width is plenty for that.
         let width = match field {
             Field::Decade | Field::Month => (hidden_dim / 4).max(1),
             Field::Digit | Field::Day => hidden_dim,
         };
         Self {
-            input: nn::linear(path / "input", features, width, Default::default()),
-            hidden: nn::linear(path / "hidden", width, width, Default::default()),
-            output: nn::linear(path / "output", width, field.size() as i64, Default::default()),
+            input: scope.hidden("input", features, width),
+            hidden: scope.hidden("hidden", width, width),
+            output: scope.output("output", width, field.size() as i64),
             width,
         }
     }
 }
 
-fn normal(stdev: f64) -> nn::Init {
-    nn::Init::Randn { mean: 0.0, stdev }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::{Purpose, stream};
+    use std::cell::RefCell;
     use tch::{Device, Kind};
 
     fn decoder(heads: Heads, trunk: Trunk) -> (nn::VarStore, Decoder) {
-        tch::manual_seed(3);
         let store = nn::VarStore::new(Device::Cpu);
+        let random = RefCell::new(stream(3, Purpose::Weights, 0));
         let config = ModelConfig { latent_dim: 2, hidden_dim: 16, angles: 8, heads, trunk };
-        let decoder = Decoder::new(&store.root(), &config);
+        let decoder = Decoder::new(&Scope::new(store.root(), &random), &config);
         (store, decoder)
     }
 

@@ -3,7 +3,7 @@
 use tch::{Tensor, nn, nn::Module};
 
 use super::config::ModelConfig;
-use super::layers::EmbeddingSum;
+use super::layers::{EmbeddingSum, Scope};
 use crate::dates::{CONDITION_FIELDS, DATE_FIELDS};
 
 /// An MLP on the one-hot blocks of condition and date.
@@ -24,16 +24,16 @@ pub struct Posterior {
 }
 
 impl Encoder {
-    /// Declares the weights under `path`.
-    pub fn new(path: &nn::Path<'_>, config: &ModelConfig) -> Self {
+    /// Declares the weights in `scope`.
+    pub fn new(scope: &Scope<'_>, config: &ModelConfig) -> Self {
         let (width, latent) = (config.hidden_dim, config.latent_dim);
         let sizes = [CONDITION_FIELDS, DATE_FIELDS].concat();
         // One row a field adds up to units of variance 1.
         let stdev = (sizes.len() as f64).powf(-0.5);
         Self {
-            embed: EmbeddingSum::new(&(path / "embed"), &sizes, width, stdev),
-            hidden: nn::linear(path / "hidden", width, width, Default::default()),
-            output: nn::linear(path / "output", width, 2 * latent, Default::default()),
+            embed: EmbeddingSum::new(&scope.sub("embed"), &sizes, width, stdev),
+            hidden: scope.hidden("hidden", width, width),
+            output: scope.output("output", width, 2 * latent),
         }
     }
 

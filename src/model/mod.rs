@@ -13,7 +13,7 @@ mod weights;
 pub use config::{Heads, ModelConfig, Trunk};
 pub use decoder::Decoder;
 pub use encoder::{Encoder, Posterior};
-pub use layers::{EmbeddingSum, one_hot_blocks};
+pub use layers::{EmbeddingSum, Scope, one_hot_blocks};
 pub use objective::{Batch, Terms, Weights, objective};
 pub use sampling::{Decode, DecodeError, Noise, Sampler};
 pub use weights::{Model, WeightsError};

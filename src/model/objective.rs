@@ -79,6 +79,7 @@ pub fn objective(model: &Model, batch: &Batch, noise: &Tensor, weights: Weights)
 mod tests {
     use super::*;
     use crate::model::{Heads, ModelConfig, Posterior, Trunk};
+    use crate::random::{Purpose, normal, stream};
     use tch::Device;
 
     fn setting() -> (Model, Batch, Tensor) {
@@ -94,7 +95,7 @@ mod tests {
             condition: Tensor::from_slice2(&[[0i64, 0, 0, 0], [6, 11, 1, 40], [3, 4, 1, 7]]),
             date: Tensor::from_slice2(&[[0i64, 0, 0, 0], [40, 11, 9, 30], [7, 4, 5, 11]]),
         };
-        let noise = Tensor::randn([2, 3, 3], (Kind::Float, Device::Cpu));
+        let noise = normal(&mut stream(1, Purpose::Noise, 0), &[2, 3, 3], Device::Cpu);
         (model, batch, noise)
     }
 

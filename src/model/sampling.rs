@@ -39,23 +39,21 @@ impl Decode {
 /// The random numbers of some samples: z, and one uniform number for each field.
 ///
 /// All of them are drawn, greedy or not, so that a seed gives the same z in both.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Noise {
     z: Vec<f32>,
     uniform: Vec<f32>,
 }
 
 impl Noise {
-    /// Numbers for `samples` draws, in the order of the draws.
-    pub fn draw(random: &mut ChaCha8Rng, samples: usize, latent_dim: i64) -> Self {
-        let (mut z, mut uniform) = (Vec::new(), Vec::new());
-        z.reserve_exact(samples * latent_dim as usize);
-        uniform.reserve_exact(samples * Field::ALL.len());
+    /// Draws the numbers of `samples` more samples, in the order of the samples.
+    pub fn extend(&mut self, random: &mut ChaCha8Rng, samples: usize, latent_dim: i64) {
+        self.z.reserve(samples * latent_dim as usize);
+        self.uniform.reserve(samples * Field::ALL.len());
         for _ in 0..samples {
-            z.extend((0..latent_dim).map(|_| random.sample::<f32, _>(StandardNormal)));
-            uniform.extend((0..Field::ALL.len()).map(|_| random.random::<f32>()));
+            self.z.extend((0..latent_dim).map(|_| random.sample::<f32, _>(StandardNormal)));
+            self.uniform.extend((0..Field::ALL.len()).map(|_| random.random::<f32>()));
         }
-        Self { z, uniform }
     }
 }
 
@@ -85,7 +83,8 @@ impl<'a> Sampler<'a> {
     pub fn draw(&self, conditions: &[Condition], random: &mut ChaCha8Rng) -> Vec<DateTokens> {
         let mut drawn = Vec::with_capacity(conditions.len());
         for block in conditions.chunks(BLOCK) {
-            let noise = Noise::draw(random, block.len(), self.model.config.latent_dim);
+            let mut noise = Noise::default();
+            noise.extend(random, block.len(), self.model.config.latent_dim);
             drawn.extend(self.decode(block, &noise));
         }
         drawn

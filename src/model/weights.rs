@@ -1,5 +1,6 @@
 //! A model with its weights, in memory and on disk (safetensors).
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -8,8 +9,9 @@ use tch::{Device, Kind, Tensor, nn};
 use super::config::ModelConfig;
 use super::decoder::Decoder;
 use super::encoder::Encoder;
+use super::layers::Scope;
 use crate::files::{self, FileError};
-use crate::random::{Purpose, torch_seed};
+use crate::random::{Purpose, stream};
 
 /// Encoder and decoder over one set of weights.
 #[derive(Debug)]
@@ -50,10 +52,11 @@ pub enum WeightsError {
 impl Model {
     /// A model with initial weights drawn by the seed.
     pub fn new(config: ModelConfig, device: Device, seed: u64) -> Self {
-        tch::manual_seed(torch_seed(seed, Purpose::Weights, 0));
         let store = nn::VarStore::new(device);
-        let encoder = Encoder::new(&(store.root() / "encoder"), &config);
-        let decoder = Decoder::new(&(store.root() / "decoder"), &config);
+        let random = RefCell::new(stream(seed, Purpose::Weights, 0));
+        let root = Scope::new(store.root(), &random);
+        let encoder = Encoder::new(&root.sub("encoder"), &config);
+        let decoder = Decoder::new(&root.sub("decoder"), &config);
         Self { config, encoder, decoder, store }
     }
 

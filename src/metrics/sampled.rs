@@ -1,0 +1,155 @@
+//! Metrics of what a model generates: so many draws for each condition, tallied and scored.
+
+use super::diversity::{coverage, expected_coverage, expected_tv, tv};
+use super::summary::{Summary, Worst};
+use super::tally::{Failures, Tally, share};
+use crate::dates::{Condition, ValidDates};
+use crate::model::{Decode, Model, Noise, Sampler};
+use crate::random::{Purpose, stream};
+
+/// Samples decoded at once.
+const BLOCK: usize = 4096;
+
+/// Draws `samples` dates for each condition and tallies them, in the order of the conditions.
+///
+/// Every condition has a random stream of its own, so its samples are the same whichever others are
+/// drawn beside it. `progress` is told how many conditions are done.
+pub fn tally_model(
+    model: &Model,
+    valid: &ValidDates,
+    conditions: &[Condition],
+    samples: usize,
+    decode: Decode,
+    seed: u64,
+    mut progress: impl FnMut(usize),
+) -> Vec<Tally> {
+    let sampler = Sampler::new(model, decode);
+    let mut tallies = Vec::with_capacity(conditions.len());
+    for group in conditions.chunks((BLOCK / samples.max(1)).max(1)) {
+        let mut group_tallies: Vec<_> = group.iter().map(|condition| Tally::new(valid, *condition)).collect();
+        let mut streams: Vec<_> =
+            group.iter().map(|condition| stream(seed, Purpose::Samples, condition.index() as u64)).collect();
+        // One condition with very many samples is drawn in several rounds.
+        for round in (0..samples).step_by(BLOCK) {
+            let draws = BLOCK.min(samples - round);
+            let mut noise = Noise::default();
+            streams.iter_mut().for_each(|random| noise.extend(random, draws, model.config.latent_dim));
+            let repeated: Vec<_> = group.iter().flat_map(|condition| std::iter::repeat_n(*condition, draws)).collect();
+            let drawn = sampler.decode(&repeated, &noise);
+            for (tally, drawn) in group_tallies.iter_mut().zip(drawn.chunks(draws)) {
+                drawn.iter().for_each(|tokens| tally.add(valid, *tokens));
+            }
+        }
+        tallies.extend(group_tallies);
+        progress(tallies.len());
+    }
+    tallies
+}
+
+/// The scores of generated samples over conditions.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scores {
+    /// Samples of each condition.
+    pub samples: u64,
+    /// Share of samples that exist, lie in range and meet all four conditions.
+    pub pass: Summary,
+    /// Share of samples that exist and lie in range, over all conditions together.
+    pub valid_date: f64,
+    /// Share of samples that meet weekday, month, leap-year flag and decade, each alone, all conditions together.
+    pub pass_by_field: [f64; 4],
+    /// Share of valid dates generated at least once.
+    pub coverage: Summary,
+    /// Mean coverage to be expected of a perfect sampler at this number of samples.
+    pub expected_coverage: f64,
+    /// Total variation distance from the uniform distribution on the valid dates.
+    pub tv: Summary,
+    /// Mean distance to be expected of a perfect sampler from sampling noise alone.
+    pub expected_tv: f64,
+}
+
+impl Scores {
+    /// Scores tallies of equally many samples each; none without tallies.
+    pub fn of(tallies: &[Tally]) -> Option<Self> {
+        let over = |figure: &dyn Fn(&Tally) -> f64, worst| {
+            Summary::over(tallies.iter().map(|tally| (tally.condition, figure(tally))), worst)
+        };
+        let mut failures = Failures::default();
+        tallies.iter().for_each(|tally| failures.merge(tally.failures));
+        let all: u64 = tallies.iter().map(Tally::samples).sum();
+        Some(Self {
+            samples: tallies.first()?.samples(),
+            pass: over(&Tally::pass_rate, Worst::Lowest)?,
+            valid_date: 1.0 - share(failures.no_date, all),
+            pass_by_field: failures.pass_by_field(all),
+            coverage: over(&|tally| coverage(&tally.counts), Worst::Lowest)?,
+            expected_coverage: over(&|tally| expected_coverage(tally.counts.len(), tally.samples()), Worst::Lowest)?
+                .mean,
+            tv: over(&|tally| tv(&tally.counts, tally.failures.total), Worst::Highest)?,
+            expected_tv: over(&|tally| expected_tv(tally.counts.len(), tally.samples()), Worst::Highest)?.mean,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dates::{Date, DateTokens};
+    use crate::model::ModelConfig;
+    use rand::RngExt;
+    use tch::Device;
+
+    /// Tallies of a sampler given as a function of the condition's valid dates.
+    fn tallies(samples: usize, mut sampler: impl FnMut(&[Date]) -> DateTokens) -> Vec<Tally> {
+        let valid = ValidDates::new();
+        let conditions: Vec<_> = valid.conditions().into_iter().step_by(40).collect();
+        let score = |condition: Condition| {
+            let mut tally = Tally::new(&valid, condition);
+            (0..samples).for_each(|_| tally.add(&valid, sampler(valid.of(condition))));
+            tally
+        };
+        conditions.into_iter().map(score).collect()
+    }
+
+    #[test]
+    fn a_perfect_sampler_scores_what_is_expected_of_one() {
+        let mut random = stream(1, Purpose::Samples, 0);
+        let tallies = tallies(200, |dates| DateTokens::of(dates[random.random_range(0..dates.len())]));
+        let scores = Scores::of(&tallies).unwrap();
+        assert_eq!((scores.pass.mean, scores.pass.worst, scores.valid_date), (1.0, 1.0, 1.0));
+        assert_eq!(scores.pass_by_field, [1.0; 4]);
+        assert!((scores.coverage.mean - scores.expected_coverage).abs() < 0.005);
+        assert!((scores.tv.mean - scores.expected_tv).abs() < 0.005);
+    }
+
+    #[test]
+    fn a_sampler_of_one_valid_date_passes_and_covers_little() {
+        let scores = Scores::of(&tallies(50, |dates| DateTokens::of(dates[0]))).unwrap();
+        assert_eq!(scores.pass.mean, 1.0);
+        assert!(scores.coverage.mean < 0.2 && scores.tv.mean > 0.8);
+    }
+
+    #[test]
+    fn a_sampler_of_random_dates_passes_about_never() {
+        let mut random = stream(2, Purpose::Samples, 0);
+        let tallies =
+            tallies(200, |_| DateTokens::from_indices([41, 12, 10, 31].map(|n| random.random_range(0..n))).unwrap());
+        let scores = Scores::of(&tallies).unwrap();
+        assert!(scores.pass.mean < 0.002);
+        assert!((scores.pass_by_field[0] - 1.0 / 7.0 * scores.valid_date).abs() < 0.01);
+        assert!(scores.valid_date > 0.9 && scores.valid_date < 1.0);
+    }
+
+    #[test]
+    fn a_conditions_samples_do_not_depend_on_the_others() {
+        let model = Model::new(ModelConfig { hidden_dim: 16, angles: 8, ..ModelConfig::default() }, Device::Cpu, 1);
+        let valid = ValidDates::new();
+        let conditions: Vec<_> = valid.conditions().into_iter().take(30).collect();
+        let draw = |conditions: &[Condition], samples| {
+            tally_model(&model, &valid, conditions, samples, Decode::Greedy, 5, |_| ())
+        };
+        let all = draw(&conditions, 200);
+        assert_eq!(all[7..8], draw(&conditions[7..8], 200));
+        let many = draw(&conditions[..1], 2 * BLOCK + 1);
+        assert_eq!(many[0].samples(), 2 * BLOCK as u64 + 1);
+    }
+}
