@@ -5,3 +5,4 @@ pub mod files;
 pub mod metrics;
 pub mod model;
 pub mod random;
+pub mod training;

@@ -16,4 +16,4 @@ pub use encoder::{Encoder, Posterior};
 pub use layers::{EmbeddingSum, Scope, one_hot_blocks};
 pub use objective::{Batch, Terms, Weights, objective};
 pub use sampling::{Decode, DecodeError, Noise, Sampler};
-pub use weights::{Model, WeightsError};
+pub use weights::{Model, WeightsError, load_tensors, save_tensors};

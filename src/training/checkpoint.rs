@@ -1,0 +1,124 @@
+//! Checkpoints: weights, moments and counters in one file, replaced by rename.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+use super::schedule::ScheduleState;
+use crate::model::{WeightsError, load_tensors, save_tensors};
+
+/// Everything about a run that is not a tensor.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Checkpoint {
+    /// Steps done.
+    pub step: u64,
+    /// Where the beta schedule stands.
+    pub schedule: ScheduleState,
+    /// Sums over the steps since the last evaluation: loss, reconstruction, KL, prior reconstruction.
+    pub sums: [f64; 4],
+    /// Number of those steps.
+    pub summed: u64,
+    /// Terms of finished steps that the schedule has not seen yet.
+    pub pending: Vec<[f64; 4]>,
+    /// Seconds spent in training steps.
+    pub seconds: f64,
+}
+
+/// Why a checkpoint could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// The tensors.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// The counters.
+    #[error("{path} is a damaged checkpoint ({reason}); remove it to train from the start")]
+    State {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// The counters travel as a tensor of bytes, so that one rename replaces everything at once.
+const STATE: &str = "state";
+const MODEL: &str = "model.";
+
+impl Checkpoint {
+    /// Writes weights, the optimizer's tensors and the counters.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub fn save(
+        &self,
+        path: &Path,
+        weights: BTreeMap<String, Tensor>,
+        moments: [(&str, &Tensor); 2],
+    ) -> Result<(), CheckpointError> {
+        let state = serde_json::to_vec(self)
+            .map_err(|error| CheckpointError::State { path: path.to_owned(), reason: error.to_string() })?;
+        let mut tensors: Vec<(String, Tensor)> =
+            weights.into_iter().map(|(name, tensor)| (format!("{MODEL}{name}"), tensor)).collect();
+        tensors.extend(moments.map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone())));
+        tensors.push((STATE.to_owned(), Tensor::from_slice(&state)));
+        Ok(save_tensors(&tensors, path)?)
+    }
+
+    /// Reads what [`Checkpoint::save`] wrote: the counters, the weights, and the optimizer's tensors by name.
+    ///
+    /// # Errors
+    /// When the file can't be read or is damaged.
+    pub fn load(path: &Path) -> Result<(Self, BTreeMap<String, Tensor>, BTreeMap<String, Tensor>), CheckpointError> {
+        let damaged = |reason: &str| CheckpointError::State { path: path.to_owned(), reason: reason.to_owned() };
+        let mut tensors = load_tensors(path)?;
+        let state = tensors.remove(STATE).ok_or_else(|| damaged("it has no counters"))?;
+        if state.kind() != Kind::Uint8 {
+            return Err(damaged("its counters are no text"));
+        }
+        let bytes = Vec::<u8>::try_from(&state).map_err(|error| damaged(&error.to_string()))?;
+        let state = serde_json::from_slice(&bytes).map_err(|error| damaged(&error.to_string()))?;
+        let (weights, moments): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            tensors.into_iter().partition(|(name, _)| name.starts_with(MODEL));
+        let weights = weights.into_iter().map(|(name, tensor)| (name[MODEL.len()..].to_owned(), tensor)).collect();
+        Ok((state, weights, moments))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_survive_bit_for_bit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint.safetensors");
+        let state = Checkpoint {
+            step: 7,
+            sums: [0.1 + 0.2, 1e-300, 3.0, f64::MIN_POSITIVE],
+            summed: 3,
+            pending: vec![[1.0 / 3.0, 2.0f64.sqrt(), 0.0, -0.0]],
+            seconds: 12.345678901234567,
+            ..Checkpoint::default()
+        };
+        let weight = Tensor::from_slice(&[0.1f32, 0.2]);
+        let moment = Tensor::from_slice(&[3f32]);
+        let weights = BTreeMap::from([("a.b".to_owned(), weight.shallow_clone())]);
+        state.save(&path, weights, [("first", &moment), ("second", &moment)]).unwrap();
+        let (loaded, weights, moments) = Checkpoint::load(&path).unwrap();
+        assert_eq!(loaded, state);
+        assert!(weights["a.b"].equal(&weight));
+        assert_eq!(moments.keys().collect::<Vec<_>>(), ["first", "second"]);
+    }
+
+    #[test]
+    fn damaged_checkpoints_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint.safetensors");
+        save_tensors(&[("other".to_owned(), Tensor::from_slice(&[1f32]))], &path).unwrap();
+        let error = Checkpoint::load(&path).unwrap_err().to_string();
+        assert!(error.contains("checkpoint.safetensors") && error.contains("no counters"), "{error}");
+    }
+}

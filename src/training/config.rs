@@ -1,0 +1,166 @@
+//! The parts of a config that training reads, as written; `experiment::config` checks their values.
+
+use serde::{Deserialize, Serialize};
+
+use super::schedule::BetaSchedule;
+
+/// Steps, batches and the optimizer.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StepConfig {
+    /// Optimizer steps of the whole run.
+    pub steps: u64,
+    /// Dates of a step.
+    pub batch_size: i64,
+    /// Peak learning rate of Adam.
+    pub learning_rate: f64,
+    /// Steps over which the learning rate rises from 0 to its peak; a cosine decay follows.
+    pub warm_up: u64,
+    /// The last learning rate as a share of the peak.
+    pub final_share: f64,
+    /// Largest norm of the gradient over all weights; longer ones are shortened to it.
+    pub gradient_clip: f64,
+    /// A loss above this many nats a date ends the run as diverged; a uniform guess costs 11.9.
+    pub divergence: f64,
+    /// Steps between checkpoints.
+    pub checkpoint_every: u64,
+}
+
+impl Default for StepConfig {
+    fn default() -> Self {
+        Self {
+            steps: 2000,
+            batch_size: 1024,
+            learning_rate: 2e-3,
+            warm_up: 100,
+            final_share: 0.02,
+            gradient_clip: 1.0,
+            divergence: 100.0,
+            checkpoint_every: 200,
+        }
+    }
+}
+
+/// Terms of the objective beside the reconstruction and beta KL.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Objective {
+    /// Weight of the reconstruction under z from the prior (Sohn et al. 2015).
+    pub hybrid: f64,
+    /// KL of a latent dimension below which it is not pressed, nats (Kingma et al. 2016).
+    pub free_bits: f64,
+}
+
+impl Default for Objective {
+    fn default() -> Self {
+        Self { hybrid: 0.2, free_bits: 0.0 }
+    }
+}
+
+/// Kinds of beta schedule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Schedule {
+    /// `value` throughout.
+    Constant,
+    /// From `low` to `value` over `rise` steps, then constant.
+    Linear,
+    /// `cycles` times from `low` to `value`, the rise taking `rise` steps of each (Fu et al. 2019).
+    Cyclical,
+    /// `high` until the reconstruction falls below `calendar`, `low` until the KL rises above `code`,
+    /// then up to `value` over `rise` steps.
+    #[default]
+    Phased,
+}
+
+/// The KL weight over training. Which keys count depends on the kind of schedule; see [`Schedule`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BetaConfig {
+    /// Kind of schedule.
+    pub schedule: Schedule,
+    /// Beta at the end.
+    pub value: f64,
+    /// Beta at the start of a rise.
+    pub low: f64,
+    /// Beta until the calendar is known; infinite closes the code altogether.
+    pub high: f64,
+    /// Steps of a rise.
+    pub rise: u64,
+    /// Number of cycles.
+    pub cycles: u64,
+    /// Running reconstruction, nats, below which the decoder knows the calendar.
+    pub calendar: f64,
+    /// Running KL, nats, above which z carries the choice.
+    pub code: f64,
+}
+
+impl Default for BetaConfig {
+    fn default() -> Self {
+        Self {
+            schedule: Schedule::default(),
+            value: 0.6,
+            low: 0.02,
+            high: f64::INFINITY,
+            rise: 500,
+            cycles: 4,
+            calendar: 3.4,
+            code: 3.5,
+        }
+    }
+}
+
+impl BetaConfig {
+    /// The schedule that these keys describe.
+    pub fn schedule(&self, steps: u64) -> BetaSchedule {
+        match self.schedule {
+            Schedule::Constant => BetaSchedule::Constant { beta: self.value },
+            Schedule::Linear => BetaSchedule::Linear { from: self.low, to: self.value, rise: self.rise },
+            Schedule::Cyclical => {
+                let cycle = (steps / self.cycles.max(1)).max(1);
+                BetaSchedule::Cyclical { from: self.low, to: self.value, cycle, rise: self.rise }
+            }
+            Schedule::Phased => BetaSchedule::Phased {
+                high: self.high,
+                low: self.low,
+                end: self.value,
+                rise: self.rise,
+                calendar: self.calendar,
+                code: self.code,
+            },
+        }
+    }
+}
+
+/// What is measured during training and at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvaluationConfig {
+    /// Steps between evaluations.
+    pub every: u64,
+    /// Samples of each condition at an evaluation during training.
+    pub samples: usize,
+    /// Samples of each condition at the end.
+    pub final_samples: usize,
+}
+
+impl Default for EvaluationConfig {
+    fn default() -> Self {
+        Self { every: 200, samples: 10, final_samples: 1000 }
+    }
+}
+
+/// All that a training run reads, apart from data and model.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TrainingConfig {
+    /// Seed of initial weights, order and noise.
+    pub seed: u64,
+    /// Steps, batches and the optimizer.
+    pub training: StepConfig,
+    /// The KL weight.
+    pub beta: BetaConfig,
+    /// Other terms of the objective.
+    pub objective: Objective,
+    /// What is measured.
+    pub evaluation: EvaluationConfig,
+}

@@ -1,0 +1,132 @@
+//! Adam with its moments in the open, gradient clipping, and the learning rate's schedule.
+//!
+//! `tch`'s optimizers expose no state, and a bit-exact resume needs it. The moments of all weights lie in
+//! one flat tensor each, so that an update is a handful of calls, whatever the number of weights.
+
+use std::collections::BTreeMap;
+use std::f64::consts::PI;
+
+use tch::{Kind, Tensor};
+
+use super::config::StepConfig;
+
+/// Decay of the first moment.
+const BETA_1: f64 = 0.9;
+/// Decay of the second moment.
+const BETA_2: f64 = 0.999;
+const EPSILON: f64 = 1e-8;
+
+/// Adam (Kingma and Ba 2015) over a model's weights.
+#[derive(Debug)]
+pub struct Adam {
+    parameters: Vec<Tensor>,
+    sizes: Vec<i64>,
+    /// First moments of all weights, flat, `[weights]`.
+    pub first: Tensor,
+    /// Second moments of all weights, flat, `[weights]`.
+    pub second: Tensor,
+}
+
+impl Adam {
+    /// An optimizer of these weights with its moments at 0.
+    pub fn new(parameters: Vec<Tensor>) -> Self {
+        let sizes: Vec<i64> = parameters.iter().map(|parameter| parameter.numel() as i64).collect();
+        let device = parameters.first().map_or(tch::Device::Cpu, Tensor::device);
+        let zeros = || Tensor::zeros([sizes.iter().sum()], (Kind::Float, device));
+        Self { first: zeros(), second: zeros(), parameters, sizes }
+    }
+
+    /// Takes over saved moments, named `first` and `second`.
+    ///
+    /// # Errors
+    /// When one is missing or of another size; the text says which.
+    pub fn restore(&mut self, mut moments: BTreeMap<String, Tensor>) -> Result<(), String> {
+        for (name, own) in [("first", &mut self.first), ("second", &mut self.second)] {
+            let saved = moments.remove(name).ok_or_else(|| format!("its moments {name} are missing"))?;
+            if saved.size() != own.size() {
+                return Err(format!("its moments {name} have shape {:?}, expected {:?}", saved.size(), own.size()));
+            }
+            own.copy_(&saved);
+        }
+        Ok(())
+    }
+
+    /// The loss's gradient over all weights, flat, `[weights]`.
+    pub fn gradient(&self, loss: &Tensor) -> Tensor {
+        let gradients = Tensor::run_backward(&[loss], &self.parameters, false, false);
+        let flat = gradients.iter().zip(&self.parameters).map(|(gradient, parameter)| {
+            // Weights that the loss doesn't touch, such as the encoder's while the code is closed.
+            if gradient.defined() { gradient.view([-1]) } else { parameter.detach().zeros_like().view([-1]) }
+        });
+        Tensor::cat(&flat.collect::<Vec<_>>(), 0)
+    }
+
+    /// Shortens the gradient to the norm `clip` and moves the weights; `step` counts from 0.
+    pub fn update(&mut self, mut gradient: Tensor, learning_rate: f64, clip: f64, step: u64) {
+        tch::no_grad(|| {
+            let shrink: Tensor = clip / (gradient.norm() + 1e-12);
+            gradient *= shrink.clamp_max(1.0);
+            let _ = self.first.lerp_(&gradient, 1.0 - BETA_1);
+            let _ = self.second.lerp_(&gradient.square(), 1.0 - BETA_2);
+            let count = (step + 1) as f64;
+            let first = learning_rate / (1.0 - BETA_1.powf(count));
+            let second = 1.0 / (1.0 - BETA_2.powf(count));
+            let change = &self.first * first / ((&self.second * second).sqrt() + EPSILON);
+            for (parameter, change) in self.parameters.iter().zip(change.split_with_sizes(&self.sizes, 0)) {
+                let _ = parameter.shallow_clone().g_sub_(&change.view_as(parameter));
+            }
+        });
+    }
+}
+
+/// The learning rate at a step: a linear warm-up, then a cosine decay (Loshchilov and Hutter 2017).
+pub fn learning_rate(config: &StepConfig, step: u64) -> f64 {
+    let next = (step + 1) as f64;
+    let warm_up = config.warm_up as f64;
+    if next <= warm_up {
+        return config.learning_rate * next / warm_up;
+    }
+    let done = (next - warm_up) / (config.steps as f64 - warm_up).max(1.0);
+    let cosine = 0.5 * (1.0 + (PI * done.min(1.0)).cos());
+    config.learning_rate * (config.final_share + (1.0 - config.final_share) * cosine)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_learning_rate_rises_then_falls_to_its_share() {
+        let config = StepConfig { steps: 110, warm_up: 10, learning_rate: 1.0, final_share: 0.1, ..Default::default() };
+        assert!((learning_rate(&config, 0) - 0.1).abs() < 1e-12);
+        assert!((learning_rate(&config, 9) - 1.0).abs() < 1e-12);
+        assert!((learning_rate(&config, 59) - 0.55).abs() < 1e-12);
+        assert!((learning_rate(&config, 109) - 0.1).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_first_update_is_the_learning_rate_along_the_sign_of_the_gradient() {
+        // Kingma and Ba 2015, section 2.1: |m / sqrt(v)| = 1 when there is one gradient.
+        let weight = Tensor::from_slice(&[1.0f32, 2.0]).set_requires_grad(true);
+        let unused = Tensor::from_slice(&[5.0f32]).set_requires_grad(true);
+        let mut adam = Adam::new(vec![weight.shallow_clone(), unused.shallow_clone()]);
+        let loss = (&weight * Tensor::from_slice(&[3.0f32, -4.0])).sum(Kind::Float);
+        let gradient = adam.gradient(&loss);
+        assert_eq!(Vec::<f32>::try_from(&gradient).unwrap(), [3.0, -4.0, 0.0]);
+        adam.update(gradient, 0.1, 1e9, 0);
+        let values = Vec::<f32>::try_from(weight.detach()).unwrap();
+        assert!((values[0] - 0.9).abs() < 1e-5 && (values[1] - 2.1).abs() < 1e-5, "{values:?}");
+        assert_eq!(Vec::<f32>::try_from(unused.detach()).unwrap(), [5.0]);
+    }
+
+    #[test]
+    fn long_gradients_are_shortened_and_short_ones_kept() {
+        let weight = Tensor::from_slice(&[0.0f32, 0.0]).set_requires_grad(true);
+        for (gradient, expected) in [([3.0f32, 4.0], [0.06, 0.08]), ([0.3, 0.4], [0.03, 0.04])] {
+            let mut adam = Adam::new(vec![weight.shallow_clone()]);
+            adam.update(Tensor::from_slice(&gradient), 0.0, 1.0, 0);
+            let first = Vec::<f32>::try_from(&adam.first).unwrap();
+            assert!((first[0] - expected[0]).abs() < 1e-6 && (first[1] - expected[1]).abs() < 1e-6, "{first:?}");
+        }
+    }
+}

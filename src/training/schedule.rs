@@ -1,0 +1,171 @@
+//! The KL weight over training. Progress counts in steps, and phases turn on the state of training.
+
+use serde::{Deserialize, Serialize};
+
+/// A schedule of beta.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum BetaSchedule {
+    /// The same throughout.
+    Constant {
+        /// Beta.
+        beta: f64,
+    },
+    /// A linear warm-up (Bowman et al. 2016).
+    Linear {
+        /// Beta at step 0.
+        from: f64,
+        /// Beta from step `rise` on.
+        to: f64,
+        /// Steps of the rise.
+        rise: u64,
+    },
+    /// Repeated linear warm-ups (Fu et al. 2019).
+    Cyclical {
+        /// Beta at the start of a cycle.
+        from: f64,
+        /// Beta after its rise.
+        to: f64,
+        /// Steps of a cycle.
+        cycle: u64,
+        /// Steps of its rise.
+        rise: u64,
+    },
+    /// First the calendar, then the code, then the match with the prior.
+    ///
+    /// While the decoder cannot tell a valid date, z would simply carry the whole date past it: so beta is
+    /// high at first. Then it is low, so that z takes over the choice among valid dates; then it rises,
+    /// so that draws from the prior fall where the posteriors lie.
+    Phased {
+        /// Beta until the calendar is known.
+        high: f64,
+        /// Beta until z carries the choice.
+        low: f64,
+        /// Beta at the end.
+        end: f64,
+        /// Steps of the rise from `low` to `end`.
+        rise: u64,
+        /// Running reconstruction that ends the first phase, nats.
+        calendar: f64,
+        /// Running KL that ends the second, nats.
+        code: f64,
+    },
+}
+
+/// Phases of a phased schedule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// The decoder learns p(date | condition).
+    #[default]
+    Calendar,
+    /// z takes over the choice.
+    Code,
+    /// The aggregated posterior is moved towards the prior. Schedules without phases are here throughout.
+    Match,
+}
+
+/// Share of a running mean that a new step replaces: it looks back some 20 steps.
+const NEW_SHARE: f64 = 0.05;
+
+/// Where a schedule stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ScheduleState {
+    /// The current phase.
+    pub phase: Phase,
+    /// The step at which it began.
+    pub since: u64,
+    /// Running reconstruction, nats.
+    recon: Option<f64>,
+    /// Running KL, nats.
+    kl: Option<f64>,
+}
+
+impl ScheduleState {
+    /// The state before the first step.
+    pub fn new(schedule: &BetaSchedule) -> Self {
+        let phase = if matches!(schedule, BetaSchedule::Phased { .. }) { Phase::Calendar } else { Phase::Match };
+        Self { phase, ..Self::default() }
+    }
+
+    /// Beta at a step.
+    pub fn beta(&self, schedule: &BetaSchedule, step: u64) -> f64 {
+        let rising = |from: f64, to: f64, done: u64, rise: u64| {
+            if done >= rise { to } else { from + (to - from) * done as f64 / rise as f64 }
+        };
+        match *schedule {
+            BetaSchedule::Constant { beta } => beta,
+            BetaSchedule::Linear { from, to, rise } => rising(from, to, step, rise),
+            BetaSchedule::Cyclical { from, to, cycle, rise } => rising(from, to, step % cycle, rise),
+            BetaSchedule::Phased { high, low, end, rise, .. } => match self.phase {
+                Phase::Calendar => high,
+                Phase::Code => low,
+                Phase::Match => rising(low, end, step - self.since, rise),
+            },
+        }
+    }
+
+    /// Takes in the terms of a finished step, nats; says whether a new phase begins after it.
+    pub fn observe(&mut self, schedule: &BetaSchedule, step: u64, recon: f64, kl: f64) -> bool {
+        let update = |running: Option<f64>, new: f64| Some(running.map_or(new, |mean| mean + NEW_SHARE * (new - mean)));
+        self.recon = update(self.recon, recon);
+        self.kl = update(self.kl, kl);
+        let BetaSchedule::Phased { calendar, code, .. } = *schedule else { return false };
+        let next = match self.phase {
+            Phase::Calendar if self.recon.is_some_and(|recon| recon < calendar) => Phase::Code,
+            Phase::Code if self.kl.is_some_and(|kl| kl > code) => Phase::Match,
+            _ => return false,
+        };
+        (self.phase, self.since) = (next, step + 1);
+        true
+    }
+}
+
+impl Phase {
+    /// The phase's name in tables and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Calendar => "calendar",
+            Self::Code => "code",
+            Self::Match => "match",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn betas(schedule: BetaSchedule, steps: &[u64]) -> Vec<f64> {
+        let state = ScheduleState::new(&schedule);
+        steps.iter().map(|step| state.beta(&schedule, *step)).collect()
+    }
+
+    #[test]
+    fn schedules_by_step_take_the_values_that_they_are_defined_by() {
+        assert_eq!(betas(BetaSchedule::Constant { beta: 0.3 }, &[0, 9]), [0.3, 0.3]);
+        let linear = BetaSchedule::Linear { from: 0.0, to: 1.0, rise: 4 };
+        assert_eq!(betas(linear, &[0, 1, 4, 100]), [0.0, 0.25, 1.0, 1.0]);
+        let cyclical = BetaSchedule::Cyclical { from: 0.0, to: 2.0, cycle: 10, rise: 4 };
+        assert_eq!(betas(cyclical, &[0, 2, 4, 9, 10, 12]), [0.0, 1.0, 2.0, 2.0, 0.0, 1.0]);
+    }
+
+    #[test]
+    fn phases_turn_on_the_state_of_training_and_not_on_the_clock() {
+        let schedule =
+            BetaSchedule::Phased { high: f64::INFINITY, low: 0.1, end: 0.5, rise: 4, calendar: 3.4, code: 3.0 };
+        let mut state = ScheduleState::new(&schedule);
+        assert!(!state.observe(&schedule, 0, 12.0, 0.0));
+        assert_eq!(state.beta(&schedule, 1_000_000), f64::INFINITY);
+        // The running mean, not one lucky step, turns the phase.
+        assert!(!state.observe(&schedule, 1, 0.0, 0.0));
+        let turned = (2..200).find(|step| state.observe(&schedule, *step, 3.2, 0.0)).unwrap();
+        assert_eq!((state.phase, state.since), (Phase::Code, turned + 1));
+        assert_eq!(state.beta(&schedule, turned + 1), 0.1);
+        let turned = (turned + 1..400).find(|step| state.observe(&schedule, *step, 1.0, 4.0)).unwrap();
+        assert_eq!(state.phase, Phase::Match);
+        assert_eq!(state.beta(&schedule, turned + 1), 0.1);
+        assert!((state.beta(&schedule, turned + 3) - 0.3).abs() < 1e-12);
+        assert_eq!(state.beta(&schedule, turned + 5), 0.5);
+        assert!(!state.observe(&schedule, 500, 9.0, 0.0), "phases never turn back");
+    }
+}
