@@ -1,6 +1,8 @@
 #![warn(missing_docs)]
 //! `cvae`: a research workbench for conditional variational autoencoders on libtorch.
+pub mod cli;
 pub mod dates;
+pub mod experiment;
 pub mod files;
 pub mod metrics;
 pub mod model;

@@ -99,7 +99,7 @@ impl ScheduleState {
             BetaSchedule::Phased { high, low, end, rise, .. } => match self.phase {
                 Phase::Calendar => high,
                 Phase::Code => low,
-                Phase::Match => rising(low, end, step - self.since, rise),
+                Phase::Match => rising(low, end, step.saturating_sub(self.since), rise),
             },
         }
     }

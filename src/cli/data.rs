@@ -1,0 +1,53 @@
+//! `cvae data`: the challenge's files.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::exit::{BadInput, Exit};
+use crate::dates::{self, YearRange};
+use crate::files;
+
+/// Write data.txt (every date with its conditions) and example_input.txt (conditions only)
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cvae data                           both files in data/, for 1800 to 2200
+  cvae data --from 1900 --to 1999 -o /tmp/century")]
+pub struct Data {
+    /// First year
+    #[arg(long, value_name = "YEAR", default_value_t = dates::FIRST_YEAR)]
+    from: i16,
+    /// Last year
+    #[arg(long, value_name = "YEAR", default_value_t = dates::LAST_YEAR)]
+    to: i16,
+    /// Folder to write to
+    #[arg(short, long, value_name = "DIR", default_value = "data", value_parser = super::path)]
+    output: PathBuf,
+}
+
+impl Data {
+    /// Writes both files.
+    ///
+    /// # Errors
+    /// When the years are no range, or a file can't be written.
+    pub fn run(self) -> anyhow::Result<Exit> {
+        let range = YearRange::new(self.from, self.to).map_err(|error| BadInput(error.to_string()))?;
+        files::make_folder(&self.output)?;
+        write(&self.output.join(dates::DATA_FILE), |out| dates::write_data(range, out))?;
+        write(&self.output.join(dates::EXAMPLE_FILE), |out| dates::write_example(range, out))?;
+        Ok(Exit::Done)
+    }
+}
+
+fn write(path: &Path, fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<usize>) -> anyhow::Result<()> {
+    let mut lines = 0;
+    files::replace(path, |partial| {
+        let mut out = BufWriter::new(File::create(partial)?);
+        lines = fill(&mut out)?;
+        out.flush()
+    })?;
+    eprintln!("{}: {lines} lines", path.display());
+    Ok(())
+}

@@ -1,0 +1,54 @@
+//! How a command ends, and what the shell sees of it.
+
+use std::io;
+use std::process::ExitCode;
+
+use crate::experiment::ConfigError;
+
+/// The ways in which a command ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// All that was asked for is done.
+    Done,
+    /// Something failed.
+    Failed,
+    /// Arguments, a config or an input file are not what they should be. clap uses the same code.
+    BadInput,
+    /// Done, but some lines could not be answered.
+    Partial,
+    /// Stopped by a signal, with everything kept.
+    Interrupted,
+}
+
+/// Input that a user has to mend: ends the command with [`Exit::BadInput`].
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct BadInput(pub String);
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::BadInput => 2,
+            Exit::Partial => 3,
+            Exit::Interrupted => 130,
+        })
+    }
+}
+
+impl Exit {
+    /// Prints an error with its causes and says how it ends the program.
+    pub fn report(error: &anyhow::Error) -> Self {
+        // A reader that has seen enough, such as `head`, is no failure.
+        let closed = |cause: &(dyn std::error::Error + 'static)| {
+            cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+        };
+        if error.chain().any(closed) {
+            return Self::Done;
+        }
+        eprintln!("error: {error:#}");
+        let bad_input = |cause: &(dyn std::error::Error + 'static)| cause.is::<BadInput>() || cause.is::<ConfigError>();
+        if error.chain().any(bad_input) { Self::BadInput } else { Self::Failed }
+    }
+}

@@ -1,0 +1,58 @@
+//! The commands: one file each, with its arguments and its orchestration. No science here.
+
+mod data;
+
+mod exit;
+mod interrupt;
+mod output;
+
+mod train;
+
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, Subcommand};
+
+pub use exit::{BadInput, Exit};
+
+/// A research workbench for conditional variational autoencoders, measured on conditional date generation
+///
+/// Given a weekday, a month, a leap-year flag and a decade, a model generates dates from 1-1-1800 to
+/// 31-12-2200 that meet all four. Data goes to standard output, messages go to standard error.
+///
+/// Exit codes: 0 done; 1 failed; 2 bad arguments or input; 3 done, but some lines could not be
+/// answered; 130 interrupted, resumable.
+#[derive(Debug, Parser)]
+#[command(name = "cvae", version, arg_required_else_help = true, max_term_width = 100)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Data(data::Data),
+    Train(train::Train),
+}
+
+impl Arguments {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// Whatever ends it early, with its context.
+    pub fn run(self) -> anyhow::Result<Exit> {
+        match self.command {
+            Command::Data(command) => command.run(),
+            Command::Train(command) => command.run(),
+        }
+    }
+}
+
+/// `-` stands for standard input and output.
+fn is_standard_stream(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// Parses a path that must not be empty.
+fn path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() { Err("the path is empty".to_owned()) } else { Ok(text.into()) }
+}

@@ -1,0 +1,63 @@
+//! Printing: tables, percentages, progress bars.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use comfy_table::{CellAlignment, Table, presets};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Prints data to standard output; a closed pipe is an error, not a panic.
+///
+/// # Errors
+/// Those of standard output.
+pub fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.write_all(b"\n")?;
+    out.flush()
+}
+
+/// A table with this header, whose columns after the first are right-aligned.
+pub fn table(header: &[&str], rows: Vec<Vec<String>>) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(header.to_vec());
+    table.add_rows(rows);
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+/// A share as a percentage. 100 % is printed for all, never for nearly all.
+pub fn percent(share: f64) -> String {
+    if share.is_nan() {
+        return "-".to_owned();
+    }
+    let rounded = format!("{:.2} %", 100.0 * share);
+    if rounded == "100.00 %" && share < 1.0 { format!("{:.4} %", (1e6 * share).floor() / 1e4) } else { rounded }
+}
+
+/// A progress bar on standard error, hidden when that is no terminal.
+pub fn bar(length: u64, template: &str) -> ProgressBar {
+    let target = if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let bar = ProgressBar::with_draw_target(Some(length), target);
+    // The templates are constants of this program; a broken one would show at once.
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    bar.set_style(style.progress_chars("━╸─"));
+    bar.enable_steady_tick(Duration::from_millis(250));
+    bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::percent;
+
+    #[test]
+    fn nearly_all_is_never_printed_as_all() {
+        assert_eq!(percent(1.0), "100.00 %");
+        assert_eq!(percent(0.9999999), "99.9999 %");
+        assert_eq!(percent(0.99991), "99.99 %");
+        assert_eq!(percent(1.0 / 7.0), "14.29 %");
+        assert_eq!(percent(f64::NAN), "-");
+    }
+}

@@ -1,0 +1,180 @@
+//! `cvae train`: one run of one config.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context;
+use clap::Args;
+use indicatif::ProgressBar;
+
+use super::exit::Exit;
+use super::{interrupt, output};
+use crate::experiment::{Config, ConfigFile, Metrics, Override, RunFolder, Status, TrialEnding, run_trial};
+use crate::training::{Observer, Phase, Progress, Row};
+
+/// Train one config; run again, it resumes what was interrupted and repeats nothing
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cvae train experiments/quick.toml
+  cvae train experiments/quick.toml --set seed=2 --set model.latent_dim=8
+  cvae train runs/quick/seed1-0a1b2c3d/config.toml --runs /tmp/again
+
+The run's folder is RUNS/<name of the config>/<overrides>-seed<seed>-<hash of the resolved config>.")]
+pub struct Train {
+    /// Config (TOML)
+    #[arg(value_parser = super::path)]
+    config: PathBuf,
+    /// Replace a value of the config; may be given several times
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<Override>,
+    /// Folder of all runs
+    #[arg(long, value_name = "DIR", default_value = "runs", value_parser = super::path)]
+    runs: PathBuf,
+    /// Folder of this run, in place of one named after the config
+    #[arg(short, long, value_name = "DIR", value_parser = super::path)]
+    output: Option<PathBuf>,
+}
+
+impl Train {
+    /// Trains, or says that nothing is left to do.
+    ///
+    /// # Errors
+    /// When the config is wrong, the folder is in use, or training fails.
+    pub fn run(self) -> anyhow::Result<Exit> {
+        let config = ConfigFile::load(&self.config, &self.set)?;
+        let path = self.output.clone().unwrap_or_else(|| self.folder(&config));
+        let folder = RunFolder::open(&path, &config)?;
+        if RunFolder::status(&path) == Status::Finished {
+            eprintln!("{}: finished earlier, nothing to do", path.display());
+        } else {
+            eprintln!("{}: training {} steps", path.display(), config.training.steps);
+        }
+        let mut bar = Bar::new(&config, interrupt::listen()?);
+        let ending = run_trial(&folder, &config, &mut bar);
+        bar.finish();
+        match ending.with_context(|| format!("training in {} failed", path.display()))? {
+            TrialEnding::Finished(metrics) => {
+                output::print(&report(&metrics))?;
+                Ok(Exit::Done)
+            }
+            TrialEnding::Interrupted(step) => {
+                eprintln!("interrupted after step {step}; the same command goes on from there");
+                Ok(Exit::Interrupted)
+            }
+        }
+    }
+
+    fn folder(&self, config: &Config) -> PathBuf {
+        let experiment = self.config.file_stem().unwrap_or_default();
+        let mut parts: Vec<String> = self.set.iter().filter(|set| set.key != "seed").map(readable).collect();
+        parts.push(format!("seed{}", config.seed));
+        parts.push(config.hash());
+        self.runs.join(Path::new(experiment)).join(parts.join("-"))
+    }
+}
+
+/// `model.latent_dim=8` as part of a folder's name: `latent_dim8`.
+fn readable(set: &Override) -> String {
+    let text = set.to_string();
+    let (key, value) = text.split_once('=').unwrap_or((&text, ""));
+    let key = key.rsplit('.').next().unwrap_or(key);
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "._".contains(c) { c } else { '_' };
+    format!("{key}{value}").chars().map(plain).collect()
+}
+
+fn report(metrics: &Metrics) -> String {
+    let percent = output::percent;
+    let decoded = |name: &str, all: [f64; 4], held_out: [f64; 2]| {
+        let [pass, worst, coverage, tv] = all;
+        let [pass_held_out, coverage_held_out] = held_out;
+        let tv = format!("{tv:.4}");
+        let shares = [pass, pass_held_out, worst, coverage, coverage_held_out].map(percent);
+        std::iter::once(name.to_owned()).chain(shares).chain([tv]).collect()
+    };
+    let Metrics { samples, train_seconds, test_elbo, test_entropy_floor, active_units, phase, .. } = metrics;
+    let rows = vec![
+        decoded(
+            "greedy",
+            [metrics.greedy_pass, metrics.greedy_pass_worst, metrics.greedy_coverage, metrics.greedy_tv],
+            [metrics.greedy_pass_held_out, metrics.greedy_coverage_held_out],
+        ),
+        decoded(
+            "sampled",
+            [metrics.sampled_pass, metrics.sampled_pass_worst, metrics.sampled_coverage, metrics.sampled_tv],
+            [metrics.sampled_pass_held_out, metrics.sampled_coverage_held_out],
+        ),
+        decoded("perfect", [1.0, 1.0, metrics.expected_coverage, metrics.expected_tv], [1.0, f64::NAN]),
+    ];
+    let header = ["decoding", "pass", "held out", "worst", "coverage", "held out", "tv"];
+    let table = output::table(&header, rows);
+    format!(
+        "{table}\nraw output, all 6,804 conditions x {samples} samples; trained in {train_seconds:.1} s; \
+         test ELBO {test_elbo:.3} nats (floor {test_entropy_floor:.3}), KL {:.2} nats, {active_units} of {} latent \
+         dimensions active, phase {}",
+        metrics.test_kl,
+        metrics.latent_dim,
+        phase.name()
+    )
+}
+
+/// A progress bar over steps, with a line for each phase and evaluation.
+struct Bar {
+    bar: ProgressBar,
+    stop: Arc<AtomicBool>,
+}
+
+impl Bar {
+    fn new(config: &Config, stop: Arc<AtomicBool>) -> Self {
+        let template = "{bar:30} step {human_pos}/{human_len}  {elapsed} gone, {eta} left  {msg}";
+        Self { bar: output::bar(config.training.steps, template), stop }
+    }
+
+    fn line(&self, text: &str) {
+        self.bar.suspend(|| eprintln!("{text}"));
+    }
+
+    fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Observer for Bar {
+    fn step(&mut self, progress: Progress) {
+        self.bar.set_position(progress.step);
+        self.bar.set_message(format!("loss {:.3}  beta {:.3}", progress.loss, progress.beta));
+    }
+
+    fn phase(&mut self, step: u64, phase: Phase) {
+        let what = match phase {
+            Phase::Calendar => "the decoder learns the calendar",
+            Phase::Code => "the calendar is known, z takes over the choice of the date",
+            Phase::Match => "z carries the choice, its distribution is matched with the prior",
+        };
+        self.line(&format!("step {step:>6}  {what}"));
+    }
+
+    fn evaluating(&mut self, share: f64) {
+        self.bar.set_message(format!("evaluating {:.0} %", 100.0 * share));
+    }
+
+    fn evaluated(&mut self, row: &Row) {
+        let percent = output::percent;
+        self.line(&format!(
+            "step {:>6}  loss {:.3}  test ELBO {:.3}  KL {:.2}  pass {} greedy, {} sampled, {} held out  coverage {} (perfect {})",
+            row.step,
+            row.train_loss,
+            row.test_elbo,
+            row.test_kl,
+            percent(row.greedy_pass),
+            percent(row.sampled_pass),
+            percent(row.greedy_pass_held_out),
+            percent(row.greedy_coverage),
+            percent(row.expected_coverage),
+        ));
+    }
+
+    fn interrupted(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}

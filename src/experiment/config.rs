@@ -1,0 +1,389 @@
+//! Configs: `ConfigFile` is what a user wrote, `Config` what the program trusts.
+
+use std::fmt;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::locate::locate;
+use super::provenance::Provenance;
+use crate::dates::Held;
+use crate::files::{self, FileError};
+use crate::model::ModelConfig;
+use crate::training::{BetaConfig, EvaluationConfig, Objective, Schedule, StepConfig, TrainingConfig};
+
+/// Where tensors live.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceChoice {
+    /// A CUDA device where there is one, else the CPU.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// The first CUDA device; an error where there is none.
+    Cuda,
+}
+
+/// What is trained on and what is held out.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DataConfig {
+    /// Whether whole conditions or single dates are held out.
+    pub split: Held,
+    /// The share held out.
+    pub held_out: f64,
+    /// Seed of the split; apart from the run's seed, so that runs of several seeds share their test data.
+    pub seed: u64,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        Self { split: Held::default(), held_out: 0.1, seed: 1 }
+    }
+}
+
+/// A config as written; every key has a default.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConfigFile {
+    /// Seed of initial weights, order and noise.
+    pub seed: u64,
+    /// Threads of libtorch; the results depend on it.
+    pub threads: u32,
+    /// Where tensors live.
+    pub device: DeviceChoice,
+    /// What is trained on and what is held out.
+    pub data: DataConfig,
+    /// Sizes and kinds of the model.
+    pub model: ModelConfig,
+    /// The KL weight.
+    pub beta: BetaConfig,
+    /// Other terms of the objective.
+    pub objective: Objective,
+    /// Steps, batches and the optimizer.
+    pub training: StepConfig,
+    /// What is measured.
+    pub evaluation: EvaluationConfig,
+    /// Where a resolved config comes from; ignored when it is read again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<Provenance>,
+}
+
+impl Default for ConfigFile {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            threads: 1,
+            device: DeviceChoice::default(),
+            data: DataConfig::default(),
+            model: ModelConfig::default(),
+            beta: BetaConfig::default(),
+            objective: Objective::default(),
+            training: StepConfig::default(),
+            evaluation: EvaluationConfig::default(),
+            provenance: None,
+        }
+    }
+}
+
+/// A config whose values have been checked. There is no other way to make one than [`ConfigFile::check`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config(ConfigFile);
+
+impl Deref for Config {
+    type Target = ConfigFile;
+
+    fn deref(&self) -> &ConfigFile {
+        &self.0
+    }
+}
+
+/// A value that can't be worked with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invalid {
+    /// Dotted path of the key.
+    pub key: &'static str,
+    /// What is wrong and what would be right.
+    pub problem: String,
+}
+
+/// Why a config was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file could not be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// No TOML, an unknown key, or a value of the wrong type; the message holds line and column.
+    #[error("{path}: {message}")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// What the parser said, with the line and a marker below the place.
+        message: String,
+    },
+    /// An override that doesn't fit.
+    #[error("--set {set}: {message}")]
+    Override {
+        /// The override.
+        set: Override,
+        /// What is wrong.
+        message: String,
+    },
+    /// A value that can't be worked with.
+    #[error("{place}: {key}: {problem}")]
+    Value {
+        /// File, with line and column where the key stands in it.
+        place: String,
+        /// The key.
+        key: &'static str,
+        /// What is wrong and what would be right.
+        problem: String,
+    },
+}
+
+/// `key=value` from the command line; the key is a dotted path.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Override {
+    /// Dotted path.
+    pub key: String,
+    /// The value; text that is no TOML value is taken as a string.
+    pub value: toml::Value,
+}
+
+/// An override without a key or a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected key=value, such as training.steps=500")]
+pub struct OverrideError;
+
+impl FromStr for Override {
+    type Err = OverrideError;
+
+    fn from_str(text: &str) -> Result<Self, OverrideError> {
+        let (key, value) = text.split_once('=').ok_or(OverrideError)?;
+        let (key, value) = (key.trim(), value.trim());
+        if value.is_empty() || key.split('.').any(str::is_empty) {
+            return Err(OverrideError);
+        }
+        let parsed = toml::from_str::<toml::Table>(&format!("value = {value}")).ok();
+        let value = parsed.and_then(|mut table| table.remove("value")).unwrap_or_else(|| value.into());
+        Ok(Self { key: key.to_owned(), value })
+    }
+}
+
+impl fmt::Display for Override {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.value {
+            toml::Value::String(text) => write!(f, "{}={text}", self.key),
+            value => write!(f, "{}={value}", self.key),
+        }
+    }
+}
+
+impl Override {
+    fn apply(&self, table: &mut toml::Table) -> Result<(), String> {
+        let (parents, last) =
+            self.key.rsplit_once('.').map_or((None, self.key.as_str()), |(path, key)| (Some(path), key));
+        let mut table = table;
+        for key in parents.iter().flat_map(|path| path.split('.')) {
+            let entry = table.entry(key).or_insert_with(|| toml::Table::new().into());
+            table = entry.as_table_mut().ok_or_else(|| format!("{key} is no section"))?;
+        }
+        table.insert(last.to_owned(), self.value.clone());
+        Ok(())
+    }
+}
+
+impl ConfigFile {
+    /// Reads a config, applies overrides in order, and checks it.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its place.
+    pub fn load(path: &Path, overrides: &[Override]) -> Result<Config, ConfigError> {
+        let text = files::read_text(path)?;
+        Self::parse(&text, path, overrides)
+    }
+
+    /// [`ConfigFile::load`] of a text; `path` is for messages.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its place.
+    pub fn parse(text: &str, path: &Path, overrides: &[Override]) -> Result<Config, ConfigError> {
+        let parse_error = |error: toml::de::Error| ConfigError::Parse {
+            path: path.to_owned(),
+            message: error.to_string().trim_end().to_owned(),
+        };
+        let mut file: Self = toml::from_str(text).map_err(parse_error)?;
+        let mut table: toml::Table = toml::from_str(text).map_err(parse_error)?;
+        for set in overrides {
+            let refuse = |message| ConfigError::Override { set: set.clone(), message };
+            set.apply(&mut table).map_err(refuse)?;
+            file = table.clone().try_into().map_err(|error: toml::de::Error| refuse(error.message().to_owned()))?;
+        }
+        file.check().map_err(|Invalid { key, problem }| {
+            let overridden = overrides.iter().rev().find(|set| set.key == key);
+            let place = match (overridden, locate(text, key)) {
+                (Some(set), _) => format!("--set {set}"),
+                (None, Some((line, column))) => format!("{}:{line}:{column}", path.display()),
+                (None, None) => format!("{} (default value)", path.display()),
+            };
+            ConfigError::Value { place, key, problem }
+        })
+    }
+
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// The first value that can't be worked with.
+    pub fn check(self) -> Result<Config, Invalid> {
+        let ConfigFile { data, model, beta, objective, training, evaluation, .. } = &self;
+        let steps = training.steps;
+        between("threads", self.threads, 1, 1024)?;
+        between("data.held_out", data.held_out, 0.001, 0.9)?;
+        between("model.latent_dim", model.latent_dim, 1, 1024)?;
+        between("model.hidden_dim", model.hidden_dim, 4, 8192)?;
+        between("model.angles", model.angles, 1, 8192)?;
+        between("training.steps", steps, 1, 1_000_000_000)?;
+        between("training.batch_size", training.batch_size, 1, 146_462)?;
+        between("training.learning_rate", training.learning_rate, 1e-9, 10.0)?;
+        between("training.final_share", training.final_share, 0.0, 1.0)?;
+        between("training.gradient_clip", training.gradient_clip, 1e-9, f64::INFINITY)?;
+        between("training.divergence", training.divergence, 12.0, f64::INFINITY)?;
+        between("training.checkpoint_every", training.checkpoint_every, 1, u64::MAX)?;
+        between("evaluation.every", evaluation.every, 1, u64::MAX)?;
+        between("evaluation.samples", evaluation.samples, 1, 1_000_000)?;
+        between("evaluation.final_samples", evaluation.final_samples, 1, 1_000_000)?;
+        between("objective.hybrid", objective.hybrid, 0.0, 1e6)?;
+        between("objective.free_bits", objective.free_bits, 0.0, 1e6)?;
+        between("beta.value", beta.value, 0.0, 1e6)?;
+        between("beta.low", beta.low, 0.0, 1e6)?;
+        between("beta.high", beta.high, 0.0, f64::INFINITY)?;
+        between("beta.calendar", beta.calendar, 0.0, 100.0)?;
+        between("beta.code", beta.code, 0.0, 100.0)?;
+        between("beta.cycles", beta.cycles, 1, steps)?;
+        let never_ends =
+            |key, takes: String| Err(Invalid { key, problem: format!("{takes}, but training.steps is {steps}") });
+        if training.warm_up >= steps {
+            return never_ends(
+                "training.warm_up",
+                format!("a warm-up of {} steps takes longer than the run", training.warm_up),
+            );
+        }
+        let rises = match beta.schedule {
+            Schedule::Constant => 0,
+            Schedule::Cyclical => beta.cycles.saturating_mul(beta.rise),
+            // The phases before the rise take a step each at the least.
+            Schedule::Phased => beta.rise.saturating_add(2),
+            Schedule::Linear => beta.rise,
+        };
+        if rises > steps {
+            return never_ends("beta.rise", format!("this schedule needs {rises} steps to reach beta.value"));
+        }
+        Ok(Config(self))
+    }
+}
+
+fn between<T: PartialOrd + fmt::Display>(key: &'static str, value: T, least: T, most: T) -> Result<(), Invalid> {
+    // NaN is between nothing.
+    if value >= least && value <= most {
+        return Ok(());
+    }
+    Err(Invalid { key, problem: format!("{value} is not between {least} and {most}") })
+}
+
+impl Config {
+    /// The parts that training reads.
+    pub fn training(&self) -> TrainingConfig {
+        let Self(ConfigFile { seed, training, beta, objective, evaluation, .. }) = self;
+        TrainingConfig { seed: *seed, training: *training, beta: *beta, objective: *objective, evaluation: *evaluation }
+    }
+
+    /// The resolved config as TOML: every key, as it will be used.
+    pub fn to_toml(&self, provenance: Option<Provenance>) -> String {
+        let file = ConfigFile { provenance, ..self.0.clone() };
+        // Every key is a string and every value a plain TOML type, which always serialises.
+        toml::to_string_pretty(&file).expect("a config is plain TOML")
+    }
+
+    /// Eight hexadecimal digits that tell this config from any other.
+    pub fn hash(&self) -> String {
+        let digest = Sha256::digest(self.to_toml(None).as_bytes());
+        digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str, sets: &[&str]) -> Result<Config, String> {
+        let sets: Vec<Override> = sets.iter().map(|set| set.parse().unwrap()).collect();
+        ConfigFile::parse(text, Path::new("a.toml"), &sets).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_empty_config_is_the_default_one_and_survives_a_round_trip() {
+        let config = parse("", &[]).unwrap();
+        assert_eq!(*config, ConfigFile::default());
+        let again = parse(&config.to_toml(None), &[]).unwrap();
+        assert_eq!(config, again);
+        assert_eq!(config.hash(), again.hash());
+    }
+
+    #[test]
+    fn unknown_keys_and_wrong_types_are_refused_with_line_and_column() {
+        let error = parse("seed = 1\n[training]\nstep = 3\n", &[]).unwrap_err();
+        assert!(error.contains("a.toml") && error.contains("line 3, column 1"), "{error}");
+        assert!(error.contains("unknown field `step`") && error.contains("`steps`"), "{error}");
+        let error = parse("[training]\nsteps = \"many\"\n", &[]).unwrap_err();
+        assert!(error.contains("line 2, column 9"), "{error}");
+        let error = parse("[beta]\nschedule = \"sudden\"\n", &[]).unwrap_err();
+        assert!(error.contains("line 2") && error.contains("phased"), "{error}");
+    }
+
+    #[test]
+    fn impossible_values_are_refused_with_line_and_column() {
+        let error = parse("[training]\nsteps = 0\n", &[]).unwrap_err();
+        assert!(error.starts_with("a.toml:2:9: training.steps: 0 is not between 1 and"), "{error}");
+        let error = parse("[data]\nheld_out = nan\n", &[]).unwrap_err();
+        assert!(error.starts_with("a.toml:2:12: data.held_out"), "{error}");
+    }
+
+    #[test]
+    fn a_schedule_that_cannot_finish_is_an_error() {
+        let error = parse("[training]\nsteps = 500\n[beta]\nschedule = \"linear\"\nrise = 501\n", &[]).unwrap_err();
+        assert_eq!(
+            error,
+            "a.toml:5:8: beta.rise: this schedule needs 501 steps to reach beta.value, but training.steps is 500"
+        );
+        assert!(parse("[training]\nsteps = 500\n", &[]).unwrap_err().contains("(default value): beta.rise"));
+        assert!(parse("[training]\nsteps = 100\n", &["beta.schedule=constant"]).unwrap_err().contains("warm_up"));
+        assert!(parse("[beta]\nschedule = \"cyclical\"\nrise = 501\ncycles = 4", &[]).is_err());
+    }
+
+    #[test]
+    fn overrides_replace_values_and_name_themselves_when_they_are_wrong() {
+        let config = parse("seed = 1\n", &["seed=7", "beta.schedule=constant", "model.latent_dim = 2"]).unwrap();
+        assert_eq!((config.seed, config.beta.schedule, config.model.latent_dim), (7, Schedule::Constant, 2));
+        let error = parse("", &["training.step=3"]).unwrap_err();
+        assert!(error.starts_with("--set training.step=3: unknown field `step`"), "{error}");
+        let error = parse("", &["training.steps=0"]).unwrap_err();
+        assert!(error.starts_with("--set training.steps=0: training.steps: 0 is not between"), "{error}");
+        assert!(parse("seed = 1", &["seed.x=3"]).unwrap_err().contains("seed is no section"));
+        for text in ["seed", "=3", "seed=", "a..b=1"] {
+            assert!(text.parse::<Override>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_hash_tells_configs_apart_and_ignores_where_they_come_from() {
+        let config = parse("", &[]).unwrap();
+        assert_ne!(config.hash(), parse("", &["seed=2"]).unwrap().hash());
+        let text = config.to_toml(Some(Provenance { version: "9".into(), commit: "abc".into(), dirty: true }));
+        assert!(text.contains("commit = \"abc\""));
+        assert_eq!(parse(&text, &[]).unwrap().hash(), config.hash());
+    }
+}

@@ -1,0 +1,59 @@
+//! log.txt: what happened in a trial, a line each with its time.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+
+use crate::files::FileError;
+use crate::training::{Observer, Phase, Progress, Row};
+
+/// An observer that passes everything on and notes what is worth keeping.
+#[derive(Debug)]
+pub struct Logged<'a, O> {
+    observer: &'a mut O,
+    file: File,
+}
+
+impl<'a, O: Observer> Logged<'a, O> {
+    /// Appends to the log in this file.
+    ///
+    /// # Errors
+    /// When the file can't be opened.
+    pub fn new(observer: &'a mut O, path: &Path) -> Result<Self, FileError> {
+        let file = OpenOptions::new().create(true).append(true).open(path).map_err(FileError::at("write", path))?;
+        Ok(Self { observer, file })
+    }
+
+    /// Writes a line. A log that can't be written to, on a full disk, is no reason to lose the run.
+    pub fn note(&mut self, text: &str) {
+        let line = format!("{:.0} {text}\n", jiff::Timestamp::now());
+        let _ = self.file.write_all(line.as_bytes());
+    }
+}
+
+impl<O: Observer> Observer for Logged<'_, O> {
+    fn step(&mut self, progress: Progress) {
+        self.observer.step(progress);
+    }
+
+    fn phase(&mut self, step: u64, phase: Phase) {
+        self.note(&format!("step {step}: phase {} begins", phase.name()));
+        self.observer.phase(step, phase);
+    }
+
+    fn evaluating(&mut self, share: f64) {
+        self.observer.evaluating(share);
+    }
+
+    fn evaluated(&mut self, row: &Row) {
+        self.note(&format!(
+            "step {}: loss {:.4}, test ELBO {:.4}, greedy pass {:.4}, sampled pass {:.4}",
+            row.step, row.train_loss, row.test_elbo, row.greedy_pass, row.sampled_pass
+        ));
+        self.observer.evaluated(row);
+    }
+
+    fn interrupted(&self) -> bool {
+        self.observer.interrupted()
+    }
+}

@@ -1,0 +1,138 @@
+//! metrics.csv: what a finished trial is judged by, one row.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::files::{self, FileError};
+use crate::metrics::Scores;
+use crate::training::{Evaluation, Phase};
+
+/// The final metrics of a trial; README.md explains each column.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Metrics {
+    pub seed: u64,
+    pub latent_dim: i64,
+    pub beta: f64,
+    pub steps: u64,
+    pub phase: Phase,
+    pub train_seconds: f64,
+    pub samples: u64,
+    pub greedy_pass: f64,
+    pub greedy_pass_held_out: f64,
+    pub greedy_pass_worst: f64,
+    pub greedy_pass_worst_condition: String,
+    pub greedy_valid_date: f64,
+    pub greedy_coverage: f64,
+    pub greedy_coverage_held_out: f64,
+    pub greedy_tv: f64,
+    pub greedy_tv_held_out: f64,
+    pub sampled_pass: f64,
+    pub sampled_pass_held_out: f64,
+    pub sampled_pass_worst: f64,
+    pub sampled_pass_worst_condition: String,
+    pub sampled_valid_date: f64,
+    pub sampled_coverage: f64,
+    pub sampled_coverage_held_out: f64,
+    pub sampled_tv: f64,
+    pub sampled_tv_held_out: f64,
+    pub expected_coverage: f64,
+    pub expected_tv: f64,
+    pub test_recon: f64,
+    pub test_kl: f64,
+    pub test_prior_recon: f64,
+    pub test_elbo: f64,
+    pub test_entropy_floor: f64,
+    pub active_units: usize,
+}
+
+/// Why metrics could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum MetricsError {
+    /// The file could not be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The file is damaged.
+    #[error("{path}: {reason}; it was written by another version or edited, remove it and run the trial again")]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl Metrics {
+    /// The metrics of a finished run.
+    pub fn new(
+        config: &super::Config,
+        phase: Phase,
+        train_seconds: f64,
+        test_entropy_floor: f64,
+        evaluation: &Evaluation,
+    ) -> Self {
+        let Evaluation { test, latent, greedy, greedy_held_out, sampled, sampled_held_out } = evaluation;
+        let held_out = |scores: &Option<Scores>, figure: fn(&Scores) -> f64| scores.as_ref().map_or(f64::NAN, figure);
+        Self {
+            seed: config.seed,
+            latent_dim: config.model.latent_dim,
+            beta: config.beta.value,
+            steps: config.training.steps,
+            phase,
+            train_seconds,
+            samples: greedy.samples,
+            greedy_pass: greedy.pass.mean,
+            greedy_pass_held_out: held_out(greedy_held_out, |scores| scores.pass.mean),
+            greedy_pass_worst: greedy.pass.worst,
+            greedy_pass_worst_condition: greedy.pass.worst_condition.to_string(),
+            greedy_valid_date: greedy.valid_date,
+            greedy_coverage: greedy.coverage.mean,
+            greedy_coverage_held_out: held_out(greedy_held_out, |scores| scores.coverage.mean),
+            greedy_tv: greedy.tv.mean,
+            greedy_tv_held_out: held_out(greedy_held_out, |scores| scores.tv.mean),
+            sampled_pass: sampled.pass.mean,
+            sampled_pass_held_out: held_out(sampled_held_out, |scores| scores.pass.mean),
+            sampled_pass_worst: sampled.pass.worst,
+            sampled_pass_worst_condition: sampled.pass.worst_condition.to_string(),
+            sampled_valid_date: sampled.valid_date,
+            sampled_coverage: sampled.coverage.mean,
+            sampled_coverage_held_out: held_out(sampled_held_out, |scores| scores.coverage.mean),
+            sampled_tv: sampled.tv.mean,
+            sampled_tv_held_out: held_out(sampled_held_out, |scores| scores.tv.mean),
+            expected_coverage: greedy.expected_coverage,
+            expected_tv: greedy.expected_tv,
+            test_recon: test.recon,
+            test_kl: test.kl,
+            test_prior_recon: test.prior_recon,
+            test_elbo: test.elbo(),
+            test_entropy_floor,
+            active_units: latent.active_units(),
+        }
+    }
+
+    /// Writes the row with its header.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub fn write(&self, path: &Path) -> Result<(), MetricsError> {
+        files::replace(path, |partial| {
+            let mut writer = csv::Writer::from_path(partial).map_err(std::io::Error::other)?;
+            writer.serialize(self).map_err(std::io::Error::other)?;
+            writer.flush()
+        })?;
+        Ok(())
+    }
+
+    /// Reads what [`Metrics::write`] wrote.
+    ///
+    /// # Errors
+    /// When the file can't be read or is damaged.
+    pub fn read(path: &Path) -> Result<Self, MetricsError> {
+        let text = files::read_text(path)?;
+        let damaged = |reason: String| MetricsError::Format { path: path.to_owned(), reason };
+        let row = csv::Reader::from_reader(text.as_bytes()).into_deserialize().next();
+        row.ok_or_else(|| damaged("it has no row".to_owned()))?.map_err(|error| damaged(error.to_string()))
+    }
+}

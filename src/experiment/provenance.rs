@@ -1,0 +1,34 @@
+//! Which version of the code a run was made with.
+
+use std::process::Command;
+
+use serde::{Deserialize, Serialize};
+
+/// Version, commit, and whether the work tree differed from it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// Version of this crate.
+    pub version: String,
+    /// Commit of the work tree that the command was run in; `unknown` outside of one.
+    pub commit: String,
+    /// Whether tracked files differed from that commit.
+    pub dirty: bool,
+}
+
+impl Provenance {
+    /// Asks git about the current folder.
+    pub fn here() -> Self {
+        let commit = git(&["rev-parse", "--short=12", "HEAD"]);
+        let changes = git(&["status", "--porcelain", "--untracked-files=no"]);
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            commit: commit.unwrap_or_else(|| "unknown".to_owned()),
+            dirty: changes.is_some_and(|changes| !changes.is_empty()),
+        }
+    }
+}
+
+fn git(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("git").args(arguments).output().ok().filter(|output| output.status.success())?;
+    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}

@@ -1,0 +1,131 @@
+//! Running one trial in its folder, and loading what it left.
+
+use std::path::Path;
+
+use tch::{Cuda, Device};
+
+use super::config::{Config, ConfigError, ConfigFile, DeviceChoice};
+use super::folder::{FolderError, RunFolder};
+use super::log::Logged;
+use super::metrics::{Metrics, MetricsError};
+use crate::dates::{Condition, Split, SplitError, ValidDates};
+use crate::files::{self, FileError};
+use crate::model::{Model, WeightsError};
+use crate::training::{Ending, Observer, Trainer, TrainingError};
+
+/// How a trial ended.
+#[derive(Debug)]
+pub enum TrialEnding {
+    /// It is done.
+    Finished(Box<Metrics>),
+    /// It was stopped after this step and can be taken up.
+    Interrupted(u64),
+}
+
+/// Why a trial failed.
+#[derive(Debug, thiserror::Error)]
+pub enum TrialError {
+    /// Its folder.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// A config or weights in a folder.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Its data.
+    #[error(transparent)]
+    Split(#[from] SplitError),
+    /// Training.
+    #[error(transparent)]
+    Training(#[from] TrainingError),
+    /// Its weights.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// Its metrics.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    /// A file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A device that isn't there.
+    #[error(
+        "device is \"cuda\" and libtorch sees no CUDA device; set device = \"cpu\", or build with a CUDA libtorch (LIBTORCH)"
+    )]
+    NoCuda,
+}
+
+/// Trains a config in its folder, from where an earlier process left it; a finished trial is not repeated.
+///
+/// # Errors
+/// When the folder can't be used or training fails; the reason is kept in the folder's error.txt.
+pub fn run_trial(folder: &RunFolder, config: &Config, observer: &mut impl Observer) -> Result<TrialEnding, TrialError> {
+    if folder.metrics().exists() {
+        return Ok(TrialEnding::Finished(Box::new(Metrics::read(&folder.metrics())?)));
+    }
+    // What an earlier attempt died of is history once another one begins.
+    if folder.error().exists() {
+        std::fs::remove_file(folder.error()).map_err(FileError::at("remove", &folder.error()))?;
+    }
+    let mut observer = Logged::new(observer, &folder.log())?;
+    let ending = train(folder, config, &mut observer);
+    match &ending {
+        Ok(TrialEnding::Finished(_)) => observer.note("finished"),
+        Ok(TrialEnding::Interrupted(step)) => observer.note(&format!("interrupted after step {step}")),
+        Err(error) => {
+            observer.note(&format!("failed: {error}"));
+            files::replace_text(&folder.error(), &format!("{error}\n"))?;
+        }
+    }
+    ending
+}
+
+fn train<O: Observer>(
+    folder: &RunFolder,
+    config: &Config,
+    observer: &mut Logged<'_, O>,
+) -> Result<TrialEnding, TrialError> {
+    let device = device(config.device)?;
+    tch::set_num_threads(config.threads as i32);
+    let valid = ValidDates::new();
+    let split = Split::new(&valid, config.data.split, config.data.held_out, config.data.seed)?;
+    let files = (folder.history(), folder.checkpoint());
+    let files = (files.0.as_path(), files.1.as_path());
+    let mut trainer = Trainer::new(config.training(), config.model, (&valid, &split), device, files)?;
+    observer.note(&match trainer.step() {
+        0 => format!("started on {device:?} with {} thread(s)", config.threads),
+        step => format!("resumed after step {step} on {device:?} with {} thread(s)", config.threads),
+    });
+    let evaluation = match trainer.run(observer)? {
+        Ending::Interrupted(step) => return Ok(TrialEnding::Interrupted(step)),
+        Ending::Finished(evaluation) => evaluation,
+    };
+    trainer.model().save(&folder.model())?;
+    let test_conditions: Vec<Condition> = split.test.iter().map(|date| Condition::of(*date)).collect();
+    let floor = valid.mean_entropy(&test_conditions);
+    let metrics = Metrics::new(config, trainer.phase(), trainer.seconds(), floor, &evaluation);
+    metrics.write(&folder.metrics())?;
+    folder.clean()?;
+    Ok(TrialEnding::Finished(Box::new(metrics)))
+}
+
+/// The device of this choice.
+///
+/// # Errors
+/// When CUDA is asked for and there is none.
+fn device(choice: DeviceChoice) -> Result<Device, TrialError> {
+    match choice {
+        DeviceChoice::Cpu => Ok(Device::Cpu),
+        DeviceChoice::Auto => Ok(Device::cuda_if_available()),
+        DeviceChoice::Cuda if Cuda::is_available() => Ok(Device::Cuda(0)),
+        DeviceChoice::Cuda => Err(TrialError::NoCuda),
+    }
+}
+
+/// Loads the model of a finished trial or a release: a folder with config.toml and model.safetensors.
+///
+/// # Errors
+/// When a file is missing or damaged, or the two don't fit each other.
+pub fn load_model(folder: &Path) -> Result<(Model, Config), TrialError> {
+    let config = ConfigFile::load(&folder.join("config.toml"), &[])?;
+    let model = Model::load(config.model, device(config.device)?, &folder.join("model.safetensors"))?;
+    Ok((model, config))
+}
