@@ -29,7 +29,7 @@ fn remedy(error: &io::Error) -> &'static str {
 
 impl FileError {
     /// Adds action and path to an error of the system.
-    pub fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self { action, path, source }
     }

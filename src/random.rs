@@ -22,6 +22,8 @@ pub enum Purpose {
     Weights,
     /// Latent codes and categorical draws of samples.
     Samples,
+    /// The same for samples drawn again after they failed.
+    Retries,
 }
 
 /// The stream of this seed for a purpose; `index` tells streams of one purpose apart (epoch, step).

@@ -1,0 +1,197 @@
+//! `cvae eval`: scores a file of conditions and dates, whoever made it.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::exit::{BadInput, Exit};
+use super::input::Input;
+use super::output;
+use crate::dates::{Condition, Date, DateError, LineError, ValidDates};
+use crate::files::FileError;
+use crate::metrics::{Failures, Tally};
+
+/// Score a file of `conditions date` lines, overall and per condition
+///
+/// A line passes when its date exists, lies in 1-1-1800 to 31-12-2200, and meets all four conditions.
+/// A line without a date, or with something that is none, fails.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cvae eval predictions.txt
+  cvae eval data/data.txt --json | jq .pass_rate")]
+pub struct Eval {
+    /// File to score; - for standard input
+    #[arg(value_name = "FILE", value_parser = super::path)]
+    file: PathBuf,
+    /// Everything as JSON, with a record for each condition
+    #[arg(long)]
+    json: bool,
+    /// Number of worst conditions and of failures to show
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    show: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    lines: u64,
+    passes: u64,
+    pass_rate: f64,
+    valid_date_rate: f64,
+    weekday_rate: f64,
+    month_rate: f64,
+    leap_rate: f64,
+    decade_rate: f64,
+    conditions: Vec<ConditionReport>,
+    failures: Vec<Failure>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct ConditionReport {
+    condition: String,
+    lines: u64,
+    passes: u64,
+    pass_rate: f64,
+    valid_dates: usize,
+    distinct_valid_dates: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct Failure {
+    line: u64,
+    text: String,
+    reason: String,
+}
+
+/// Faulty lines that are shown one by one.
+const SHOWN: usize = 10;
+
+impl Eval {
+    /// Scores the file and prints the result.
+    ///
+    /// # Errors
+    /// When the file can't be read, holds nothing, or a line has no conditions.
+    pub fn run(self) -> anyhow::Result<Exit> {
+        let valid = ValidDates::new();
+        let mut input = Input::open(&self.file)?;
+        let report = self.score(&mut input, &valid)?;
+        output::print(&if self.json { serde_json::to_string_pretty(&report)? } else { self.text(&report) })?;
+        Ok(Exit::Done)
+    }
+
+    fn score(&self, input: &mut Input, valid: &ValidDates) -> anyhow::Result<Report> {
+        let name = input.name();
+        let mut tallies: Vec<Option<Tally>> = vec![None; Condition::COUNT];
+        let mut failures = Vec::new();
+        let mut bad = 0;
+        for line in input.lines()? {
+            let line = line.map_err(FileError::at("read", &self.file))?;
+            match line.parse() {
+                Ok(parsed) => {
+                    let date = parsed.rest.parse::<Date>();
+                    let tally =
+                        tallies[parsed.condition.index()].get_or_insert_with(|| Tally::new(valid, parsed.condition));
+                    tally.add_date(valid, date.clone().ok());
+                    let reason = reason(parsed.condition, parsed.rest, &date);
+                    if !reason.is_empty() && failures.len() < self.show {
+                        failures.push(Failure { line: line.number, text: line.text.trim_end().to_owned(), reason });
+                    }
+                }
+                Err(error) => {
+                    bad += 1;
+                    show_fault(&name, line.number, &error, bad);
+                }
+            }
+        }
+        if bad > 0 {
+            return Err(
+                BadInput(format!("{bad} lines of {name} have no readable conditions; mend or remove them")).into()
+            );
+        }
+        let tallies: Vec<Tally> = tallies.into_iter().flatten().collect();
+        if tallies.is_empty() {
+            return Err(BadInput(format!("{name} holds no lines")).into());
+        }
+        Ok(report(&tallies, failures))
+    }
+
+    fn text(&self, report: &Report) -> String {
+        let percent = output::percent;
+        let rows = [
+            ("all four conditions", report.pass_rate),
+            ("existing date in range", report.valid_date_rate),
+            ("weekday", report.weekday_rate),
+            ("month", report.month_rate),
+            ("leap year", report.leap_rate),
+            ("decade", report.decade_rate),
+        ];
+        let rows = rows.map(|(name, rate)| vec![name.to_owned(), percent(rate)]).to_vec();
+        let mut text = format!("{}\n", output::table(&["pass rate", ""], rows));
+        let (lines, passes) = (report.lines, report.passes);
+        text += &format!("{passes} of {lines} lines pass; {} conditions\n", report.conditions.len());
+        let mut worst: Vec<_> =
+            report.conditions.iter().filter(|condition| condition.passes < condition.lines).collect();
+        worst.sort_by(|a, b| a.pass_rate.total_cmp(&b.pass_rate));
+        if !worst.is_empty() {
+            let row = |condition: &&ConditionReport| {
+                let ConditionReport { condition, lines, passes, pass_rate, .. } = condition;
+                vec![condition.clone(), percent(*pass_rate), format!("{passes} of {lines}")]
+            };
+            let rows = worst.iter().take(self.show).map(row).collect();
+            text += &format!("\n{}\n", output::table(&["worst conditions", "pass rate", "lines"], rows));
+        }
+        if !report.failures.is_empty() {
+            let row = |failure: &Failure| vec![failure.line.to_string(), failure.text.clone(), failure.reason.clone()];
+            let mut table =
+                output::table(&["line", "first failures", "reason"], report.failures.iter().map(row).collect());
+            for column in table.column_iter_mut() {
+                column.set_cell_alignment(comfy_table::CellAlignment::Left);
+            }
+            text += &format!("\n{table}\n");
+        }
+        text.trim_end().to_owned()
+    }
+}
+
+fn show_fault(name: &str, number: u64, error: &LineError, bad: usize) {
+    if bad <= SHOWN {
+        eprintln!("{name}:{number}:{}: {error}", error.column());
+    }
+}
+
+/// Why a line fails; empty where it passes.
+fn reason(condition: Condition, text: &str, date: &Result<Date, DateError>) -> String {
+    match date {
+        Ok(date) => condition.explain(*date),
+        Err(_) if text.is_empty() => "no date".to_owned(),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn report(tallies: &[Tally], failures: Vec<Failure>) -> Report {
+    let mut failed = Failures::default();
+    tallies.iter().for_each(|tally| failed.merge(tally.failures));
+    let lines = tallies.iter().map(Tally::samples).sum::<u64>();
+    let passes = tallies.iter().map(Tally::passes).sum::<u64>();
+    let [weekday_rate, month_rate, leap_rate, decade_rate] = failed.pass_by_field(lines);
+    let condition = |tally: &Tally| ConditionReport {
+        condition: tally.condition.to_string(),
+        lines: tally.samples(),
+        passes: tally.passes(),
+        pass_rate: tally.pass_rate(),
+        valid_dates: tally.counts.len(),
+        distinct_valid_dates: tally.counts.iter().filter(|count| **count > 0).count(),
+    };
+    Report {
+        lines,
+        passes,
+        pass_rate: passes as f64 / lines as f64,
+        valid_date_rate: 1.0 - failed.no_date as f64 / lines as f64,
+        weekday_rate,
+        month_rate,
+        leap_rate,
+        decade_rate,
+        conditions: tallies.iter().map(condition).collect(),
+        failures,
+    }
+}

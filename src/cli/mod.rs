@@ -1,10 +1,13 @@
 //! The commands: one file each, with its arguments and its orchestration. No science here.
 
 mod data;
+mod eval;
 
 mod exit;
+mod input;
 mod interrupt;
 mod output;
+mod predict;
 
 mod train;
 
@@ -32,6 +35,8 @@ pub struct Arguments {
 enum Command {
     Data(data::Data),
     Train(train::Train),
+    Predict(predict::Predict),
+    Eval(eval::Eval),
 }
 
 impl Arguments {
@@ -43,6 +48,8 @@ impl Arguments {
         match self.command {
             Command::Data(command) => command.run(),
             Command::Train(command) => command.run(),
+            Command::Predict(command) => command.run(),
+            Command::Eval(command) => command.run(),
         }
     }
 }

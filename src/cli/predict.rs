@@ -1,0 +1,295 @@
+//! `cvae predict`: conditions in, conditions with a generated date out.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use rand_chacha::ChaCha8Rng;
+
+use super::exit::{BadInput, Exit};
+use super::input::Input;
+use super::{is_standard_stream, output};
+use crate::dates::{Condition, DateTokens, Line, LineError, Outcome, ValidDates};
+use crate::experiment::load_model;
+use crate::files;
+use crate::model::{Decode, Model, Sampler};
+use crate::random::{Purpose, stream};
+
+/// Generate a date for each line of conditions, in the order of the input
+///
+/// Each line holds four conditions, `[MON] [DEC] [False] [196]`; a date that follows them is ignored.
+/// Dates are written as the model generates them: none is checked against a calendar, masked or repaired
+/// unless --retries asks for it. The share of them that is right is told on standard error.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cvae predict -i data/example_input.txt predictions.txt
+  cvae predict -i conditions.txt -o - -n 5 --decode sample --seed 7
+  echo '[MON] [DEC] [False] [196]' | cvae predict -i - -")]
+pub struct Predict {
+    /// File of conditions; - for standard input
+    #[arg(short, long, value_name = "FILE", value_parser = super::path)]
+    input: PathBuf,
+    /// File to write; - for standard output
+    #[arg(value_name = "OUTPUT", value_parser = super::path, required_unless_present = "output_option")]
+    output: Option<PathBuf>,
+    /// File to write, in place of OUTPUT
+    #[arg(id = "output_option", short, long = "output", value_name = "OUTPUT", value_parser = super::path,
+          conflicts_with = "output")]
+    output_option: Option<PathBuf>,
+    /// Folder with config.toml and model.safetensors: a release or a finished run
+    #[arg(long, value_name = "DIR", default_value = "model", value_parser = super::path)]
+    model: PathBuf,
+    /// Seed of the latent codes and draws
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Dates for each line of the input
+    #[arg(short = 'n', long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    samples: u32,
+    /// How a field's value is chosen
+    #[arg(long, value_enum, default_value_t = DecodeKind::Greedy)]
+    decode: DecodeKind,
+    /// Temperature of sampling
+    #[arg(long, default_value_t = 1.0)]
+    temperature: f64,
+    /// Predict the good lines where some are bad; the bad ones are copied without a date (exit code 3)
+    #[arg(long)]
+    keep_going: bool,
+    /// Draw dates that fail their conditions again, so many times at most; what this changes is told
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    retries: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum DecodeKind {
+    /// The most likely value: all variety comes from the latent code
+    Greedy,
+    /// A draw from the categorical distribution
+    Sample,
+}
+
+/// Lines predicted at once, times their samples.
+const BLOCK: usize = 16_384;
+/// Faulty lines that are shown one by one.
+const SHOWN: usize = 10;
+
+impl Predict {
+    /// Checks the input, then predicts it block by block.
+    ///
+    /// # Errors
+    /// When the input, the options or the model are not what they should be.
+    pub fn run(self) -> anyhow::Result<Exit> {
+        let decode = match self.decode {
+            DecodeKind::Greedy => Decode::Greedy,
+            DecodeKind::Sample => Decode::sample(self.temperature).map_err(|error| BadInput(error.to_string()))?,
+        };
+        let valid = ValidDates::new();
+        let mut input = Input::open(&self.input)?;
+        let checked = self.check(&mut input, &valid)?;
+        if checked.bad > 0 && !self.keep_going {
+            let more = format!("{} of {} lines are bad; nothing was written", checked.bad, checked.lines);
+            return Err(BadInput(format!("{more}. Mend them, or use --keep-going to predict the others")).into());
+        }
+        if checked.lines == 0 {
+            return Err(BadInput(format!("{} holds no lines", input.name())).into());
+        }
+        let (model, _) = load_model(&self.model).with_context(|| {
+            format!("cannot load a model from {} (--model names a release or a finished run)", self.model.display())
+        })?;
+        let mut writer = Writer::new(&model, decode, &valid, &self);
+        let output = self.output.as_ref().or(self.output_option.as_ref()).map_or(Path::new("-"), PathBuf::as_path);
+        if is_standard_stream(output) {
+            let mut out = BufWriter::new(io::stdout().lock());
+            writer.write_all(&mut input, checked.lines, &mut out)?;
+            out.write_all(b"\n")?;
+            out.flush()?;
+        } else {
+            let mut failure = None;
+            let replaced = files::replace(output, |partial| {
+                let mut out = BufWriter::with_capacity(1 << 16, File::create(partial)?);
+                let written = writer.write_all(&mut input, checked.lines, &mut out);
+                // What went wrong keeps its own words; the file is not replaced either way.
+                written.or_else(|error| {
+                    let kind = error.downcast_ref::<io::Error>().map_or(io::ErrorKind::Other, io::Error::kind);
+                    failure = Some(error);
+                    Err(io::Error::from(kind))
+                })?;
+                out.flush()
+            });
+            replaced.map_err(|error| failure.unwrap_or_else(|| error.into()))?;
+        }
+        eprintln!("{}", writer.summary(checked.bad));
+        Ok(if checked.bad > 0 { Exit::Partial } else { Exit::Done })
+    }
+
+    /// Reads the whole input and shows the first faults, each with its place.
+    fn check(&self, input: &mut Input, valid: &ValidDates) -> anyhow::Result<Checked> {
+        let (name, failed) = (input.name(), input.failed());
+        let mut checked = Checked::default();
+        let mut read = || -> io::Result<()> {
+            for line in input.lines().map_err(|error| error.source)? {
+                let line = line?;
+                checked.lines += 1;
+                if let Err(error) = condition(&line, valid) {
+                    checked.bad += 1;
+                    if checked.bad <= SHOWN {
+                        eprintln!("{name}:{}:{}: {error}", line.number, error.column());
+                    }
+                }
+            }
+            Ok(())
+        };
+        read().map_err(failed)?;
+        if checked.bad > SHOWN {
+            eprintln!("... and {} more bad lines", checked.bad - SHOWN);
+        }
+        Ok(checked)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Checked {
+    lines: usize,
+    bad: usize,
+}
+
+/// The condition of a line, which some date must meet.
+fn condition(line: &Line, valid: &ValidDates) -> Result<Condition, LineError> {
+    let condition = line.parse()?.condition_alone(&line.text)?;
+    if valid.satisfiable(condition) { Ok(condition) } else { Err(LineError::Unsatisfiable(condition)) }
+}
+
+/// Draws dates for lines and writes them in their order.
+struct Writer<'a> {
+    sampler: Sampler<'a>,
+    valid: &'a ValidDates,
+    options: &'a Predict,
+    random: ChaCha8Rng,
+    retry_random: ChaCha8Rng,
+    written: usize,
+    dates: usize,
+    passes: usize,
+    mended: usize,
+}
+
+impl<'a> Writer<'a> {
+    fn new(model: &'a Model, decode: Decode, valid: &'a ValidDates, options: &'a Predict) -> Self {
+        Self {
+            sampler: Sampler::new(model, decode),
+            valid,
+            options,
+            random: stream(options.seed, Purpose::Samples, 0),
+            retry_random: stream(options.seed, Purpose::Retries, 0),
+            written: 0,
+            dates: 0,
+            passes: 0,
+            mended: 0,
+        }
+    }
+
+    fn write_all(&mut self, input: &mut Input, lines: usize, out: &mut impl Write) -> anyhow::Result<()> {
+        let failed = input.failed();
+        let bar = output::bar(lines as u64, "{bar:30} {human_pos}/{human_len} lines  {eta} left");
+        let mut block = Vec::new();
+        let mut read = || -> anyhow::Result<()> {
+            for line in input.lines()? {
+                block.push(line?);
+                if block.len() * self.options.samples as usize >= BLOCK {
+                    self.write_block(&block, out)?;
+                    bar.inc(block.len() as u64);
+                    block.clear();
+                }
+            }
+            self.write_block(&block, out)
+        };
+        let done = read();
+        bar.finish_and_clear();
+        done.map_err(|error| match error.downcast::<io::Error>() {
+            Ok(error) if error.kind() == io::ErrorKind::InvalidData => failed(error).into(),
+            Ok(error) => error.into(),
+            Err(error) => error,
+        })
+    }
+
+    fn write_block(&mut self, lines: &[Line], out: &mut impl Write) -> anyhow::Result<()> {
+        let samples = self.options.samples as usize;
+        let conditions: Vec<Option<Condition>> = lines.iter().map(|line| condition(line, self.valid).ok()).collect();
+        let asked: Vec<Condition> =
+            conditions.iter().flatten().flat_map(|condition| std::iter::repeat_n(*condition, samples)).collect();
+        let mut drawn = Vec::with_capacity(asked.len());
+        // A line with very many samples is decoded in parts.
+        for part in asked.chunks(BLOCK) {
+            drawn.extend(self.sampler.draw(part, &mut self.random));
+        }
+        self.dates += drawn.len();
+        self.passes += self.failing(&asked, &drawn).map_or(drawn.len(), |failing| drawn.len() - failing.len());
+        self.retry(&asked, &mut drawn);
+        let mut dates = drawn.iter();
+        for (line, condition) in lines.iter().zip(&conditions) {
+            match condition {
+                Some(condition) => {
+                    for tokens in dates.by_ref().take(samples) {
+                        self.separate(out)?;
+                        write!(out, "{condition} {tokens}")?;
+                    }
+                }
+                None => {
+                    self.separate(out)?;
+                    out.write_all(line.text.trim_end().as_bytes())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Lines are joined, as in the challenge's files; the last is not ended.
+    fn separate(&mut self, out: &mut impl Write) -> io::Result<()> {
+        self.written += 1;
+        if self.written > 1 { out.write_all(b"\n") } else { Ok(()) }
+    }
+
+    /// The places of the samples that fail their conditions, where there are any.
+    fn failing(&self, asked: &[Condition], drawn: &[DateTokens]) -> Option<Vec<usize>> {
+        let passes = |index: &usize| matches!(self.valid.outcome(asked[*index], drawn[*index]), Outcome::Pass(_));
+        let failing: Vec<usize> = (0..asked.len()).filter(|index| !passes(index)).collect();
+        (!failing.is_empty()).then_some(failing)
+    }
+
+    /// Draws failing samples again where --retries asks for it; what still fails keeps its first draw.
+    fn retry(&mut self, asked: &[Condition], drawn: &mut [DateTokens]) {
+        for _ in 0..self.options.retries {
+            let Some(failing) = self.failing(asked, drawn) else { return };
+            let conditions: Vec<Condition> = failing.iter().map(|index| asked[*index]).collect();
+            let again = self.sampler.draw(&conditions, &mut self.retry_random);
+            for (index, tokens) in failing.into_iter().zip(again) {
+                if matches!(self.valid.outcome(asked[index], tokens), Outcome::Pass(_)) {
+                    drawn[index] = tokens;
+                    self.mended += 1;
+                }
+            }
+        }
+    }
+
+    fn summary(&self, bad: usize) -> String {
+        let Predict { decode, seed, retries, .. } = self.options;
+        let how = match decode {
+            DecodeKind::Greedy => "greedy".to_owned(),
+            DecodeKind::Sample => format!("sampled at temperature {}", self.options.temperature),
+        };
+        let rate = if self.dates == 0 { f64::NAN } else { self.passes as f64 / self.dates as f64 };
+        let mut text = format!(
+            "{} dates, {how}, seed {seed}; raw pass rate {} ({} fail)",
+            self.dates,
+            output::percent(rate),
+            self.dates - self.passes
+        );
+        if *retries > 0 {
+            text += &format!("; up to {retries} retries changed {} of them", self.mended);
+        }
+        if bad > 0 {
+            text += &format!("; {bad} bad lines left without a date");
+        }
+        text
+    }
+}

@@ -133,6 +133,19 @@ impl Condition {
         self.differences(Self::of(date))
     }
 
+    /// Why this date fails, field by field, in words; empty where it passes.
+    pub fn explain(self, date: Date) -> String {
+        let (miss, actual) = (self.misses(date), Self::of(date));
+        let leap = if actual.leap { "a" } else { "no" };
+        let reasons = [
+            miss.weekday.then(|| format!("falls on {}", actual.weekday)),
+            miss.month.then(|| format!("lies in {}", actual.month)),
+            miss.leap.then(|| format!("{} is {leap} leap year", date.year())),
+            miss.decade.then(|| format!("lies in decade {}", actual.decade)),
+        ];
+        reasons.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+
     /// The fields in which the condition that a date meets differs from this one.
     pub fn differences(self, met: Condition) -> Miss {
         Miss {
@@ -179,6 +192,9 @@ mod tests {
         assert!(!condition.misses(date).any());
         let next = Date::new(4, 12, 1962).unwrap();
         assert_eq!(condition.misses(next), Miss { weekday: true, ..Miss::default() });
+        assert_eq!((condition.explain(date), condition.explain(next)), (String::new(), "falls on TUE".to_owned()));
+        let far = Date::new(1, 1, 2000).unwrap();
+        assert_eq!(condition.explain(far), "falls on SAT, lies in JAN, 2000 is a leap year, lies in decade 200");
     }
 
     #[test]

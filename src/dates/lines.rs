@@ -64,6 +64,7 @@ impl fmt::Display for FieldError {
 const WEEKDAY: &str = "a weekday: [MON] [TUE] [WED] [THU] [FRI] [SAT] or [SUN]";
 const MONTH: &str = "a month: [JAN] [FEB] [MAR] [APR] [MAY] [JUN] [JUL] [AUG] [SEP] [OCT] [NOV] or [DEC]";
 const LEAP: &str = "a leap-year flag: [True] or [False]";
+const DATE: &str = "the end of the line or a date of the form day-month-year";
 const DECADE: &str = "a decade: [180] to [220]";
 
 /// Takes a line apart; white space around and between the fields is free, and so is a final CR.
@@ -82,6 +83,28 @@ pub fn parse_line(line: &str) -> Result<Parsed<'_>, LineError> {
     let decade: Decade = fields.next(DECADE, |text| text.parse().ok())?;
     let condition = Condition { weekday, month, leap, decade };
     Ok(Parsed { condition, rest: line[fields.at..].trim() })
+}
+
+impl Parsed<'_> {
+    /// The condition of a line that may already carry a date, which is ignored; anything else after the
+    /// four fields is an error.
+    ///
+    /// # Errors
+    /// When something that is no date follows the conditions.
+    pub fn condition_alone(self, line: &str) -> Result<Condition, LineError> {
+        if self.rest.is_empty() || has_date_shape(self.rest) {
+            return Ok(self.condition);
+        }
+        let start = line.trim_end().len() - self.rest.len();
+        let column = line[..start].chars().count() + 1;
+        Err(LineError::Field(FieldError { column, found: shortened(self.rest), expected: DATE }))
+    }
+}
+
+/// Whether a text is three numbers with dashes between them, a date that exists or not.
+pub fn has_date_shape(text: &str) -> bool {
+    let number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    text.split('-').count() == 3 && text.split('-').all(number)
 }
 
 /// Walks over a line's bracketed fields.
@@ -159,6 +182,18 @@ mod tests {
         assert_eq!(field_error("[MON] [ÄÖÜ] x").column, 7);
         assert_eq!(field_error("[ÄÖÜ").column, 1);
         assert_eq!(field_error(&format!("[{}", "x".repeat(99))).found.chars().count(), 25);
+    }
+
+    #[test]
+    fn a_date_after_the_conditions_is_ignored_and_other_text_is_not() {
+        let alone = |line| parse_line(line).and_then(|parsed| parsed.condition_alone(line));
+        let condition = alone("[MON] [DEC] [False] [196]").unwrap();
+        assert_eq!(alone("[MON] [DEC] [False] [196] 31-2-1700"), Ok(condition));
+        let error = match alone("[MON] [DEC] [False] [196]  soon ") {
+            Err(LineError::Field(error)) => error,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((error.column, error.found.as_str(), error.expected), (28, "soon", DATE));
     }
 
     proptest! {

@@ -1,6 +1,6 @@
 //! Counting what was generated for one condition: the ground on which the sampling metrics stand.
 
-use crate::dates::{Condition, DateTokens, Miss, Outcome, ValidDates};
+use crate::dates::{Condition, Date, DateTokens, Miss, Outcome, ValidDates};
 
 /// What was generated for one condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,14 @@ impl Tally {
             Outcome::Pass(rank) => self.counts[rank] += 1,
             Outcome::Fail(met) => self.failures.add_miss(self.condition.differences(met)),
             Outcome::NoDate => self.failures.add_no_date(),
+        }
+    }
+
+    /// Counts a date from elsewhere, or the lack of one.
+    pub fn add_date(&mut self, valid: &ValidDates, date: Option<Date>) {
+        match date {
+            Some(date) => self.add(valid, DateTokens::of(date)),
+            None => self.failures.add_no_date(),
         }
     }
 
@@ -102,7 +110,6 @@ pub(super) fn share(part: u64, whole: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dates::Date;
 
     #[test]
     fn passes_and_every_kind_of_failure_are_told_apart() {
