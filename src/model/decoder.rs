@@ -29,7 +29,7 @@ pub struct Decoder {
 #[derive(Debug)]
 enum TrunkLayers {
     Additive { hidden: nn::Linear },
-    Multiplicative,
+    Multiplicative { angles: i64 },
 }
 
 /// One field's logits from the trunk's features and z's gate and shift.
@@ -44,14 +44,15 @@ struct Head {
 impl Decoder {
     /// Declares the weights in `scope`.
     pub fn new(scope: &Scope<'_>, config: &ModelConfig) -> Self {
-        let features = 2 * config.angles;
+        let plain = config.angles / 2;
+        let features = 2 * config.angles + plain;
         let trunk_scope = scope.sub("trunk");
         let (trunk, state, stdev) = match config.trunk {
             Trunk::Additive => {
                 let hidden = trunk_scope.hidden("hidden", features, features);
                 (TrunkLayers::Additive { hidden }, features, 0.5)
             }
-            Trunk::Multiplicative => (TrunkLayers::Multiplicative, config.angles, ANGLE_STDEV),
+            Trunk::Multiplicative => (TrunkLayers::Multiplicative { angles: config.angles }, config.angles + plain, ANGLE_STDEV),
         };
         let table = |name: &str, sizes: &[usize]| EmbeddingSum::new(&trunk_scope.sub(name), sizes, state, stdev);
         let head = |field: &Field| Head::new(&scope.sub(field.name()), *field, features, config.hidden_dim);
@@ -127,9 +128,10 @@ impl Decoder {
         match &self.trunk {
             TrunkLayers::Additive { hidden } => hidden.forward(&state.silu()).silu(),
             // The product of unit complex numbers has the sum of their angles.
-            TrunkLayers::Multiplicative => {
-                let angle = state * RADIANS_PER_UNIT;
-                Tensor::cat(&[angle.cos(), angle.sin()], 1)
+            TrunkLayers::Multiplicative { angles } => {
+                let angle = state.narrow(1, 0, *angles) * RADIANS_PER_UNIT;
+                let plain = state.narrow(1, *angles, state.size()[1] - angles);
+                Tensor::cat(&[angle.cos(), angle.sin(), plain], 1)
             }
         }
     }
