@@ -128,8 +128,8 @@ pub enum ConfigError {
     /// An override that doesn't fit.
     #[error("--set {set}: {message}")]
     Override {
-        /// The override.
-        set: Override,
+        /// The override as given.
+        set: String,
         /// What is wrong.
         message: String,
     },
@@ -219,7 +219,7 @@ impl ConfigFile {
         let mut file: Self = toml::from_str(text).map_err(parse_error)?;
         let mut table: toml::Table = toml::from_str(text).map_err(parse_error)?;
         for set in overrides {
-            let refuse = |message| ConfigError::Override { set: set.clone(), message };
+            let refuse = |message| ConfigError::Override { set: set.to_string(), message };
             set.apply(&mut table).map_err(refuse)?;
             file = table.clone().try_into().map_err(|error: toml::de::Error| refuse(error.message().to_owned()))?;
         }
@@ -359,7 +359,7 @@ mod tests {
             error,
             "a.toml:5:8: beta.rise: this schedule needs 501 steps to reach beta.value, but training.steps is 500"
         );
-        assert!(parse("[training]\nsteps = 500\n", &[]).unwrap_err().contains("(default value): beta.rise"));
+        assert!(parse("[training]\nsteps = 401\n", &[]).unwrap_err().contains("(default value): beta.rise"));
         assert!(parse("[training]\nsteps = 100\n", &["beta.schedule=constant"]).unwrap_err().contains("warm_up"));
         assert!(parse("[beta]\nschedule = \"cyclical\"\nrise = 501\ncycles = 4", &[]).is_err());
     }

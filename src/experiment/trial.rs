@@ -59,6 +59,8 @@ pub enum TrialError {
 /// When the folder can't be used or training fails; the reason is kept in the folder's error.txt.
 pub fn run_trial(folder: &RunFolder, config: &Config, observer: &mut impl Observer) -> Result<TrialEnding, TrialError> {
     if folder.metrics().exists() {
+        // The process that finished it may have been killed before it cleaned up.
+        folder.clean()?;
         return Ok(TrialEnding::Finished(Box::new(Metrics::read(&folder.metrics())?)));
     }
     // What an earlier attempt died of is history once another one begins.

@@ -1,0 +1,8 @@
+//! The program as a user meets it: commands, files, messages, exit codes.
+
+mod common;
+mod data;
+mod eval;
+mod predict;
+mod resume;
+mod train;
