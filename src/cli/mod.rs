@@ -1,5 +1,6 @@
 //! The commands: one file each, with its arguments and its orchestration. No science here.
 
+mod compare;
 mod data;
 mod eval;
 
@@ -37,6 +38,7 @@ enum Command {
     Train(train::Train),
     Predict(predict::Predict),
     Eval(eval::Eval),
+    Compare(compare::Compare),
 }
 
 impl Arguments {
@@ -50,6 +52,7 @@ impl Arguments {
             Command::Train(command) => command.run(),
             Command::Predict(command) => command.run(),
             Command::Eval(command) => command.run(),
+            Command::Compare(command) => command.run(),
         }
     }
 }

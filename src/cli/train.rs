@@ -34,6 +34,9 @@ pub struct Train {
     /// Folder of this run, in place of one named after the config
     #[arg(short, long, value_name = "DIR", value_parser = super::path)]
     output: Option<PathBuf>,
+    /// Print the run's folder and do nothing else
+    #[arg(long)]
+    print_folder: bool,
 }
 
 impl Train {
@@ -44,6 +47,10 @@ impl Train {
     pub fn run(self) -> anyhow::Result<Exit> {
         let config = ConfigFile::load(&self.config, &self.set)?;
         let path = self.output.clone().unwrap_or_else(|| self.folder(&config));
+        if self.print_folder {
+            output::print(&path.display().to_string())?;
+            return Ok(Exit::Done);
+        }
         let folder = RunFolder::open(&path, &config)?;
         if RunFolder::status(&path) == Status::Finished {
             eprintln!("{}: finished earlier, nothing to do", path.display());

@@ -2,6 +2,7 @@
 
 mod common;
 mod data;
+mod docs;
 mod eval;
 mod predict;
 mod resume;
