@@ -117,10 +117,9 @@ fn report(metrics: &Metrics) -> String {
     let table = output::table(&header, rows);
     format!(
         "{table}\nraw output, all 6,804 conditions x {samples} samples; trained in {train_seconds:.1} s; \
-         test ELBO {test_elbo:.3} nats (floor {test_entropy_floor:.3}), KL {:.2} nats, {active_units} of {} latent \
+         test ELBO {test_elbo:.3} nats (floor {test_entropy_floor:.3}), KL {:.2} nats, {active_units} latent \
          dimensions active, phase {}",
         metrics.test_kl,
-        metrics.latent_dim,
         phase.name()
     )
 }

@@ -10,8 +10,9 @@ use sha2::{Digest, Sha256};
 
 use super::locate::locate;
 use super::provenance::Provenance;
+use super::source::{Origin, Source};
 use crate::dates::Held;
-use crate::files::{self, FileError};
+use crate::files::FileError;
 use crate::model::ModelConfig;
 use crate::training::{BetaConfig, EvaluationConfig, Objective, Schedule, StepConfig, TrainingConfig};
 
@@ -68,6 +69,12 @@ pub struct ConfigFile {
     pub training: StepConfig,
     /// What is measured.
     pub evaluation: EvaluationConfig,
+    /// Another config whose values hold where this one gives none; a path relative to this one's folder.
+    #[serde(skip_serializing)]
+    pub base: Option<String>,
+    /// The trials of an experiment; see [`super::grid`].
+    #[serde(skip_serializing)]
+    pub sweep: Option<toml::Table>,
     /// Where a resolved config comes from; ignored when it is read again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provenance: Option<Provenance>,
@@ -85,6 +92,8 @@ impl Default for ConfigFile {
             objective: Objective::default(),
             training: StepConfig::default(),
             evaluation: EvaluationConfig::default(),
+            base: None,
+            sweep: None,
             provenance: None,
         }
     }
@@ -125,24 +134,31 @@ pub enum ConfigError {
         /// What the parser said, with the line and a marker below the place.
         message: String,
     },
-    /// An override that doesn't fit.
-    #[error("--set {set}: {message}")]
-    Override {
-        /// The override as given.
-        set: String,
-        /// What is wrong.
-        message: String,
-    },
     /// A value that can't be worked with.
-    #[error("{place}: {key}: {problem}")]
+    #[error("{place}: {problem}")]
     Value {
-        /// File, with line and column where the key stands in it.
+        /// File, line and column, or the `--set` that gave it.
         place: String,
-        /// The key.
-        key: &'static str,
         /// What is wrong and what would be right.
         problem: String,
     },
+    /// A sweep where one run was asked for.
+    #[error("{path}:{line}: this config holds a sweep of several trials; run it with `cvae sweep`")]
+    Sweep {
+        /// The file.
+        path: PathBuf,
+        /// Where the sweep begins.
+        line: usize,
+    },
+    /// A chain of bases without end.
+    #[error("{0}: its chain of `base` files goes round in a circle")]
+    Circle(PathBuf),
+}
+
+impl ConfigError {
+    pub(super) fn parse(path: &Path, error: &toml::de::Error) -> Self {
+        Self::Parse { path: path.to_owned(), message: error.to_string().trim_end().to_owned() }
+    }
 }
 
 /// `key=value` from the command line; the key is a dotted path.
@@ -184,7 +200,7 @@ impl fmt::Display for Override {
 }
 
 impl Override {
-    fn apply(&self, table: &mut toml::Table) -> Result<(), String> {
+    pub(super) fn apply(&self, table: &mut toml::Table) -> Result<(), String> {
         let (parents, last) =
             self.key.rsplit_once('.').map_or((None, self.key.as_str()), |(path, key)| (Some(path), key));
         let mut table = table;
@@ -198,40 +214,17 @@ impl Override {
 }
 
 impl ConfigFile {
-    /// Reads a config, applies overrides in order, and checks it.
+    /// Reads a config of one run, applies overrides in order, and checks it.
     ///
     /// # Errors
     /// The first thing that is wrong, with its place.
     pub fn load(path: &Path, overrides: &[Override]) -> Result<Config, ConfigError> {
-        let text = files::read_text(path)?;
-        Self::parse(&text, path, overrides)
-    }
-
-    /// [`ConfigFile::load`] of a text; `path` is for messages.
-    ///
-    /// # Errors
-    /// The first thing that is wrong, with its place.
-    pub fn parse(text: &str, path: &Path, overrides: &[Override]) -> Result<Config, ConfigError> {
-        let parse_error = |error: toml::de::Error| ConfigError::Parse {
-            path: path.to_owned(),
-            message: error.to_string().trim_end().to_owned(),
-        };
-        let mut file: Self = toml::from_str(text).map_err(parse_error)?;
-        let mut table: toml::Table = toml::from_str(text).map_err(parse_error)?;
-        for set in overrides {
-            let refuse = |message| ConfigError::Override { set: set.to_string(), message };
-            set.apply(&mut table).map_err(refuse)?;
-            file = table.clone().try_into().map_err(|error: toml::de::Error| refuse(error.message().to_owned()))?;
+        let source = Source::load(path)?;
+        let (path, text) = source.own();
+        if let Some((line, _)) = locate(text, "sweep") {
+            return Err(ConfigError::Sweep { path: path.to_owned(), line });
         }
-        file.check().map_err(|Invalid { key, problem }| {
-            let overridden = overrides.iter().rev().find(|set| set.key == key);
-            let place = match (overridden, locate(text, key)) {
-                (Some(set), _) => format!("--set {set}"),
-                (None, Some((line, column))) => format!("{}:{line}:{column}", path.display()),
-                (None, None) => format!("{} (default value)", path.display()),
-            };
-            ConfigError::Value { place, key, problem }
-        })
+        source.resolve(overrides.iter().map(|set| (set, Origin::CommandLine)))
     }
 
     /// Checks every value.
@@ -308,9 +301,17 @@ impl Config {
         toml::to_string_pretty(&file).expect("a config is plain TOML")
     }
 
+    /// The same config with another seed.
+    pub fn with_seed(&self, seed: u64) -> Self {
+        Self(ConfigFile { seed, ..self.0.clone() })
+    }
+
     /// Eight hexadecimal digits that tell this config from any other.
     pub fn hash(&self) -> String {
-        let digest = Sha256::digest(self.to_toml(None).as_bytes());
+        // JSON, since it is many times faster to write and the hash of 100,000 trials is asked for at once.
+        let values = ConfigFile { provenance: None, ..self.0.clone() };
+        let text = serde_json::to_vec(&values).expect("a config is plain JSON");
+        let digest = Sha256::digest(text);
         digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
     }
 }
@@ -321,7 +322,8 @@ mod tests {
 
     fn parse(text: &str, sets: &[&str]) -> Result<Config, String> {
         let sets: Vec<Override> = sets.iter().map(|set| set.parse().unwrap()).collect();
-        ConfigFile::parse(text, Path::new("a.toml"), &sets).map_err(|error| error.to_string())
+        let source = Source::of_text(text, Path::new("a.toml")).map_err(|error| error.to_string())?;
+        source.resolve(sets.iter().map(|set| (set, Origin::CommandLine))).map_err(|error| error.to_string())
     }
 
     #[test]

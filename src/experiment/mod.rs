@@ -2,10 +2,12 @@
 
 mod config;
 mod folder;
+mod grid;
 mod locate;
 mod log;
 mod metrics;
 mod provenance;
+mod source;
 mod trial;
 
 pub use config::{Config, ConfigError, ConfigFile, DataConfig, DeviceChoice, Invalid, Override, OverrideError};

@@ -103,7 +103,7 @@ fn train<O: Observer>(
     trainer.model().save(&folder.model())?;
     let test_conditions: Vec<Condition> = split.test.iter().map(|date| Condition::of(*date)).collect();
     let floor = valid.mean_entropy(&test_conditions);
-    let metrics = Metrics::new(config, trainer.phase(), trainer.seconds(), floor, &evaluation);
+    let metrics = Metrics::new(trainer.phase(), trainer.seconds(), floor, &evaluation);
     metrics.write(&folder.metrics())?;
     folder.clean()?;
     Ok(TrialEnding::Finished(Box::new(metrics)))
