@@ -10,7 +10,9 @@ mod interrupt;
 mod output;
 mod predict;
 
+mod sweep;
 mod train;
+mod worker;
 
 use std::path::{Path, PathBuf};
 
@@ -24,7 +26,7 @@ pub use exit::{BadInput, Exit};
 /// 31-12-2200 that meet all four. Data goes to standard output, messages go to standard error.
 ///
 /// Exit codes: 0 done; 1 failed; 2 bad arguments or input; 3 done, but some lines could not be
-/// answered; 130 interrupted, resumable.
+/// answered; 75 the trial is in use or was told to stop, try again; 130 interrupted, resumable.
 #[derive(Debug, Parser)]
 #[command(name = "cvae", version, arg_required_else_help = true, max_term_width = 100)]
 pub struct Arguments {
@@ -36,6 +38,7 @@ pub struct Arguments {
 enum Command {
     Data(data::Data),
     Train(train::Train),
+    Sweep(sweep::Sweep),
     Predict(predict::Predict),
     Eval(eval::Eval),
     Compare(compare::Compare),
@@ -50,6 +53,7 @@ impl Arguments {
         match self.command {
             Command::Data(command) => command.run(),
             Command::Train(command) => command.run(),
+            Command::Sweep(command) => command.run(),
             Command::Predict(command) => command.run(),
             Command::Eval(command) => command.run(),
             Command::Compare(command) => command.run(),

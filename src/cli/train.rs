@@ -9,8 +9,8 @@ use clap::Args;
 use indicatif::ProgressBar;
 
 use super::exit::Exit;
-use super::{interrupt, output};
-use crate::experiment::{Config, ConfigFile, Metrics, Override, RunFolder, Status, TrialEnding, run_trial};
+use super::{interrupt, output, worker};
+use crate::experiment::{Config, ConfigFile, Metrics, Override, RunFolder, TrialEnding, run_trial, trial_name};
 use crate::training::{Observer, Phase, Progress, Row};
 
 /// Train one config; run again, it resumes what was interrupted and repeats nothing
@@ -51,43 +51,42 @@ impl Train {
             output::print(&path.display().to_string())?;
             return Ok(Exit::Done);
         }
-        let folder = RunFolder::open(&path, &config)?;
-        if RunFolder::status(&path) == Status::Finished {
-            eprintln!("{}: finished earlier, nothing to do", path.display());
-        } else {
-            eprintln!("{}: training {} steps", path.display(), config.training.steps);
+        if worker::is_worker() {
+            return worker::run(&path, &config);
         }
-        let mut bar = Bar::new(&config, interrupt::listen()?);
-        let ending = run_trial(&folder, &config, &mut bar);
-        bar.finish();
-        match ending.with_context(|| format!("training in {} failed", path.display()))? {
-            TrialEnding::Finished(metrics) => {
-                output::print(&report(&metrics))?;
-                Ok(Exit::Done)
-            }
-            TrialEnding::Interrupted(step) => {
-                eprintln!("interrupted after step {step}; the same command goes on from there");
-                Ok(Exit::Interrupted)
-            }
-        }
+        train_in(&path, &config)
     }
 
     fn folder(&self, config: &Config) -> PathBuf {
         let experiment = self.config.file_stem().unwrap_or_default();
-        let mut parts: Vec<String> = self.set.iter().filter(|set| set.key != "seed").map(readable).collect();
-        parts.push(format!("seed{}", config.seed));
-        parts.push(config.hash());
-        self.runs.join(Path::new(experiment)).join(parts.join("-"))
+        self.runs.join(Path::new(experiment)).join(trial_name(self.set.iter(), config))
     }
 }
 
-/// `model.latent_dim=8` as part of a folder's name: `latent_dim8`.
-fn readable(set: &Override) -> String {
-    let text = set.to_string();
-    let (key, value) = text.split_once('=').unwrap_or((&text, ""));
-    let key = key.rsplit('.').next().unwrap_or(key);
-    let plain = |c: char| if c.is_ascii_alphanumeric() || "._".contains(c) { c } else { '_' };
-    format!("{key}{value}").chars().map(plain).collect()
+/// Trains in a folder, with a progress bar, and prints what came of it.
+///
+/// # Errors
+/// When the folder is in use or training fails.
+pub fn train_in(path: &Path, config: &Config) -> anyhow::Result<Exit> {
+    let folder = RunFolder::open(path, config)?;
+    if folder.metrics().exists() {
+        eprintln!("{}: finished earlier, nothing to do", path.display());
+    } else {
+        eprintln!("{}: training {} steps", path.display(), config.training.steps);
+    }
+    let mut bar = Bar::new(config, interrupt::listen()?);
+    let ending = run_trial(&folder, config, &mut bar);
+    bar.finish();
+    match ending.with_context(|| format!("training in {} failed", path.display()))? {
+        TrialEnding::Finished(metrics) => {
+            output::print(&report(&metrics))?;
+            Ok(Exit::Done)
+        }
+        TrialEnding::Interrupted(step) => {
+            eprintln!("interrupted after step {step}; the same command goes on from there");
+            Ok(Exit::Interrupted)
+        }
+    }
 }
 
 fn report(metrics: &Metrics) -> String {

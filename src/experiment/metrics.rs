@@ -98,6 +98,20 @@ impl Metrics {
         }
     }
 
+    /// The columns' names and this row's values, as CSV writes them.
+    ///
+    /// # Errors
+    /// None that these plain values could cause.
+    pub fn records(&self) -> Result<[Vec<String>; 2], csv::Error> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.serialize(self)?;
+        let bytes = writer.into_inner().map_err(|error| error.into_error())?;
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(bytes.as_slice());
+        let mut records = reader.deserialize();
+        let mut next = || records.next().unwrap_or_else(|| Ok(Vec::new()));
+        Ok([next()?, next()?])
+    }
+
     /// Writes the row with its header.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use super::metrics::{Metrics, MetricsError};
 use crate::dates::{Condition, Split, SplitError, ValidDates};
 use crate::files::{self, FileError};
 use crate::model::{Model, WeightsError};
-use crate::training::{Ending, Observer, Trainer, TrainingError};
+use crate::training::{Ending, Observer, Phase, Progress, Row, Trainer, TrainingError};
 
 /// How a trial ended.
 #[derive(Debug)]
@@ -119,6 +119,39 @@ fn device(choice: DeviceChoice) -> Result<Device, TrialError> {
         DeviceChoice::Auto => Ok(Device::cuda_if_available()),
         DeviceChoice::Cuda if Cuda::is_available() => Ok(Device::Cuda(0)),
         DeviceChoice::Cuda => Err(TrialError::NoCuda),
+    }
+}
+
+/// Seconds that a training step of this config takes on this machine, timed over a few.
+///
+/// # Errors
+/// When the config can't be trained here.
+pub fn step_seconds(config: &Config) -> Result<f64, TrialError> {
+    const STEPS: u64 = 12;
+    let scratch = tempfile::tempdir().map_err(FileError::at("make a folder in", &std::env::temp_dir()))?;
+    let mut training = config.training();
+    training.training.steps = STEPS;
+    (training.evaluation.every, training.evaluation.final_samples) = (STEPS, 1);
+    tch::set_num_threads(config.threads as i32);
+    let valid = ValidDates::new();
+    let split = Split::new(&valid, config.data.split, config.data.held_out, config.data.seed)?;
+    let files = (scratch.path().join("history.csv"), scratch.path().join("checkpoint.safetensors"));
+    let files = (files.0.as_path(), files.1.as_path());
+    let mut trainer = Trainer::new(training, config.model, (&valid, &split), device(config.device)?, files)?;
+    trainer.run(&mut Silent)?;
+    Ok(trainer.seconds() / STEPS as f64)
+}
+
+/// Nobody listens.
+struct Silent;
+
+impl Observer for Silent {
+    fn step(&mut self, _: Progress) {}
+    fn phase(&mut self, _: u64, _: Phase) {}
+    fn evaluating(&mut self, _: f64) {}
+    fn evaluated(&mut self, _: &Row) {}
+    fn interrupted(&self) -> bool {
+        false
     }
 }
 
