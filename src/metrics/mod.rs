@@ -9,10 +9,11 @@ mod latent;
 mod sampled;
 mod summary;
 mod tally;
+mod workers;
 
 pub use dataset::{Dataset, TestTerms, test_terms};
 pub use diversity::{coverage, expected_coverage, expected_tv, tv};
 pub use latent::{LatentUse, latent_use};
-pub use sampled::{Scores, tally_model};
+pub use sampled::{Scores, draw_samples, tally_model};
 pub use summary::{Summary, Worst};
 pub use tally::{Failures, Tally};
