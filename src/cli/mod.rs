@@ -5,6 +5,7 @@ mod eval;
 
 mod exit;
 mod input;
+mod inspect;
 mod interrupt;
 mod output;
 mod predict;
@@ -37,6 +38,7 @@ enum Command {
     Train(train::Train),
     Predict(predict::Predict),
     Eval(eval::Eval),
+    Inspect(inspect::Inspect),
 }
 
 impl Arguments {
@@ -50,6 +52,7 @@ impl Arguments {
             Command::Train(command) => command.run(),
             Command::Predict(command) => command.run(),
             Command::Eval(command) => command.run(),
+            Command::Inspect(command) => command.run(),
         }
     }
 }
