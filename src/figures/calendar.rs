@@ -43,7 +43,7 @@ const ORIGIN: (i32, i32) = (90, 96);
 impl Chart for Calendar {
     fn size(&self) -> (u32, u32) {
         let years = self.years.1 - self.years.0 + 1;
-        ((ORIGIN.0 + 31 * SIDE + 30) as u32, (ORIGIN.1 + 140) as u32 + years * SIDE as u32)
+        ((ORIGIN.0 + 31 * SIDE + 30) as u32, (ORIGIN.1 + 110) as u32 + years * SIDE as u32)
     }
 
     fn draw<DB: DrawingBackend>(

@@ -52,12 +52,13 @@ impl Chart for Rates {
     ) -> Result<(), DrawingAreaErrorKind<DB::ErrorType>> {
         let (head, body) = area.split_vertically(HEAD);
         head.draw_text(&self.title, &text(TITLE, BLACK, HPos::Left, VPos::Top), (24, 14))?;
-        let legend = |at: i32, colour: RGBColor, words: &str| {
-            head.draw(&Circle::new((at, 58), 5, colour.filled()))?;
-            head.draw_text(words, &text(LABEL, BLACK, HPos::Left, VPos::Center), (at + 14, 58))
+        let words = |at: i32, words: &str| {
+            head.draw_text(words, &text(LABEL, BLACK, HPos::Left, VPos::Center), (at, 58))
         };
-        legend(34, GOOD, "mean over conditions, with its 95 % interval")?;
-        legend(470, WRONG, "worst condition")?;
+        head.draw(&Circle::new((34, 58), 5, GOOD.filled()))?;
+        words(48, "mean over conditions, with its 95 % interval")?;
+        head.draw(&TriangleMarker::new((470, 58), 6, WRONG.filled()))?;
+        words(484, "worst condition")?;
         let worst = self.panels.iter().flat_map(|panel| &panel.rates).map(|rate| rate.worst).fold(1.0, f64::min);
         // Room below the worst; the axis never hides how far from 1 it is, since its ticks name the rates.
         let low = (worst - 0.06 * (1.0 - worst).max(1e-3)).max(-0.02);
@@ -106,7 +107,7 @@ fn draw_panel<DB: DrawingBackend>(
         .label_style((FONT, TICK - 2))
         .draw()?;
     let places = || panel.rates.iter().enumerate().map(|(place, rate)| (place as f64, rate));
-    chart.draw_series(places().map(|(x, rate)| Circle::new((x, rate.worst), 4, WRONG.filled())))?;
+    chart.draw_series(places().map(|(x, rate)| TriangleMarker::new((x, rate.worst), 6, WRONG.filled())))?;
     chart.draw_series(places().filter(|(_, rate)| rate.half_width.is_finite()).map(|(x, rate)| {
         let ends = vec![(x, (rate.mean - rate.half_width).max(low)), (x, (rate.mean + rate.half_width).min(high))];
         PathElement::new(ends, GOOD.stroke_width(2))

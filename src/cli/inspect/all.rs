@@ -5,18 +5,17 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use super::caution::{self, Caution, held_out};
 use super::row::Row;
 use super::{Inspect, Subject};
 use crate::cli::exit::Exit;
 use crate::cli::output;
-use crate::dates::Condition;
+use crate::dates::{Condition, Held};
 use crate::figures::{Histogram, Panel, Rate, Rates, write_both};
 use crate::files;
 use crate::metrics::{
-    Dataset, Figures, Scores, Summary, Tally, Warning, Worst, coverage, entropy, expected_entropy, latent_use,
-    tally_model, test_terms, tv, warnings,
+    Scores, Summary, Tally, Warning, Worst, coverage, entropy, expected_entropy, tally_model, tv,
 };
-use crate::model::Decode;
 
 /// Everything about all conditions.
 #[derive(Debug, Serialize)]
@@ -58,23 +57,10 @@ pub(super) struct Figure {
     worst_condition: String,
 }
 
-/// A warning for machines.
-#[derive(Debug, Serialize)]
-pub(super) struct Caution {
-    name: &'static str,
-    text: String,
-}
-
 impl From<Summary> for Figure {
     fn from(summary: Summary) -> Self {
         let Summary { mean, half_width, worst, worst_condition } = summary;
         Self { mean, half_width, worst, worst_condition: worst_condition.to_string() }
-    }
-}
-
-impl From<Warning> for Caution {
-    fn from(warning: Warning) -> Self {
-        Self { name: warning.name(), text: warning.to_string() }
     }
 }
 
@@ -94,12 +80,12 @@ pub fn run(options: &Inspect, subject: &Subject) -> anyhow::Result<Exit> {
     });
     bar.finish_and_clear();
     let rows: Vec<Row> = tallies.iter().map(|tally| Row::new(subject, tally)).collect();
-    let warnings = cautions(options, subject, &tallies);
     let seconds = started.elapsed().as_secs_f64();
+    let warnings = caution::warnings_of(subject, &tallies, options.seed);
     let report = report(options, subject, &tallies, &rows, &warnings, seconds);
     let report = report.ok_or_else(|| anyhow::anyhow!("no condition was measured"))?;
     output::print(&if options.json { serde_json::to_string_pretty(&report)? } else { text(&report) })?;
-    warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+    caution::show(&warnings);
     let table = folder.join("conditions.csv");
     write_rows(&rows, &table)?;
     let mut written = vec![table];
@@ -116,36 +102,6 @@ fn write_rows(rows: &[Row], path: &Path) -> Result<(), files::FileError> {
     })
 }
 
-/// The warnings that training would raise, from the same figures; those of greedy decoding need greedy samples.
-fn cautions(options: &Inspect, subject: &Subject, tallies: &[Tally]) -> Vec<Warning> {
-    let Subject { model, valid, split, .. } = subject;
-    if subject.decode != Decode::Greedy || split.test.is_empty() {
-        return Vec::new();
-    }
-    let (Some(all), held_out) = (Scores::of(tallies), Scores::of(&held_out(subject, tallies))) else {
-        return Vec::new();
-    };
-    let data = Dataset::new(&split.test, model.device());
-    let terms = test_terms(model, &data, options.seed);
-    let conditions: Vec<Condition> = split.test.iter().map(|date| Condition::of(*date)).collect();
-    warnings(&Figures {
-        recon: terms.recon,
-        floor: valid.mean_entropy(&conditions),
-        kl: terms.kl,
-        active_units: latent_use(model, &data).active_units(),
-        greedy_pass: all.pass.mean,
-        held_out_pass: held_out.map(|scores| scores.pass.mean),
-        greedy_coverage: all.coverage.mean,
-        expected_coverage: all.expected_coverage,
-    })
-}
-
-/// The tallies of held-out conditions.
-fn held_out(subject: &Subject, tallies: &[Tally]) -> Vec<Tally> {
-    let held_out: std::collections::HashSet<Condition> = subject.split.held_out.iter().copied().collect();
-    tallies.iter().filter(|tally| held_out.contains(&tally.condition)).cloned().collect()
-}
-
 fn report(
     options: &Inspect,
     subject: &Subject,
@@ -157,7 +113,9 @@ fn report(
     let scores = Scores::of(tallies)?;
     let held_out = Scores::of(&held_out(subject, tallies));
     let entropies = tallies.iter().map(|tally| (tally.condition, entropy(&tally.counts)));
-    let of_dates = tallies.iter().filter_map(|tally| Some((tally.condition, subject.trained.held_out_coverage(tally)?)));
+    // Where whole conditions are held out, this is their coverage again.
+    let by_date = subject.config.data.split == Held::Dates;
+    let of_dates = tallies.iter().filter(|_| by_date).filter_map(|tally| Some((tally.condition, subject.trained.held_out_coverage(tally)?)));
     let mean = |figure: &dyn Fn(&Row) -> f64| rows.iter().map(figure).sum::<f64>() / rows.len() as f64;
     let [weekday_rate, month_rate, leap_rate, decade_rate] = scores.pass_by_field;
     let mut worst: Vec<&Row> = rows.iter().collect();
@@ -225,7 +183,7 @@ fn text(report: &Report) -> String {
     add("entropy (1 = uniform)", &Some(report.entropy.clone()), &four(report.expected_entropy), four);
     add("total variation", &Some(report.tv.clone()), &four(report.expected_tv), four);
     add("  held-out conditions", &report.tv_held_out, "", four);
-    let mut table = output::table(&["figure", "mean", "95 %", "perfect", "worst", "condition"], rows);
+    let mut table = output::long_table(&["figure", "mean", "95 %", "perfect", "worst", "condition"], rows);
     if let Some(column) = table.column_mut(5) {
         column.set_cell_alignment(comfy_table::CellAlignment::Left);
     }
@@ -242,7 +200,7 @@ fn text(report: &Report) -> String {
         "{table}\n{}\n{conditions} conditions x {samples} samples, {decoding}: {drawn:.0} dates in {seconds:.1} s; {} \
          distinct valid dates, {} passing repeats\nright, each alone: existing date {}, weekday {}, month {}, leap year \
          {}, decade {}; training dates {} (perfect {})",
-        output::table(&header, worst.collect()),
+        output::long_table(&header, worst.collect()),
         report.distinct,
         report.duplicates,
         percent(report.valid_date_rate),

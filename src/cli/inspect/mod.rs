@@ -1,7 +1,10 @@
 //! `cvae inspect`: what a model generates for one condition, for all of them, and what its code is used for.
 
 mod all;
+mod caution;
+mod codes;
 mod latent;
+mod pictures;
 mod one;
 mod row;
 mod terminal;

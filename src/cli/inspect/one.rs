@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use comfy_table::CellAlignment;
 use serde::Serialize;
 
+use super::caution::{self, Caution};
 use super::row::Row;
 use super::{Inspect, Subject, file_name, is_picture, terminal};
 use crate::cli::exit::Exit;
 use crate::cli::output;
 use crate::dates::{Condition, DateTokens};
 use crate::figures::{Calendar, Cell, write_both, write_file};
-use crate::metrics::{Tally, draw_samples};
+use crate::metrics::{Tally, Warning, draw_samples};
 
 /// Everything about one condition.
 #[derive(Debug, Serialize)]
@@ -23,6 +24,7 @@ struct Report {
     expected_count: f64,
     dates: Vec<DateCount>,
     failures: Vec<Failure>,
+    warnings: Vec<Caution>,
 }
 
 #[derive(Debug, Serialize)]
@@ -53,7 +55,8 @@ pub fn run(options: &Inspect, subject: &Subject, condition: Condition) -> anyhow
     let mut tally = Tally::new(&subject.valid, condition);
     drawn.iter().for_each(|tokens| tally.add(&subject.valid, *tokens));
     let counts = counted(&drawn);
-    let report = report(subject, &tally, &counts);
+    let warnings = caution::warnings_of(subject, &[], options.seed);
+    let report = report(subject, &tally, &counts, &warnings);
     let cells = cells(subject, &tally, &counts);
     let first = condition.decade.number() as u32 * 10;
     let years = (first, (first + 9).min(crate::dates::LAST_YEAR as u32));
@@ -63,6 +66,7 @@ pub fn run(options: &Inspect, subject: &Subject, condition: Condition) -> anyhow
         let map = terminal::calendar(&cells, years, report.expected_count, terminal::takes_colour());
         output::print(&text(&report, &map, &options.how()))?;
     }
+    caution::show(&warnings);
     let title = format!("{condition}: {samples} dates, {}", options.how());
     let month = condition.month.to_string();
     let calendar = Calendar { title, month, years, cells, expected: report.expected_count };
@@ -92,7 +96,7 @@ fn counted(drawn: &[DateTokens]) -> Vec<(DateTokens, u64)> {
     counts
 }
 
-fn report(subject: &Subject, tally: &Tally, counts: &[(DateTokens, u64)]) -> Report {
+fn report(subject: &Subject, tally: &Tally, counts: &[(DateTokens, u64)], warnings: &[Warning]) -> Report {
     let valid = subject.valid.of(tally.condition);
     let expected_count = tally.samples() as f64 / valid.len() as f64;
     // Each count of a perfect sampler is binomial.
@@ -123,6 +127,7 @@ fn report(subject: &Subject, tally: &Tally, counts: &[(DateTokens, u64)]) -> Rep
         failures: failures
             .map(|(tokens, count, reason)| Failure { date: tokens.to_string(), count: *count, reason })
             .collect(),
+        warnings: warnings.iter().copied().map(Caution::from).collect(),
     }
 }
 
@@ -154,14 +159,14 @@ fn text(report: &Report, map: &str, how: &str) -> String {
         let trained = if date.trained { "trained" } else { "held out" };
         vec![date.date.clone(), date.count.to_string(), expected.clone(), date.mark.to_owned(), trained.to_owned()]
     });
-    text += &format!("{}\n", output::table(&["valid date", "count", "expected", "mark", "in training"], rows.collect()));
+    text += &format!("{}\n", output::long_table(&["valid date", "count", "expected", "mark", "in training"], rows.collect()));
     text += "marks: more than 3 standard deviations under or over the expected count\n\n";
     if report.failures.is_empty() {
         text += "no sample fails\n\n";
     } else {
         let rows = report.failures.iter().take(SHOWN);
         let rows = rows.map(|failure| vec![failure.date.clone(), failure.count.to_string(), failure.reason.clone()]);
-        let mut table = output::table(&["failing date", "count", "reason"], rows.collect());
+        let mut table = output::long_table(&["failing date", "count", "reason"], rows.collect());
         if let Some(column) = table.column_mut(2) {
             column.set_cell_alignment(CellAlignment::Left);
         }
@@ -180,6 +185,6 @@ fn text(report: &Report, map: &str, how: &str) -> String {
         figure("passing repeats", row.duplicates.to_string(), "-".to_owned()),
         figure("training dates", percent(row.trained), percent(row.expected_trained)),
     ];
-    text += &format!("{}\n\n", output::table(&["figure", "model", "perfect sampler"], rows));
+    text += &format!("{}\n\n", output::long_table(&["figure", "model", "perfect sampler"], rows));
     text + map
 }
