@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod dates;
 pub mod experiment;
+pub mod figures;
 pub mod files;
 pub mod metrics;
 pub mod model;

@@ -6,6 +6,7 @@ mod eval;
 
 mod exit;
 mod input;
+mod inspect;
 mod interrupt;
 mod output;
 mod predict;
@@ -42,6 +43,7 @@ enum Command {
     Predict(predict::Predict),
     Eval(eval::Eval),
     Compare(compare::Compare),
+    Inspect(inspect::Inspect),
 }
 
 impl Arguments {
@@ -57,6 +59,7 @@ impl Arguments {
             Command::Predict(command) => command.run(),
             Command::Eval(command) => command.run(),
             Command::Compare(command) => command.run(),
+            Command::Inspect(command) => command.run(),
         }
     }
 }

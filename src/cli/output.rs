@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Prints data to standard output; a closed pipe is an error, not a panic.
@@ -25,6 +25,15 @@ pub fn table(header: &[&str], rows: Vec<Vec<String>>) -> Table {
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
+    table
+}
+
+/// The same without lines between its rows, for tables of many rows.
+pub fn long_table(header: &[&str], rows: Vec<Vec<String>>) -> Table {
+    let line = |fill| LineStyle::none().fill(fill).junction(fill);
+    let style = TableStyle::new().top_border(line('─')).header_separator(line('═')).bottom_border(line('─'));
+    let mut table = table(header, rows);
+    table.load_style(style);
     table
 }
 

@@ -61,8 +61,9 @@ pub struct Predict {
     retries: u32,
 }
 
+/// How a field's value is chosen, as arguments name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum DecodeKind {
+pub(super) enum DecodeKind {
     /// The most likely value: all variety comes from the latent code
     Greedy,
     /// A draw from the categorical distribution

@@ -2,8 +2,61 @@
 
 /// Share of the valid dates generated at least once, 0..=1.
 pub fn coverage(counts: &[u64]) -> f64 {
-    let seen = counts.iter().filter(|count| **count > 0).count();
-    if counts.is_empty() { 0.0 } else { seen as f64 / counts.len() as f64 }
+    if counts.is_empty() { 0.0 } else { distinct(counts) as f64 / counts.len() as f64 }
+}
+
+/// Number of valid dates generated at least once.
+pub fn distinct(counts: &[u64]) -> usize {
+    counts.iter().filter(|count| **count > 0).count()
+}
+
+/// Passing samples that repeat an earlier one: samples less the distinct dates among them.
+pub fn duplicates(counts: &[u64]) -> u64 {
+    counts.iter().sum::<u64>() - distinct(counts) as u64
+}
+
+/// Normalised entropy, 0..=1: Shannon's entropy of the sample frequencies over the valid dates, in units of
+/// that of the uniform distribution on them, ln(number of dates). Failing samples don't count; 1 where
+/// there is one date only, 0 without a passing sample.
+pub fn entropy(counts: &[u64]) -> f64 {
+    match (counts.len(), counts.iter().sum::<u64>()) {
+        (_, 0) => 0.0,
+        (1, _) => 1.0,
+        (dates, _) => (shannon(counts) / (dates as f64).ln()).clamp(0.0, 1.0),
+    }
+}
+
+/// Shannon's entropy of frequencies, nats: the plug-in estimate.
+pub fn shannon(counts: &[u64]) -> f64 {
+    let samples = counts.iter().sum::<u64>() as f64;
+    let term = |count: &u64| match *count as f64 / samples {
+        0.0 => 0.0,
+        p => -p * p.ln(),
+    };
+    if samples == 0.0 { 0.0 } else { counts.iter().map(term).sum() }
+}
+
+/// Normalised entropy to be expected of a uniform sampler over `dates` valid dates in `samples` draws.
+///
+/// Each count k is binomial(samples, 1/dates), so E[H] = ln samples - dates E[k ln k] / samples, summed over
+/// the binomial's probabilities; terms that add less than one part in 10^12 are left out.
+pub fn expected_entropy(dates: usize, samples: u64) -> f64 {
+    if samples == 0 || dates <= 1 {
+        return if samples == 0 { 0.0 } else { 1.0 };
+    }
+    let (n, p) = (samples as f64, 1.0 / dates as f64);
+    let mut log_probability = n * (1.0 - p).ln(); // of k = 0
+    let mut mean = 0.0;
+    for k in 1..=samples {
+        let count = k as f64;
+        log_probability += ((n - count + 1.0) / count).ln() + (p / (1.0 - p)).ln();
+        let term = log_probability.exp() * count * count.ln();
+        mean += term;
+        if count > n * p && term < 1e-12 * mean {
+            break;
+        }
+    }
+    (n.ln() - dates as f64 * mean / n) / (dates as f64).ln()
 }
 
 /// Coverage to be expected of a uniform sampler over `dates` valid dates in `samples` draws:
@@ -58,6 +111,32 @@ mod tests {
     }
 
     #[test]
+    fn distinct_dates_and_repeats_make_up_the_passing_samples() {
+        assert_eq!((distinct(&[3, 0, 1, 0]), duplicates(&[3, 0, 1, 0])), (2, 2));
+        assert_eq!((distinct(&[0, 0]), duplicates(&[0, 0])), (0, 0));
+    }
+
+    #[test]
+    fn entropy_is_1_for_uniform_and_0_for_one_date() {
+        assert!((entropy(&[5, 5, 5, 5]) - 1.0).abs() < 1e-12);
+        assert_eq!(entropy(&[8, 0, 0, 0]), 0.0);
+        // Two of four dates: ln 2 / ln 4.
+        assert!((entropy(&[3, 3, 0, 0]) - 0.5).abs() < 1e-12);
+        assert_eq!((entropy(&[4]), entropy(&[0]), entropy(&[0, 0])), (1.0, 0.0, 0.0));
+        assert!((shannon(&[1, 3]) - (0.25 * 4f64.ln() + 0.75 * (4.0 / 3.0f64).ln())).abs() < 1e-12);
+    }
+
+    #[test]
+    fn expected_entropy_is_the_mean_over_all_outcomes() {
+        // Two draws over two dates: both dates half of the time, else one.
+        assert!((expected_entropy(2, 2) - 0.5).abs() < 1e-12);
+        assert!(expected_entropy(5, 1).abs() < 1e-12);
+        assert_eq!((expected_entropy(1, 9), expected_entropy(3, 0)), (1.0, 0.0));
+        // Miller and Madow 1955: about (dates - 1) / (2 samples) nats below the maximum.
+        assert!((expected_entropy(20, 10_000) - (1.0 - 19.0 / 20_000.0 / 20f64.ln())).abs() < 1e-6);
+    }
+
+    #[test]
     fn tv_is_0_for_uniform_and_1_for_all_wrong() {
         assert_eq!(tv(&[5, 5, 5, 5], 0), 0.0);
         assert_eq!(tv(&[0, 0], 7), 1.0);
@@ -77,17 +156,19 @@ mod tests {
     }
 
     #[test]
-    fn a_uniform_sampler_shows_the_expected_coverage_and_tv() {
+    fn a_uniform_sampler_shows_the_expected_coverage_tv_and_entropy() {
         let mut random = stream(1, Purpose::Samples, 0);
         let (dates, samples, rounds) = (22, 60, 4000);
-        let (mut mean_coverage, mut mean_tv) = (0.0, 0.0);
+        let (mut mean_coverage, mut mean_tv, mut mean_entropy) = (0.0, 0.0, 0.0);
         for _ in 0..rounds {
             let mut counts = vec![0; dates];
             (0..samples).for_each(|_| counts[random.random_range(0..dates)] += 1);
             mean_coverage += coverage(&counts) / f64::from(rounds);
             mean_tv += tv(&counts, 0) / f64::from(rounds);
+            mean_entropy += entropy(&counts) / f64::from(rounds);
         }
         assert!((mean_coverage - expected_coverage(dates, samples)).abs() < 0.003, "{mean_coverage}");
         assert!((mean_tv - expected_tv(dates, samples)).abs() < 0.003, "{mean_tv}");
+        assert!((mean_entropy - expected_entropy(dates, samples)).abs() < 0.003, "{mean_entropy}");
     }
 }

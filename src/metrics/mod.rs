@@ -5,14 +5,29 @@
 
 mod dataset;
 mod diversity;
+mod information;
+mod interval;
 mod latent;
+mod likelihood;
+mod novelty;
 mod sampled;
 mod summary;
 mod tally;
+mod variety;
+mod warning;
+mod workers;
 
 pub use dataset::{Dataset, TestTerms, test_terms};
-pub use diversity::{coverage, expected_coverage, expected_tv, tv};
-pub use latent::{LatentUse, latent_use};
-pub use sampled::{Scores, tally_model};
+pub use diversity::{
+    coverage, distinct, duplicates, entropy, expected_coverage, expected_entropy, expected_tv, shannon, tv,
+};
+pub use information::information;
+pub use interval::half_width;
+pub use latent::{LatentUse, Projection, latent_use, posterior_means, project};
+pub use likelihood::{ConditionNll, Likelihood, likelihood};
+pub use novelty::Trained;
+pub use sampled::{Scores, draw_samples, tally_model};
 pub use summary::{Summary, Worst};
 pub use tally::{Failures, Tally};
+pub use variety::{Variety, change_rate, explained, variety};
+pub use warning::{Figures, Warning, warnings};

@@ -1,19 +1,23 @@
 //! Metrics of what a model generates: so many draws for each condition, tallied and scored.
 
+use rand_chacha::ChaCha8Rng;
+
 use super::diversity::{coverage, expected_coverage, expected_tv, tv};
 use super::summary::{Summary, Worst};
 use super::tally::{Failures, Tally, share};
-use crate::dates::{Condition, ValidDates};
+use super::workers::{Queue, spread, workers};
+use crate::dates::{Condition, DateTokens, ValidDates};
 use crate::model::{Decode, Model, Noise, Sampler};
 use crate::random::{Purpose, stream};
 
 /// Samples decoded at once.
-const BLOCK: usize = 4096;
+const BLOCK: usize = Sampler::BLOCK;
 
 /// Draws `samples` dates for each condition and tallies them, in the order of the conditions.
 ///
 /// Every condition has a random stream of its own, so its samples are the same whichever others are
-/// drawn beside it. `progress` is told how many conditions are done.
+/// drawn beside it, and on however many threads: as many as libtorch has been given. `progress` is told
+/// how many conditions are done.
 pub fn tally_model(
     model: &Model,
     valid: &ValidDates,
@@ -23,27 +27,51 @@ pub fn tally_model(
     seed: u64,
     mut progress: impl FnMut(usize),
 ) -> Vec<Tally> {
-    let sampler = Sampler::new(model, decode);
-    let mut tallies = Vec::with_capacity(conditions.len());
-    for group in conditions.chunks((BLOCK / samples.max(1)).max(1)) {
-        let mut group_tallies: Vec<_> = group.iter().map(|condition| Tally::new(valid, *condition)).collect();
-        let mut streams: Vec<_> =
-            group.iter().map(|condition| stream(seed, Purpose::Samples, condition.index() as u64)).collect();
-        // One condition with very many samples is drawn in several rounds.
-        for round in (0..samples).step_by(BLOCK) {
-            let draws = BLOCK.min(samples - round);
-            let mut noise = Noise::default();
-            streams.iter_mut().for_each(|random| noise.extend(random, draws, model.config.latent_dim));
-            let repeated: Vec<_> = group.iter().flat_map(|condition| std::iter::repeat_n(*condition, draws)).collect();
-            let drawn = sampler.decode(&repeated, &noise);
-            for (tally, drawn) in group_tallies.iter_mut().zip(drawn.chunks(draws)) {
-                drawn.iter().for_each(|tokens| tally.add(valid, *tokens));
-            }
+    let groups: Vec<&[Condition]> = conditions.chunks((BLOCK / samples.max(1)).max(1)).collect();
+    let work = |model: &Model, queue: Queue<'_, &[Condition]>, emit: &mut dyn FnMut(usize, Vec<Tally>)| {
+        let sampler = Sampler::new(model, decode);
+        for (index, group) in queue {
+            let mut tallies: Vec<_> = group.iter().map(|condition| Tally::new(valid, *condition)).collect();
+            draw_group(model, &sampler, group, samples, seed, |place, tokens| tallies[place].add(valid, tokens));
+            emit(index, tallies);
         }
-        tallies.extend(group_tallies);
-        progress(tallies.len());
+    };
+    let mut done = 0;
+    let tallies = spread(model, &groups, workers(model), work, |tallies| {
+        done += tallies.len();
+        progress(done);
+    });
+    tallies.into_iter().flatten().collect()
+}
+
+/// Draws the samples that [`tally_model`] tallies for one condition.
+pub fn draw_samples(model: &Model, condition: Condition, samples: usize, decode: Decode, seed: u64) -> Vec<DateTokens> {
+    let mut drawn = Vec::with_capacity(samples);
+    let sampler = Sampler::new(model, decode);
+    draw_group(model, &sampler, &[condition], samples, seed, |_, tokens| drawn.push(tokens));
+    drawn
+}
+
+/// Draws for each condition of a group; `take` is given the condition's place in it and the tokens.
+fn draw_group(
+    model: &Model,
+    sampler: &Sampler<'_>,
+    group: &[Condition],
+    samples: usize,
+    seed: u64,
+    mut take: impl FnMut(usize, DateTokens),
+) {
+    let of = |condition: &Condition| stream(seed, Purpose::Samples, condition.index() as u64);
+    let mut streams: Vec<ChaCha8Rng> = group.iter().map(of).collect();
+    // One condition with very many samples is drawn in several rounds.
+    for round in (0..samples).step_by(BLOCK) {
+        let draws = BLOCK.min(samples - round);
+        let mut noise = Noise::default();
+        streams.iter_mut().for_each(|random| noise.extend(random, draws, model.config.latent_dim));
+        for (place, drawn) in sampler.decode(group, draws, &noise).chunks(draws).enumerate() {
+            drawn.iter().for_each(|tokens| take(place, *tokens));
+        }
     }
-    tallies
 }
 
 /// The scores of generated samples over conditions.
@@ -151,5 +179,9 @@ mod tests {
         assert_eq!(all[7..8], draw(&conditions[7..8], 200));
         let many = draw(&conditions[..1], 2 * BLOCK + 1);
         assert_eq!(many[0].samples(), 2 * BLOCK as u64 + 1);
+        let mut tally = Tally::new(&valid, conditions[7]);
+        let drawn = draw_samples(&model, conditions[7], 200, Decode::Greedy, 5);
+        drawn.iter().for_each(|tokens| tally.add(&valid, *tokens));
+        assert_eq!(tally, all[7]);
     }
 }

@@ -1,5 +1,6 @@
 //! A figure over conditions: its mean, its worst value, and which condition that is.
 
+use super::interval::half_width;
 use crate::dates::Condition;
 
 /// Which end of a figure is bad.
@@ -16,6 +17,8 @@ pub enum Worst {
 pub struct Summary {
     /// Mean over the conditions.
     pub mean: f64,
+    /// Half the width of the mean's 95 % interval over conditions; NaN for one condition alone.
+    pub half_width: f64,
     /// Worst value.
     pub worst: f64,
     /// The first condition that has it.
@@ -25,23 +28,21 @@ pub struct Summary {
 impl Summary {
     /// Summarises a figure over conditions; none without conditions.
     pub fn over(values: impl IntoIterator<Item = (Condition, f64)>, worst: Worst) -> Option<Self> {
-        let mut values = values.into_iter();
-        let (first, value) = values.next()?;
-        let mut summary = Self { mean: value, worst: value, worst_condition: first };
-        let (mut sum, mut count) = (value, 1.0);
+        let mut kept = Vec::new();
+        let mut found: Option<(Condition, f64)> = None;
         for (condition, value) in values {
-            let worse = match worst {
-                Worst::Lowest => value < summary.worst,
-                Worst::Highest => value > summary.worst,
-            };
+            let worse = found.is_none_or(|(_, worst_value)| match worst {
+                Worst::Lowest => value < worst_value,
+                Worst::Highest => value > worst_value,
+            });
             if worse {
-                (summary.worst, summary.worst_condition) = (value, condition);
+                found = Some((condition, value));
             }
-            sum += value;
-            count += 1.0;
+            kept.push(value);
         }
-        summary.mean = sum / count;
-        Some(summary)
+        let (worst_condition, worst) = found?;
+        let mean = kept.iter().sum::<f64>() / kept.len() as f64;
+        Some(Self { mean, half_width: half_width(&kept), worst, worst_condition })
     }
 }
 
@@ -54,7 +55,8 @@ mod tests {
         let condition = |index| Condition::from_index(index).unwrap();
         let values = [(condition(0), 0.5), (condition(1), 0.25), (condition(2), 0.25), (condition(3), 1.0)];
         let low = Summary::over(values, Worst::Lowest).unwrap();
-        assert_eq!(low, Summary { mean: 0.5, worst: 0.25, worst_condition: condition(1) });
+        let interval = half_width(&[0.5, 0.25, 0.25, 1.0]);
+        assert_eq!(low, Summary { mean: 0.5, half_width: interval, worst: 0.25, worst_condition: condition(1) });
         let high = Summary::over(values, Worst::Highest).unwrap();
         assert_eq!((high.worst, high.worst_condition), (1.0, condition(3)));
         assert_eq!(Summary::over([], Worst::Lowest), None);

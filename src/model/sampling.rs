@@ -55,6 +55,21 @@ impl Noise {
             self.uniform.extend((0..Field::ALL.len()).map(|_| random.random::<f32>()));
         }
     }
+
+    /// Draws the numbers of `codes` times `draws` samples: so many z, each shared by `draws` samples in a row.
+    pub fn extend_shared(&mut self, random: &mut ChaCha8Rng, codes: usize, draws: usize, latent_dim: i64) {
+        for _ in 0..codes {
+            let z: Vec<f32> = (0..latent_dim).map(|_| random.sample(StandardNormal)).collect();
+            (0..draws).for_each(|_| self.z.extend(&z));
+            self.uniform.extend((0..draws * Field::ALL.len()).map(|_| random.random::<f32>()));
+        }
+    }
+
+    /// Given codes, one after the other, for greedy decoding; sampling takes the median draw of each field.
+    pub fn of_codes(z: Vec<f32>, latent_dim: i64) -> Self {
+        let samples = z.len() / latent_dim.max(1) as usize;
+        Self { z, uniform: vec![0.5; samples * Field::ALL.len()] }
+    }
 }
 
 /// Draws dates for conditions, a block at a time, without gradients.
@@ -67,9 +82,12 @@ pub struct Sampler<'a> {
 }
 
 /// Rows of one decoding block: its activations fit a core's second-level cache.
-const BLOCK: usize = 4096;
+const BLOCK: usize = 1024;
 
 impl<'a> Sampler<'a> {
+    /// Rows that are best decoded at once.
+    pub const BLOCK: usize = BLOCK;
+
     /// A sampler of this model.
     pub fn new(model: &'a Model, decode: Decode) -> Self {
         let rows: Vec<[i64; 4]> =
@@ -85,37 +103,40 @@ impl<'a> Sampler<'a> {
         for block in conditions.chunks(BLOCK) {
             let mut noise = Noise::default();
             noise.extend(random, block.len(), self.model.config.latent_dim);
-            drawn.extend(self.decode(block, &noise));
+            drawn.extend(self.decode(block, 1, &noise));
         }
         drawn
     }
 
-    /// The dates that these random numbers make of these conditions.
-    pub fn decode(&self, conditions: &[Condition], noise: &Noise) -> Vec<DateTokens> {
+    /// The dates that these random numbers make of these conditions, each taken `draws` times in a row.
+    pub fn decode(&self, conditions: &[Condition], draws: usize, noise: &Noise) -> Vec<DateTokens> {
         let device = self.model.device();
-        let rows: Vec<i64> = conditions.iter().map(|condition| condition.index() as i64).collect();
-        let (n, latent_dim) = (rows.len() as i64, self.model.config.latent_dim);
-        let values = tch::no_grad(|| {
+        let index = |rows: &[i64]| Tensor::from_slice(rows).to_device(device);
+        let n = conditions.len() * draws;
+        let mut dates = vec![[0; 4]; n];
+        tch::no_grad(|| {
             let decoder = &self.model.decoder;
-            let z = Tensor::from_slice(&noise.z).view([n, latent_dim]).to_device(device);
-            let uniform = Tensor::from_slice(&noise.uniform).view([n, -1]).to_device(device);
+            let z = Tensor::from_slice(&noise.z).view([n as i64, self.model.config.latent_dim]).to_device(device);
+            let uniform = Tensor::from_slice(&noise.uniform).view([n as i64, -1]).to_device(device);
             let latent = decoder.latent(&z);
-            let mut state = self.states.index_select(0, &Tensor::from_slice(&rows).to_device(device)); // [n, state]
-            let fields = Field::ALL.map(|field| {
-                let units = decoder.units(&state, field);
+            let mut prefixes = Prefixes::new(conditions.len(), draws);
+            let rows: Vec<i64> = conditions.iter().map(|condition| condition.index() as i64).collect();
+            let mut state = self.states.index_select(0, &index(&rows)); // [prefixes, state]
+            for field in Field::ALL {
+                let units = decoder.units(&state, field).index_select(0, &index(&prefixes.of_row)); // [n, width]
                 let logits = decoder.logits(&units, &latent[field as usize], field); // [n, size]
                 let values = self.choose(&logits, &uniform.narrow(1, field as i64, 1)); // [n]
-                state = decoder.advance(&state, field, &values);
-                values
-            });
-            Tensor::stack(&fields, 1) // [n, 4]
+                let values = Vec::<i64>::try_from(values).unwrap_or_default();
+                dates.iter_mut().zip(&values).for_each(|(date, value)| date[field as usize] = *value as usize);
+                // The day comes last: nothing is computed from it.
+                if field != Field::Day {
+                    let (parents, values) = prefixes.split(&values, field.size());
+                    state = decoder.advance(&state.index_select(0, &index(&parents)), field, &index(&values));
+                }
+            }
         });
-        let values = Vec::<i64>::try_from(values.view([-1])).unwrap_or_default();
         // A head has as many logits as its field has values, so every choice is inside its field.
-        values
-            .chunks_exact(Field::ALL.len())
-            .filter_map(|row| DateTokens::from_indices([row[0], row[1], row[2], row[3]].map(|value| value as usize)))
-            .collect()
+        dates.into_iter().filter_map(DateTokens::from_indices).collect()
     }
 
     /// Values `[n]` from logits `[n, size]` and uniform numbers `[n, 1]`.
@@ -130,6 +151,39 @@ impl<'a> Sampler<'a> {
                 passed.le_tensor(&mark).sum_dim_intlist([1i64].as_slice(), false, Kind::Int64).clamp_max(last)
             }
         }
+    }
+}
+
+/// Which rows of a block share condition and fields so far. What the decoder computes before z enters
+/// depends on nothing else and is computed once for each such prefix: a few for each condition.
+struct Prefixes {
+    /// The prefix of each row.
+    of_row: Vec<i64>,
+    count: usize,
+}
+
+impl Prefixes {
+    /// One prefix for each condition, which has `draws` rows.
+    fn new(conditions: usize, draws: usize) -> Self {
+        let of_row = (0..conditions as i64).flat_map(|condition| std::iter::repeat_n(condition, draws)).collect();
+        Self { of_row, count: conditions }
+    }
+
+    /// Tells prefixes apart by one more field, `size` values wide: each new prefix's parent and value.
+    fn split(&mut self, values: &[i64], size: usize) -> (Vec<i64>, Vec<i64>) {
+        let mut numbers = vec![-1; self.count * size];
+        let (mut parents, mut added) = (Vec::new(), Vec::new());
+        for (prefix, value) in self.of_row.iter_mut().zip(values) {
+            let number = &mut numbers[*prefix as usize * size + *value as usize];
+            if *number < 0 {
+                *number = parents.len() as i64;
+                parents.push(*prefix);
+                added.push(*value);
+            }
+            *prefix = *number;
+        }
+        self.count = parents.len();
+        (parents, added)
     }
 }
 
@@ -162,6 +216,32 @@ mod tests {
             let mut random = stream(2, Purpose::Samples, 0);
             assert_ne!(whole, sampler.draw(&conditions, &mut random));
         }
+    }
+
+    #[test]
+    fn shared_computations_change_no_date() {
+        let model = model();
+        for decode in [Decode::Greedy, Decode::sample(1.0).unwrap()] {
+            let sampler = Sampler::new(&model, decode);
+            let conditions = conditions(5);
+            let mut noise = Noise::default();
+            noise.extend(&mut stream(1, Purpose::Samples, 0), 200, model.config.latent_dim);
+            let repeated: Vec<_> = conditions.iter().flat_map(|c| std::iter::repeat_n(*c, 40)).collect();
+            assert_eq!(sampler.decode(&conditions, 40, &noise), sampler.decode(&repeated, 1, &noise));
+        }
+    }
+
+    #[test]
+    fn samples_that_share_a_code_are_the_same_when_decoded_greedily() {
+        let model = model();
+        let mut noise = Noise::default();
+        noise.extend_shared(&mut stream(1, Purpose::Samples, 0), 3, 4, model.config.latent_dim);
+        let drawn = Sampler::new(&model, Decode::Greedy).decode(&conditions(1), 12, &noise);
+        assert!(drawn.chunks(4).all(|shared| shared.iter().all(|tokens| *tokens == shared[0])));
+        let codes: Vec<f32> = noise.z.chunks(16).flat_map(|shared| shared[..4].to_vec()).collect();
+        let given = Noise::of_codes(codes, model.config.latent_dim);
+        let alone = Sampler::new(&model, Decode::Greedy).decode(&conditions(1), 3, &given);
+        assert_eq!(alone, [drawn[0], drawn[4], drawn[8]]);
     }
 
     #[test]

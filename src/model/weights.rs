@@ -60,6 +60,17 @@ impl Model {
         Self { config, encoder, decoder, store }
     }
 
+    /// A model over the same weights, which another thread may decode with: tensors can be handed to
+    /// a thread, and not be shared with one.
+    pub fn replica(&self) -> Self {
+        let replica = Self::new(self.config, self.device(), 0);
+        let weights = self.named();
+        for (name, mut parameter) in replica.named() {
+            tch::no_grad(|| parameter.copy_(&weights[&name]));
+        }
+        replica
+    }
+
     /// Where the weights are.
     pub fn device(&self) -> Device {
         self.store.device()

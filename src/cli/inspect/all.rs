@@ -1,0 +1,272 @@
+//! Every condition: conditions.csv, the summary with its worst, and charts.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::caution::{self, Caution, held_out};
+use super::row::Row;
+use super::{Inspect, Subject};
+use crate::cli::exit::Exit;
+use crate::cli::output;
+use crate::dates::{Condition, Held};
+use crate::figures::{Histogram, Panel, Rate, Rates, write_both};
+use crate::files;
+use crate::metrics::{Scores, Summary, Tally, Warning, Worst, coverage, entropy, expected_entropy, tally_model, tv};
+
+/// Everything about all conditions.
+#[derive(Debug, Serialize)]
+struct Report {
+    conditions: usize,
+    samples: u64,
+    decoding: String,
+    pass: Figure,
+    pass_held_out: Option<Figure>,
+    valid_date_rate: f64,
+    weekday_rate: f64,
+    month_rate: f64,
+    leap_rate: f64,
+    decade_rate: f64,
+    coverage: Figure,
+    expected_coverage: f64,
+    coverage_held_out: Option<Figure>,
+    held_out_date_coverage: Option<Figure>,
+    entropy: Figure,
+    expected_entropy: f64,
+    tv: Figure,
+    expected_tv: f64,
+    tv_held_out: Option<Figure>,
+    trained: f64,
+    expected_trained: f64,
+    distinct: usize,
+    duplicates: u64,
+    ten_worst: Vec<Row>,
+    warnings: Vec<Caution>,
+    seconds: f64,
+}
+
+/// A mean over conditions with half of its 95 % interval, and the worst condition.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Figure {
+    mean: f64,
+    half_width: f64,
+    worst: f64,
+    worst_condition: String,
+}
+
+impl From<Summary> for Figure {
+    fn from(summary: Summary) -> Self {
+        let Summary { mean, half_width, worst, worst_condition } = summary;
+        Self { mean, half_width, worst, worst_condition: worst_condition.to_string() }
+    }
+}
+
+/// Inspects every condition.
+///
+/// # Errors
+/// When a file can't be written.
+pub fn run(options: &Inspect, subject: &Subject) -> anyhow::Result<Exit> {
+    let folder = options.folder()?;
+    files::make_folder(folder)?;
+    let started = Instant::now();
+    let conditions = subject.valid.conditions();
+    let bar = output::bar(conditions.len() as u64, "{bar:30} {human_pos}/{human_len} conditions  {eta} left");
+    let samples = options.samples as usize;
+    let tallies =
+        tally_model(&subject.model, &subject.valid, &conditions, samples, subject.decode, options.seed, |done| {
+            bar.set_position(done as u64);
+        });
+    bar.finish_and_clear();
+    let rows: Vec<Row> = tallies.iter().map(|tally| Row::new(subject, tally)).collect();
+    let seconds = started.elapsed().as_secs_f64();
+    let warnings = caution::warnings_of(subject, &tallies, options.seed);
+    let report = report(options, subject, &tallies, &rows, &warnings, seconds);
+    let report = report.ok_or_else(|| anyhow::anyhow!("no condition was measured"))?;
+    output::print(&if options.json { serde_json::to_string_pretty(&report)? } else { text(&report) })?;
+    caution::show(&warnings);
+    let table = folder.join("conditions.csv");
+    write_rows(&rows, &table)?;
+    let mut written = vec![table];
+    written.extend(draw(options, &tallies, &report, folder)?);
+    written.iter().for_each(|path| eprintln!("wrote {}", path.display()));
+    Ok(Exit::Done)
+}
+
+fn write_rows(rows: &[Row], path: &Path) -> Result<(), files::FileError> {
+    files::replace(path, |partial| {
+        let mut writer = csv::Writer::from_path(partial).map_err(std::io::Error::other)?;
+        rows.iter().try_for_each(|row| writer.serialize(row)).map_err(std::io::Error::other)?;
+        writer.flush()
+    })
+}
+
+fn report(
+    options: &Inspect,
+    subject: &Subject,
+    tallies: &[Tally],
+    rows: &[Row],
+    warnings: &[Warning],
+    seconds: f64,
+) -> Option<Report> {
+    let scores = Scores::of(tallies)?;
+    let held_out = Scores::of(&held_out(subject, tallies));
+    let entropies = tallies.iter().map(|tally| (tally.condition, entropy(&tally.counts)));
+    // Where whole conditions are held out, this is their coverage again.
+    let by_date = subject.config.data.split == Held::Dates;
+    let of_dates = tallies
+        .iter()
+        .filter(|_| by_date)
+        .filter_map(|tally| Some((tally.condition, subject.trained.held_out_coverage(tally)?)));
+    let mean = |figure: &dyn Fn(&Row) -> f64| rows.iter().map(figure).sum::<f64>() / rows.len() as f64;
+    let [weekday_rate, month_rate, leap_rate, decade_rate] = scores.pass_by_field;
+    let mut worst: Vec<&Row> = rows.iter().collect();
+    // The first thing to be right is the date; among conditions that pass alike, the distribution tells.
+    worst.sort_by(|a, b| a.pass_rate.total_cmp(&b.pass_rate).then(b.tv.total_cmp(&a.tv)));
+    Some(Report {
+        conditions: rows.len(),
+        samples: scores.samples,
+        decoding: options.how(),
+        pass: scores.pass.into(),
+        pass_held_out: held_out.map(|scores| scores.pass.into()),
+        valid_date_rate: scores.valid_date,
+        weekday_rate,
+        month_rate,
+        leap_rate,
+        decade_rate,
+        coverage: scores.coverage.into(),
+        expected_coverage: scores.expected_coverage,
+        coverage_held_out: held_out.map(|scores| scores.coverage.into()),
+        held_out_date_coverage: Summary::over(of_dates, Worst::Lowest).map(Figure::from),
+        entropy: Summary::over(entropies, Worst::Lowest)?.into(),
+        expected_entropy: mean(&|row| expected_entropy(row.valid_dates, row.samples)),
+        tv: scores.tv.into(),
+        expected_tv: scores.expected_tv,
+        tv_held_out: held_out.map(|scores| scores.tv.into()),
+        trained: mean(&|row| row.trained),
+        expected_trained: mean(&|row| row.expected_trained),
+        distinct: rows.iter().map(|row| row.distinct).sum(),
+        duplicates: rows.iter().map(|row| row.duplicates).sum(),
+        ten_worst: worst.into_iter().take(10).cloned().collect(),
+        warnings: warnings.iter().copied().map(Caution::from).collect(),
+        seconds,
+    })
+}
+
+/// The figure's cells of the summary table: mean, interval, perfect, worst and which.
+pub(super) fn figure_row(name: &str, figure: &Figure, perfect: &str, format: fn(f64) -> String) -> Vec<String> {
+    let interval = format!("± {}", format(figure.half_width));
+    vec![
+        name.to_owned(),
+        format(figure.mean),
+        interval,
+        perfect.to_owned(),
+        format(figure.worst),
+        figure.worst_condition.clone(),
+    ]
+}
+
+/// Four digits after the point.
+pub(super) fn four(value: f64) -> String {
+    format!("{value:.4}")
+}
+
+fn text(report: &Report) -> String {
+    let percent = output::percent;
+    let mut rows = vec![figure_row("pass rate", &report.pass, &percent(1.0), percent)];
+    let mut add = |name: &str, figure: &Option<Figure>, perfect: &str, format: fn(f64) -> String| {
+        rows.extend(figure.iter().map(|figure| figure_row(name, figure, perfect, format)));
+    };
+    let covered = percent(report.expected_coverage);
+    add("  held-out conditions", &report.pass_held_out, &percent(1.0), percent);
+    add("coverage", &Some(report.coverage.clone()), &covered, percent);
+    add("  held-out conditions", &report.coverage_held_out, "", percent);
+    add("  held-out dates", &report.held_out_date_coverage, "", percent);
+    add("entropy (1 = uniform)", &Some(report.entropy.clone()), &four(report.expected_entropy), four);
+    add("total variation", &Some(report.tv.clone()), &four(report.expected_tv), four);
+    add("  held-out conditions", &report.tv_held_out, "", four);
+    let mut table = output::long_table(&["figure", "mean", "95 %", "perfect", "worst", "condition"], rows);
+    if let Some(column) = table.column_mut(5) {
+        column.set_cell_alignment(comfy_table::CellAlignment::Left);
+    }
+    let worst = report.ten_worst.iter().map(|row| {
+        let tv = format!("{} ({})", four(row.tv), four(row.expected_tv));
+        let held_out = if row.held_out { "held out" } else { "" };
+        let Row { condition, valid_dates, pass_rate, coverage, .. } = row;
+        vec![
+            condition.clone(),
+            valid_dates.to_string(),
+            percent(*pass_rate),
+            percent(*coverage),
+            tv,
+            held_out.to_owned(),
+        ]
+    });
+    let header = ["ten worst conditions", "valid dates", "pass rate", "coverage", "tv (perfect)", ""];
+    let Report { conditions, samples, decoding, seconds, .. } = report;
+    let drawn = *conditions as f64 * *samples as f64;
+    format!(
+        "{table}\n{}\n{conditions} conditions x {samples} samples, {decoding}: {drawn:.0} dates in {seconds:.1} s; {} \
+         distinct valid dates, {} passing repeats\nright, each alone: existing date {}, weekday {}, month {}, leap year \
+         {}, decade {}; training dates {} (perfect {})",
+        output::long_table(&header, worst.collect()),
+        report.distinct,
+        report.duplicates,
+        percent(report.valid_date_rate),
+        percent(report.weekday_rate),
+        percent(report.month_rate),
+        percent(report.leap_rate),
+        percent(report.decade_rate),
+        percent(report.trained),
+        percent(report.expected_trained),
+    )
+}
+
+fn draw(options: &Inspect, tallies: &[Tally], report: &Report, folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let histogram = |name: &str, x: &str, values: Vec<f64>, range, expected| Histogram {
+        title: format!("{name} of {} conditions, {} dates each, {}", report.conditions, report.samples, options.how()),
+        x: x.to_owned(),
+        values,
+        range,
+        expected,
+    };
+    let covered: Vec<f64> = tallies.iter().map(|tally| coverage(&tally.counts)).collect();
+    let distances: Vec<f64> = tallies.iter().map(|tally| tv(&tally.counts, tally.failures.total)).collect();
+    let least = covered.iter().copied().fold(1.0, f64::min);
+    let range = ((least - 0.02).clamp(0.0, 0.9), 1.0);
+    let coverage =
+        histogram("Coverage", "share of the valid dates generated", covered, range, report.expected_coverage);
+    let most = distances.iter().copied().fold(report.expected_tv, f64::max);
+    let x = "total variation distance from uniform";
+    let tv = histogram("Total variation", x, distances, (0.0, (1.08 * most).min(1.0)), report.expected_tv);
+    let title = format!("Pass rate, {} dates for each condition, {}", report.samples, options.how());
+    let rates = Rates { title, panels: panels(tallies) };
+    let mut written = Vec::new();
+    written.extend(write_both(&coverage, folder, "coverage")?);
+    written.extend(write_both(&tv, folder, "tv")?);
+    written.extend(write_both(&rates, folder, "pass_rate")?);
+    Ok(written)
+}
+
+/// Pass rates by weekday, month, leap year and decade.
+fn panels(tallies: &[Tally]) -> [Panel; 4] {
+    let panel = |name: &str, value: fn(Condition) -> (usize, String)| {
+        let mut values: Vec<(usize, String)> = tallies.iter().map(|tally| value(tally.condition)).collect();
+        values.sort();
+        values.dedup();
+        let rate = |(index, name): (usize, String)| {
+            let of = tallies.iter().filter(|tally| value(tally.condition).0 == index);
+            let summary = Summary::over(of.map(|tally| (tally.condition, tally.pass_rate())), Worst::Lowest)?;
+            Some(Rate { name, mean: summary.mean, half_width: summary.half_width, worst: summary.worst })
+        };
+        Panel { name: name.to_owned(), rates: values.into_iter().filter_map(rate).collect() }
+    };
+    [
+        panel("weekday", |condition| (condition.weekday.index(), condition.weekday.to_string())),
+        panel("month", |condition| (condition.month.index(), condition.month.to_string())),
+        panel("leap year", |condition| {
+            (usize::from(condition.leap), if condition.leap { "True" } else { "False" }.into())
+        }),
+        panel("decade", |condition| (condition.decade.index(), condition.decade.to_string())),
+    ]
+}

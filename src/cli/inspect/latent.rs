@@ -1,0 +1,256 @@
+//! `--latent`: the likelihood, what the code carries and decides, and what given codes decode to.
+
+use std::path::Path;
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::all::{Figure, figure_row, four};
+use super::caution::{self, Caution};
+use super::codes::{self, Interpolation, Traversal};
+use super::{Inspect, Subject, pictures};
+use crate::cli::exit::Exit;
+use crate::cli::output;
+use crate::dates::{Condition, Date};
+use crate::files;
+use crate::metrics::{
+    Dataset, LatentUse, Likelihood, Summary, Variety, Worst, information, latent_use, likelihood, test_terms, variety,
+};
+
+/// Draws of z for each date in the mutual information.
+const INFORMATION_DRAWS: i64 = 32;
+/// Codes, and draws under each, in what z decides.
+const CODES: usize = 32;
+const DRAWS: usize = 32;
+
+/// What was measured; nats, and shares 0..=1.
+#[derive(Debug, Serialize)]
+struct Report {
+    /// Conditions over which information and variety were measured, and whether they were held out.
+    conditions: usize,
+    held_out: bool,
+    test_dates: usize,
+    recon: f64,
+    kl: f64,
+    elbo: f64,
+    nll: f64,
+    nll_error: f64,
+    importance_samples: i64,
+    entropy_floor: f64,
+    nll_gap: Figure,
+    nll_seconds: f64,
+    information: Figure,
+    information_bound: f64,
+    explained: Figure,
+    greedy_share: Figure,
+    change: Figure,
+    active_units: usize,
+    dimensions: Vec<Dimension>,
+    condition: String,
+    traversals: Vec<Traversal>,
+    interpolation: Option<Interpolation>,
+    warnings: Vec<Caution>,
+}
+
+#[derive(Debug, Serialize)]
+struct Dimension {
+    kl: f64,
+    mean_variance: f64,
+    active: bool,
+}
+
+/// One condition's row of latent.csv.
+#[derive(Debug, Serialize)]
+struct Row {
+    condition: String,
+    valid_dates: usize,
+    nll: Option<f64>,
+    nll_error: Option<f64>,
+    nll_gap: Option<f64>,
+    information: f64,
+    explained: f64,
+    greedy_share: f64,
+    change: f64,
+}
+
+/// Figures by condition.
+struct Measured {
+    likelihood: Likelihood,
+    seconds: f64,
+    information: Vec<(Condition, f64)>,
+    variety: Vec<Variety>,
+}
+
+/// Inspects the latent code.
+///
+/// # Errors
+/// When a file can't be written.
+pub fn run(options: &Inspect, subject: &Subject, condition: Option<Condition>) -> anyhow::Result<Exit> {
+    let folder = options.folder()?;
+    files::make_folder(folder)?;
+    let held_out = !subject.split.held_out.is_empty();
+    let all = subject.valid.conditions();
+    let conditions = if held_out { subject.split.held_out.clone() } else { all.iter().copied().step_by(10).collect() };
+    let shown = condition.unwrap_or(conditions[0]);
+    let measured = measure(options, subject, &conditions)?;
+    // The whole data, condition by condition: what the pictures show and what uses a dimension.
+    let dates: Vec<Date> = all.iter().flat_map(|condition| subject.valid.of(*condition).to_vec()).collect();
+    let usage = latent_use(&subject.model, &Dataset::new(&dates, subject.model.device()));
+    let warnings = caution::warnings_of(subject, &[], options.seed);
+    let cautions = warnings.iter().copied().map(Caution::from).collect();
+    let report = report(options, subject, &measured, &usage, (shown, held_out), cautions);
+    let report = report.ok_or_else(|| anyhow::anyhow!("no condition was measured"))?;
+    output::print(&if options.json { serde_json::to_string_pretty(&report)? } else { text(&report) })?;
+    caution::show(&warnings);
+    let table = folder.join("latent.csv");
+    write_rows(subject, &measured, &table)?;
+    let mut written = vec![table];
+    written.extend(pictures::draw(subject, &dates, &usage, shown, folder)?);
+    written.iter().for_each(|path| eprintln!("wrote {}", path.display()));
+    Ok(Exit::Done)
+}
+
+fn measure(options: &Inspect, subject: &Subject, conditions: &[Condition]) -> anyhow::Result<Measured> {
+    let Subject { model, valid, split, .. } = subject;
+    let bar = output::bar(conditions.len() as u64, "{bar:30} {human_pos}/{human_len} conditions  {msg}");
+    let started = Instant::now();
+    bar.set_message("likelihood");
+    let samples = i64::from(options.importance);
+    let likelihood = likelihood(model, valid, &split.test, samples, options.seed, |done| bar.set_position(done as u64));
+    let seconds = started.elapsed().as_secs_f64();
+    bar.set_message("mutual information");
+    let information = information(model, valid, conditions, INFORMATION_DRAWS, options.seed);
+    bar.set_message("what z decides");
+    let variety = variety(model, conditions, CODES, DRAWS, options.seed, |done| bar.set_position(done as u64));
+    bar.finish_and_clear();
+    let likelihood = likelihood.ok_or_else(|| anyhow::anyhow!("the split holds out no dates"))?;
+    Ok(Measured { likelihood, seconds, information, variety })
+}
+
+fn report(
+    options: &Inspect,
+    subject: &Subject,
+    measured: &Measured,
+    usage: &LatentUse,
+    (shown, held_out): (Condition, bool),
+    warnings: Vec<Caution>,
+) -> Option<Report> {
+    let Subject { model, valid, split, .. } = subject;
+    let Measured { likelihood, seconds, information, variety } = measured;
+    let terms = test_terms(model, &Dataset::new(&split.test, model.device()), options.seed);
+    let summary = |figure: fn(&Variety) -> f64| {
+        Summary::over(variety.iter().map(|part| (part.condition, figure(part))), Worst::Lowest).map(Figure::from)
+    };
+    let conditions: Vec<Condition> = information.iter().map(|(condition, _)| *condition).collect();
+    let dimensions = usage.kl.iter().zip(&usage.mean_variance).zip(usage.active());
+    Some(Report {
+        conditions: conditions.len(),
+        held_out,
+        test_dates: likelihood.dates,
+        recon: terms.recon,
+        kl: terms.kl,
+        elbo: terms.elbo(),
+        nll: likelihood.nll,
+        nll_error: likelihood.error,
+        importance_samples: likelihood.samples,
+        entropy_floor: likelihood.floor,
+        nll_gap: likelihood.gap.into(),
+        nll_seconds: *seconds,
+        information: Summary::over(information.iter().copied(), Worst::Lowest)?.into(),
+        information_bound: valid.mean_entropy(&conditions),
+        explained: summary(|part| part.explained)?,
+        greedy_share: summary(|part| part.greedy_share)?,
+        change: summary(|part| part.change)?,
+        active_units: usage.active_units(),
+        dimensions: dimensions
+            .map(|((kl, variance), active)| Dimension { kl: *kl, mean_variance: *variance, active })
+            .collect(),
+        condition: shown.to_string(),
+        traversals: codes::traversals(subject, shown, &usage.kl),
+        interpolation: codes::interpolation(subject, shown),
+        warnings,
+    })
+}
+
+fn write_rows(subject: &Subject, measured: &Measured, path: &Path) -> Result<(), files::FileError> {
+    let rows = measured.information.iter().zip(&measured.variety).map(|((condition, information), variety)| {
+        let nll = measured.likelihood.conditions.iter().find(|part| part.condition == *condition);
+        Row {
+            condition: condition.to_string(),
+            valid_dates: subject.valid.of(*condition).len(),
+            nll: nll.map(|part| part.nll),
+            nll_error: nll.map(|part| part.error),
+            nll_gap: nll.map(|part| part.gap),
+            information: *information,
+            explained: variety.explained,
+            greedy_share: variety.greedy_share,
+            change: variety.change,
+        }
+    });
+    let rows: Vec<Row> = rows.collect();
+    files::replace(path, |partial| {
+        let mut writer = csv::Writer::from_path(partial).map_err(std::io::Error::other)?;
+        rows.iter().try_for_each(|row| writer.serialize(row)).map_err(std::io::Error::other)?;
+        writer.flush()
+    })
+}
+
+fn text(report: &Report) -> String {
+    let percent = output::percent;
+    let rows = vec![
+        figure_row("gap of NLL to floor, nats", &report.nll_gap, "0", four),
+        figure_row("I(z; date | condition), nats", &report.information, &four(report.information_bound), four),
+        figure_row("variety that z explains", &report.explained, "", percent),
+        figure_row("greedy variety / sampled", &report.greedy_share, "", percent),
+        figure_row("greedy date changes with z", &report.change, "", percent),
+    ];
+    let mut figures = output::long_table(&["over conditions", "mean", "95 %", "bound", "worst", "condition"], rows);
+    if let Some(column) = figures.column_mut(5) {
+        column.set_cell_alignment(comfy_table::CellAlignment::Left);
+    }
+    let which = if report.held_out { "held-out " } else { "" };
+    let mut text = format!(
+        "{} test dates: NLL {:.4} ± {:.4} nats (importance weights, K = {}, standard error; {:.1} s), floor {:.4}\n\
+         ELBO {:.4} = reconstruction {:.4} + KL {:.4} nats\n{figures}\nover {} {which}conditions\n\n",
+        report.test_dates,
+        report.nll,
+        report.nll_error,
+        report.importance_samples,
+        report.nll_seconds,
+        report.entropy_floor,
+        report.elbo,
+        report.recon,
+        report.kl,
+        report.conditions,
+    );
+    let rows = report.dimensions.iter().enumerate().map(|(place, dimension)| {
+        let active = if dimension.active { "active" } else { "" };
+        vec![(place + 1).to_string(), four(dimension.kl), four(dimension.mean_variance), active.to_owned()]
+    });
+    text += &format!("{}\n", output::long_table(&["dimension", "KL, nats", "Var E[z]", ""], rows.collect()));
+    text += &format!("{} of {} dimensions active, all dates\n\n", report.active_units, report.dimensions.len());
+    text += &walks(report);
+    text
+}
+
+/// Traversals and the interpolation as tables.
+fn walks(report: &Report) -> String {
+    let Report { condition, traversals, .. } = report;
+    let mut text = String::new();
+    if let Some(first) = traversals.first() {
+        let names: Vec<String> = traversals.iter().map(|traversal| format!("z{}", traversal.dimension)).collect();
+        let header: Vec<&str> = std::iter::once("value").chain(names.iter().map(String::as_str)).collect();
+        let row = |place: usize| {
+            let dates = traversals.iter().map(|traversal| traversal.dates[place].text());
+            std::iter::once(format!("{:+.1}", first.z[place])).chain(dates).collect()
+        };
+        let table = output::long_table(&header, (0..first.z.len()).map(row).collect());
+        text += &format!("{condition}: one dimension moved, the others at 0 (✗: not valid)\n{table}\n\n");
+    }
+    if let Some(Interpolation { from, to, shares, dates }) = &report.interpolation {
+        let row = |(share, date): (&f64, &codes::Decoded)| vec![format!("{share:.1}"), date.text()];
+        let table = output::long_table(&["share", "date"], shares.iter().zip(dates).map(row).collect());
+        text += &format!("{condition}: from the code of {from} to that of {to}\n{table}");
+    }
+    text
+}

@@ -1,0 +1,189 @@
+//! `cvae inspect`: what a model generates for one condition, for all of them, and what its code is used for.
+
+mod all;
+mod caution;
+mod codes;
+mod latent;
+mod one;
+mod pictures;
+mod row;
+mod terminal;
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use anyhow::Context;
+use clap::Args;
+
+use super::exit::{BadInput, Exit};
+use super::predict::DecodeKind;
+use crate::dates::{Condition, LineError, Split, ValidDates, parse_line};
+use crate::experiment::{Config, load_model};
+use crate::metrics::Trained;
+use crate::model::{Decode, Model};
+
+/// Show the diversity of one condition's samples, of every condition's, or the use of the latent code
+///
+/// For one condition: its valid dates with counts, what failed and why, and a calendar heat map. With
+/// --all: a table, a summary and charts over all 6,804 conditions that some date meets. With --latent: the
+/// likelihood, what the code carries and decides, and pictures of it.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cvae inspect '[WED] [JAN] [False] [181]'
+  cvae inspect '[WED] [JAN] [False] [181]' -n 10000 --decode sample -o heatmap.png
+  cvae inspect --all -o inspect
+  cvae inspect --all --json | jq .pass.mean
+  cvae inspect --latent '[MON] [DEC] [False] [196]' --model runs/quick/seed1-0a1b2c3d
+
+With --all and --latent, tables and charts go to the folder OUTPUT, inspect/ where none is named.")]
+pub struct Inspect {
+    /// Condition, such as '[WED] [JAN] [False] [181]'
+    #[arg(value_name = "CONDITION", required_unless_present_any = ["all", "latent"])]
+    condition: Option<String>,
+    /// Every condition that some date meets
+    #[arg(long, conflicts_with_all = ["condition", "latent"])]
+    all: bool,
+    /// What the latent code is used for; CONDITION is the one whose codes are shown
+    #[arg(long)]
+    latent: bool,
+    /// Folder with config.toml and model.safetensors: a release or a finished run
+    #[arg(long, value_name = "DIR", default_value = "model", value_parser = super::path)]
+    model: PathBuf,
+    /// Dates drawn for each condition
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 1000,
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    samples: u32,
+    /// How a field's value is chosen
+    #[arg(long, value_enum, default_value_t = DecodeKind::Greedy)]
+    decode: DecodeKind,
+    /// Temperature of sampling
+    #[arg(long, default_value_t = 1.0)]
+    temperature: f64,
+    /// Seed of the latent codes and draws
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Threads, all cores where not given; the figures don't depend on it
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+    /// Samples of z for each date in the likelihood
+    #[arg(long, value_name = "K", default_value_t = 512, value_parser = clap::value_parser!(u32).range(2..=100_000))]
+    importance: u32,
+    /// Where charts and tables go: a folder, or for one condition a .png or .svg file as well
+    #[arg(short, long, value_name = "OUTPUT", value_parser = super::path)]
+    output: Option<PathBuf>,
+    /// Everything as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Where --all and --latent write unless told otherwise.
+const FOLDER: &str = "inspect";
+
+/// What every inspection needs.
+struct Subject {
+    model: Model,
+    config: Config,
+    valid: ValidDates,
+    split: Split,
+    trained: Trained,
+    decode: Decode,
+}
+
+impl Inspect {
+    /// Measures, prints and draws.
+    ///
+    /// # Errors
+    /// When the condition, the options or the model are not what they should be, or a file can't be written.
+    pub fn run(self) -> anyhow::Result<Exit> {
+        let valid = ValidDates::new();
+        let condition = self.condition.as_deref().map(|text| parse(text, &valid)).transpose()?;
+        let subject = self.subject(valid)?;
+        match condition {
+            _ if self.latent => latent::run(&self, &subject, condition),
+            Some(condition) => one::run(&self, &subject, condition),
+            None => all::run(&self, &subject),
+        }
+    }
+
+    fn subject(&self, valid: ValidDates) -> anyhow::Result<Subject> {
+        let decode = match self.decode {
+            DecodeKind::Greedy => Decode::Greedy,
+            DecodeKind::Sample => Decode::sample(self.temperature).map_err(|error| BadInput(error.to_string()))?,
+        };
+        let (model, config) = load_model(&self.model).with_context(|| {
+            format!("cannot load a model from {} (--model names a release or a finished run)", self.model.display())
+        })?;
+        let cores = || thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        tch::set_num_threads(self.threads.map_or_else(cores, NonZeroUsize::get) as i32);
+        let split = Split::new(&valid, config.data.split, config.data.held_out, config.data.seed)?;
+        let trained = Trained::new(&valid, &split);
+        Ok(Subject { model, config, valid, split, trained, decode })
+    }
+
+    /// How samples are drawn, in words.
+    fn how(&self) -> String {
+        match self.decode {
+            DecodeKind::Greedy => format!("greedy, seed {}", self.seed),
+            DecodeKind::Sample => format!("sampled at temperature {}, seed {}", self.temperature, self.seed),
+        }
+    }
+
+    /// The folder of --all and --latent.
+    fn folder(&self) -> anyhow::Result<&Path> {
+        let folder = self.output.as_deref().unwrap_or(Path::new(FOLDER));
+        if folder.is_file() || is_picture(folder) {
+            let name = folder.display();
+            return Err(
+                BadInput(format!("-o {name}: several files are written; name a folder, such as inspect")).into()
+            );
+        }
+        Ok(folder)
+    }
+}
+
+/// Whether a path names a picture by its extension.
+fn is_picture(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "png" || extension == "svg")
+}
+
+/// The condition that an argument names, which some date must meet.
+fn parse(text: &str, valid: &ValidDates) -> Result<Condition, BadInput> {
+    let bad = |error: LineError| {
+        let column = error.column();
+        BadInput(format!(
+            "condition {text:?}, column {column}: {error}; write it as '[WED] [JAN] [False] [181]': weekday, month, \
+             leap year, decade"
+        ))
+    };
+    let condition = parse_line(text).and_then(|parsed| parsed.condition_alone(text)).map_err(bad)?;
+    if valid.satisfiable(condition) { Ok(condition) } else { Err(bad(LineError::Unsatisfiable(condition))) }
+}
+
+/// A condition as part of a file's name: `WED_JAN_False_181`.
+fn file_name(condition: Condition) -> String {
+    condition.to_string().replace("] [", "_").replace(['[', ']'], "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_condition_that_cannot_be_is_refused_with_what_is_expected() {
+        let valid = ValidDates::new();
+        let condition = parse("[WED] [JAN] [False] [181]", &valid).unwrap();
+        assert_eq!(file_name(condition), "WED_JAN_False_181");
+        assert_eq!(parse(" [WED] [JAN] [False] [181] 1-1-1812", &valid).unwrap(), condition);
+        for (text, said) in [
+            ("[WED] [JAN] [False]", "the line ends where a decade: [180] to [220] is expected"),
+            ("[WED] [jan] [False] [181]", "column 7: found \"[jan]\", expected a month"),
+            ("[WED] [JAN] [True] [220]", "no date from 1-1-1800 to 31-12-2200 meets"),
+            ("", "expected a weekday"),
+        ] {
+            let error = parse(text, &valid).unwrap_err().to_string();
+            let said = if text.is_empty() { "a weekday" } else { said };
+            assert!(error.contains(said) && error.contains("write it as"), "{error}");
+        }
+    }
+}

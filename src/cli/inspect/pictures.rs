@@ -1,0 +1,71 @@
+//! The charts of `--latent`.
+
+use std::path::{Path, PathBuf};
+
+use super::{Subject, codes};
+use crate::dates::{Condition, Date};
+use crate::figures::{Bars, Colours, Scatter, write_both};
+use crate::metrics::{Dataset, LatentUse, Projection, posterior_means, project};
+
+/// Conditions that are told apart in the picture by condition.
+const CONDITIONS: usize = 7;
+/// One date in so many is drawn in the others, some 5,000 in all: more would hide each other.
+const STRIDE: usize = 29;
+
+/// Draws all of them.
+///
+/// # Errors
+/// When a chart can't be drawn or written.
+pub fn draw(
+    subject: &Subject,
+    dates: &[Date],
+    usage: &LatentUse,
+    condition: Condition,
+    folder: &Path,
+) -> anyhow::Result<Vec<PathBuf>> {
+    let means = posterior_means(&subject.model, &Dataset::new(dates, subject.model.device()));
+    let projection = project(&means);
+    let active = usage.active_units();
+    let bars = Bars {
+        title: format!("KL of each latent dimension over {} dates, {active} active", dates.len()),
+        values: usage.kl.clone(),
+        active: usage.active(),
+    };
+    let mut written = Vec::new();
+    written.extend(write_both(&bars, folder, "latent_kl")?);
+    let of_date: [(&str, &str, fn(&Date) -> f64, f64, f64); 2] = [
+        ("latent_digit", "last digit of the year", |date| (date.year() % 10) as f64, 0.0, 9.0),
+        ("latent_day", "day of the month", |date| date.day() as f64, 1.0, 31.0),
+    ];
+    for (file, name, value, low, high) in of_date {
+        let places: Vec<usize> = (0..dates.len()).step_by(STRIDE).collect();
+        let values = places.iter().map(|place| value(&dates[*place])).collect();
+        let colours = Colours::Scale { name: name.to_owned(), values, range: (low, high) };
+        let title = format!("Posterior means by {name}, one date in {STRIDE}");
+        written.extend(write_both(&scatter(title, &projection, &places, colours), folder, file)?);
+    }
+    let (places, colours) = by_condition(subject, dates, condition);
+    let title = format!("Posterior means of {CONDITIONS} conditions");
+    written.extend(write_both(&scatter(title, &projection, &places, colours), folder, "latent_condition")?);
+    if let Some(plane) = codes::plane(subject, condition) {
+        written.extend(write_both(&plane, folder, "latent_plane")?);
+    }
+    Ok(written)
+}
+
+fn scatter(title: String, projection: &Projection, places: &[usize], colours: Colours) -> Scatter {
+    let points = places.iter().map(|place| projection.points[*place]).collect();
+    Scatter { title, shares: projection.shares, points, colours }
+}
+
+/// The dates of the condition asked for and of others spread evenly over all.
+fn by_condition(subject: &Subject, dates: &[Date], condition: Condition) -> (Vec<usize>, Colours) {
+    let all = subject.valid.conditions();
+    let mut chosen = vec![condition];
+    let others = all.iter().skip(17).step_by(all.len() / (CONDITIONS - 1)).filter(|other| **other != condition);
+    chosen.extend(others.take(CONDITIONS - 1));
+    let group = |date: &Date| chosen.iter().position(|chosen| *chosen == Condition::of(*date));
+    let members = dates.iter().enumerate().filter_map(|(place, date)| Some((place, group(date)?)));
+    let (places, of_point) = members.unzip();
+    (places, Colours::Groups { of_point, names: chosen.iter().map(ToString::to_string).collect() })
+}

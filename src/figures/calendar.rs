@@ -1,0 +1,130 @@
+//! A calendar heat map: the years of a decade by the days of a month, coloured by how often each was generated.
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, VPos};
+
+use super::render::Chart;
+use super::style::{FAINT, LABEL, TICK, TITLE, WRONG, ink_on, text, viridis};
+
+/// A day of the calendar that is valid or was generated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cell {
+    /// Year.
+    pub year: u32,
+    /// Day of the month, 1..=31.
+    pub day: u32,
+    /// How often it was generated.
+    pub count: u64,
+    /// Whether it meets the condition.
+    pub valid: bool,
+}
+
+/// The heat map of one condition.
+#[derive(Clone, Debug)]
+pub struct Calendar {
+    /// Title.
+    pub title: String,
+    /// The month whose days are shown.
+    pub month: String,
+    /// First and last year.
+    pub years: (u32, u32),
+    /// Days that are valid or were generated; all others are left empty.
+    pub cells: Vec<Cell>,
+    /// Count to be expected of each valid day.
+    pub expected: f64,
+}
+
+/// Side of a day, pixels.
+const SIDE: i32 = 36;
+/// Where the days begin, pixels from the left and from the top.
+const ORIGIN: (i32, i32) = (90, 96);
+
+impl Chart for Calendar {
+    fn size(&self) -> (u32, u32) {
+        let years = self.years.1 - self.years.0 + 1;
+        ((ORIGIN.0 + 31 * SIDE + 30) as u32, (ORIGIN.1 + 110) as u32 + years * SIDE as u32)
+    }
+
+    fn draw<DB: DrawingBackend>(
+        &self,
+        area: &DrawingArea<DB, Shift>,
+    ) -> Result<(), DrawingAreaErrorKind<DB::ErrorType>> {
+        let bottom = ORIGIN.1 + (self.years.1 - self.years.0 + 1) as i32 * SIDE;
+        area.draw_text(&self.title, &text(TITLE, BLACK, HPos::Left, VPos::Top), (ORIGIN.0, 14))?;
+        let what = format!("day of the month ({})", self.month);
+        area.draw_text(&what, &text(LABEL, BLACK, HPos::Center, VPos::Top), (ORIGIN.0 + 31 * SIDE / 2, 48))?;
+        for day in 1..=31 {
+            let at = (ORIGIN.0 + (day - 1) * SIDE + SIDE / 2, ORIGIN.1 - 6);
+            area.draw_text(&day.to_string(), &text(TICK, BLACK, HPos::Center, VPos::Bottom), at)?;
+        }
+        for year in self.years.0..=self.years.1 {
+            let top = ORIGIN.1 + (year - self.years.0) as i32 * SIDE;
+            let style = text(TICK, BLACK, HPos::Right, VPos::Center);
+            area.draw_text(&year.to_string(), &style, (ORIGIN.0 - 10, top + SIDE / 2))?;
+            for day in 0..31 {
+                let corner = (ORIGIN.0 + day * SIDE, top);
+                area.draw(&Rectangle::new([corner, (corner.0 + SIDE, corner.1 + SIDE)], FAINT.mix(0.5)))?;
+            }
+        }
+        for cell in &self.cells {
+            self.draw_cell(area, cell)?;
+        }
+        self.draw_legend(area, bottom)
+    }
+}
+
+impl Calendar {
+    /// Twice the expected count has the last colour of the scale.
+    fn colour(&self, count: f64) -> RGBColor {
+        viridis(count / (2.0 * self.expected.max(f64::MIN_POSITIVE)))
+    }
+
+    fn draw_cell<DB: DrawingBackend>(
+        &self,
+        area: &DrawingArea<DB, Shift>,
+        cell: &Cell,
+    ) -> Result<(), DrawingAreaErrorKind<DB::ErrorType>> {
+        let left = ORIGIN.0 + (cell.day as i32 - 1) * SIDE;
+        let top = ORIGIN.1 + (cell.year as i32 - self.years.0 as i32) * SIDE;
+        let corners = |inset: i32| [(left + inset, top + inset), (left + SIDE - inset, top + SIDE - inset)];
+        let fill = match (cell.valid, cell.count) {
+            (true, 0) => WHITE,
+            (true, count) => self.colour(count as f64),
+            (false, _) => WRONG,
+        };
+        area.draw(&Rectangle::new(corners(2), fill.filled()))?;
+        if cell.valid {
+            area.draw(&Rectangle::new(corners(1), BLACK.stroke_width(2)))?;
+        }
+        let size = if cell.count > 9999 { TICK - 5 } else { TICK - 2 };
+        let style = text(size, ink_on(fill), HPos::Center, VPos::Center);
+        area.draw_text(&cell.count.to_string(), &style, (left + SIDE / 2, top + SIDE / 2))
+    }
+
+    fn draw_legend<DB: DrawingBackend>(
+        &self,
+        area: &DrawingArea<DB, Shift>,
+        bottom: i32,
+    ) -> Result<(), DrawingAreaErrorKind<DB::ErrorType>> {
+        let top = bottom + 30;
+        let word =
+            |at: i32, words: &str| area.draw_text(words, &text(LABEL, BLACK, HPos::Left, VPos::Center), (at, top + 11));
+        area.draw(&Rectangle::new([(ORIGIN.0, top), (ORIGIN.0 + 22, top + 22)], BLACK.stroke_width(2)))?;
+        word(ORIGIN.0 + 32, "valid, outlined")?;
+        let wrong = ORIGIN.0 + 210;
+        area.draw(&Rectangle::new([(wrong, top), (wrong + 22, top + 22)], WRONG.filled()))?;
+        word(wrong + 32, "generated, not valid")?;
+        let (scale, width) = (ORIGIN.0 + 510, 300);
+        for step in 0..width {
+            let colour = viridis(f64::from(step) / f64::from(width - 1));
+            area.draw(&Rectangle::new([(scale + step, top), (scale + step + 1, top + 22)], colour.filled()))?;
+        }
+        word(scale + width + 12, "count of a valid date")?;
+        for (place, count) in [(0, 0.0), (width / 2, self.expected), (width, 2.0 * self.expected)] {
+            let words = if place == width / 2 { format!("{count:.1} expected") } else { format!("{count:.0}") };
+            area.draw_text(&words, &text(TICK, BLACK, HPos::Center, VPos::Top), (scale + place, top + 28))?;
+        }
+        Ok(())
+    }
+}

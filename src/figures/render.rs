@@ -1,0 +1,159 @@
+//! From a chart to the bytes of a PNG or an SVG, and to files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+
+use super::style;
+use crate::files::{self, FileError};
+
+/// Something that can be drawn.
+pub trait Chart {
+    /// Width and height, pixels.
+    fn size(&self) -> (u32, u32);
+
+    /// Draws on a white area of that size.
+    ///
+    /// # Errors
+    /// Those of the backend.
+    fn draw<DB: DrawingBackend>(
+        &self,
+        area: &DrawingArea<DB, Shift>,
+    ) -> Result<(), DrawingAreaErrorKind<DB::ErrorType>>;
+}
+
+/// Why a chart could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum FigureError {
+    /// The backend failed.
+    #[error("the chart could not be drawn: {0}")]
+    Draw(String),
+    /// A file could not be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A name that says neither PNG nor SVG.
+    #[error("{0}: charts are written as .png or .svg; name such a file, or a folder for both")]
+    Extension(PathBuf),
+}
+
+fn drawn<C: Chart, DB: DrawingBackend>(chart: &C, backend: DB) -> Result<(), FigureError> {
+    style::install_font();
+    let area = backend.into_drawing_area();
+    let draw = || {
+        area.fill(&WHITE)?;
+        chart.draw(&area)?;
+        area.present()
+    };
+    draw().map_err(|error: DrawingAreaErrorKind<DB::ErrorType>| FigureError::Draw(error.to_string()))
+}
+
+/// The chart as an SVG.
+///
+/// # Errors
+/// When it can't be drawn.
+pub fn svg(chart: &impl Chart) -> Result<String, FigureError> {
+    let mut text = String::new();
+    drawn(chart, SVGBackend::with_string(&mut text, chart.size()))?;
+    Ok(text)
+}
+
+/// The chart as a PNG.
+///
+/// # Errors
+/// When it can't be drawn.
+pub fn png(chart: &impl Chart) -> Result<Vec<u8>, FigureError> {
+    // The encoder writes to files alone, and tells the format by their name.
+    let file = tempfile::Builder::new().suffix(".png").tempfile();
+    let file = file.map_err(FileError::at("make a temporary file in", &std::env::temp_dir()))?;
+    drawn(chart, BitMapBackend::new(file.path(), chart.size()))?;
+    Ok(fs::read(file.path()).map_err(FileError::at("read", file.path()))?)
+}
+
+/// Writes the chart to a file whose extension says how.
+///
+/// # Errors
+/// When the extension is neither png nor svg, or the chart can't be drawn or written.
+pub fn write_file(chart: &impl Chart, path: &Path) -> Result<(), FigureError> {
+    let bytes = match path.extension().and_then(|extension| extension.to_str()) {
+        Some("png") => png(chart)?,
+        Some("svg") => svg(chart)?.into_bytes(),
+        _ => return Err(FigureError::Extension(path.to_owned())),
+    };
+    Ok(files::replace(path, |partial| fs::write(partial, &bytes))?)
+}
+
+/// Writes the chart to a folder as `name.png` and `name.svg`; the paths of both.
+///
+/// # Errors
+/// When the chart can't be drawn or written.
+pub fn write_both(chart: &impl Chart, folder: &Path, name: &str) -> Result<[PathBuf; 2], FigureError> {
+    files::make_folder(folder)?;
+    let paths = ["png", "svg"].map(|extension| folder.join(format!("{name}.{extension}")));
+    paths.iter().try_for_each(|path| write_file(chart, path))?;
+    Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::figures::{Bars, Calendar, Cell, CodeGrid, Colours, Histogram, Panel, Rate, Rates, Scatter};
+
+    fn twice(chart: &impl Chart) -> (Vec<u8>, String) {
+        let first = (png(chart).unwrap(), svg(chart).unwrap());
+        assert_eq!(first, (png(chart).unwrap(), svg(chart).unwrap()));
+        assert!(first.0.starts_with(b"\x89PNG"));
+        assert!(first.1.contains(style::FONT));
+        first
+    }
+
+    #[test]
+    fn every_chart_is_drawn_the_same_twice() {
+        let cell = |day, count, valid| Cell { year: 1960, day, count, valid };
+        let calendar = Calendar {
+            title: "a title".to_owned(),
+            month: "JAN".to_owned(),
+            years: (1960, 1969),
+            cells: vec![cell(1, 5, true), cell(2, 0, true), cell(9, 2, false)],
+            expected: 3.5,
+        };
+        assert!(twice(&calendar).1.contains("a title"));
+        let histogram = Histogram {
+            title: "coverage".to_owned(),
+            x: "coverage".to_owned(),
+            values: vec![0.1, 0.5, 0.5, 0.9],
+            range: (0.0, 1.0),
+            expected: 0.8,
+        };
+        twice(&histogram);
+        let rate = |name: &str, mean| Rate { name: name.to_owned(), mean, half_width: 0.01, worst: mean - 0.1 };
+        let panel = |name: &str| Panel { name: name.to_owned(), rates: vec![rate("MON", 0.9), rate("TUE", 1.0)] };
+        let panels = [panel("weekday"), panel("month"), panel("leap year"), panel("decade")];
+        twice(&Rates { title: "pass rate".to_owned(), panels });
+        let bars = Bars { title: "KL".to_owned(), values: vec![1.0, 0.0], active: vec![true, false] };
+        twice(&bars);
+        let points = vec![[0.0, 1.0], [1.0, 0.0]];
+        for colours in [
+            Colours::Scale { name: "day".to_owned(), values: vec![1.0, 31.0], range: (1.0, 31.0) },
+            Colours::Groups { of_point: vec![0, 1], names: vec!["one".to_owned(), "two".to_owned()] },
+        ] {
+            twice(&Scatter { title: "means".to_owned(), shares: [0.6, 0.4], points: points.clone(), colours });
+        }
+        let grid = CodeGrid {
+            title: "codes".to_owned(),
+            range: (-3.0, 3.0),
+            side: 2,
+            cells: vec![Some(0), Some(1), None, Some(1)],
+            dates: vec!["1-1-1960".to_owned(), "8-1-1960".to_owned()],
+        };
+        twice(&grid);
+    }
+
+    #[test]
+    fn a_name_that_says_no_format_is_refused() {
+        let bars = Bars { title: String::new(), values: vec![1.0], active: vec![true] };
+        let error = write_file(&bars, Path::new("chart.pdf")).unwrap_err().to_string();
+        assert!(error.contains(".png or .svg"), "{error}");
+    }
+}

@@ -1,0 +1,161 @@
+//! What the latent code decides: how much of the samples' variety comes from z, and how much from the
+//! draws of the decoder.
+
+use std::collections::HashMap;
+
+use super::diversity::shannon;
+use super::workers::{Queue, spread, workers};
+use crate::dates::{Condition, DateTokens};
+use crate::model::{Decode, Model, Noise, Sampler};
+use crate::random::{Purpose, stream};
+
+/// What z decides for one condition.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Variety {
+    /// The condition.
+    pub condition: Condition,
+    /// Share of the variety of sampled dates that z explains, 0..=1; see [`explained`].
+    pub explained: f64,
+    /// Entropy of greedily decoded dates, all of whose variety comes from z, in units of that of sampled
+    /// dates; about 1 where z alone gives the variety, 0 where greedy decoding knows one date.
+    pub greedy_share: f64,
+    /// How often the greedy date changes when z is drawn again, 0..=1; see [`change_rate`].
+    pub change: f64,
+}
+
+/// Share of the variety of dates that the code explains, 0..=1: 1 - E_z[H(date | z)] / H(date), the
+/// uncertainty coefficient (Theil 1970) of date and code.
+///
+/// `counts[i]` counts the dates drawn under the i-th code, the same date in the same place for all. Both
+/// entropies are plug-in estimates with the correction of Miller and Madow (1955), (dates seen - 1) / (2
+/// draws), without which a code that explains nothing would seem to explain some. 0 where all dates are equal.
+pub fn explained(counts: &[Vec<u64>]) -> f64 {
+    let corrected = |counts: &[u64]| {
+        let seen = counts.iter().filter(|count| **count > 0).count() as f64;
+        shannon(counts) + (seen - 1.0).max(0.0) / (2.0 * counts.iter().sum::<u64>() as f64)
+    };
+    let width = counts.iter().map(Vec::len).max().unwrap_or(0);
+    let pooled: Vec<u64> =
+        (0..width).map(|date| counts.iter().map(|code| code.get(date).copied().unwrap_or(0)).sum()).collect();
+    let whole = corrected(&pooled);
+    if whole <= 0.0 {
+        return 0.0;
+    }
+    let within = counts.iter().map(|code| corrected(code)).sum::<f64>() / counts.len() as f64;
+    (1.0 - within / whole).clamp(0.0, 1.0)
+}
+
+/// Probability that two independent draws differ, 0..=1, from how often each date was drawn: 1 less
+/// Simpson's (1949) unbiased estimate of the probability that they agree. 0 for fewer than two draws.
+pub fn change_rate(counts: &[u64]) -> f64 {
+    let samples = counts.iter().sum::<u64>() as f64;
+    if samples < 2.0 {
+        return 0.0;
+    }
+    let agree: f64 = counts.iter().map(|count| *count as f64 * (*count as f64 - 1.0)).sum();
+    1.0 - agree / (samples * (samples - 1.0))
+}
+
+/// Measures each condition with so many codes and so many draws under each; failing dates count as any other.
+pub fn variety(
+    model: &Model,
+    conditions: &[Condition],
+    codes: usize,
+    draws: usize,
+    seed: u64,
+    mut progress: impl FnMut(usize),
+) -> Vec<Variety> {
+    let work = |model: &Model, queue: Queue<'_, Condition>, emit: &mut dyn FnMut(usize, Variety)| {
+        let greedy = Sampler::new(model, Decode::Greedy);
+        let sampled = Sampler::new(model, Decode::Sample { temperature: 1.0 });
+        for (index, condition) in queue {
+            let random = || stream(seed, Purpose::Samples, condition.index() as u64);
+            let mut noise = Noise::default();
+            noise.extend_shared(&mut random(), codes, draws, model.config.latent_dim);
+            let under_codes = count(&sampled.decode(&[*condition], codes * draws, &noise), draws);
+            let mut noise = Noise::default();
+            noise.extend(&mut random(), codes * draws, model.config.latent_dim);
+            let by_code = &count(&greedy.decode(&[*condition], codes * draws, &noise), codes * draws)[0];
+            let pooled: Vec<u64> =
+                (0..under_codes[0].len()).map(|date| under_codes.iter().map(|code| code[date]).sum()).collect();
+            let whole = shannon(&pooled);
+            emit(
+                index,
+                Variety {
+                    condition: *condition,
+                    explained: explained(&under_codes),
+                    greedy_share: if whole > 0.0 { shannon(by_code) / whole } else { 0.0 },
+                    change: change_rate(by_code),
+                },
+            );
+        }
+    };
+    let mut done = 0;
+    spread(model, conditions, workers(model), work, |_| {
+        done += 1;
+        progress(done);
+    })
+}
+
+/// How often each date occurs in each run of so many; a date has the same place in all of them.
+fn count(drawn: &[DateTokens], run: usize) -> Vec<Vec<u64>> {
+    let mut places = HashMap::new();
+    for tokens in drawn {
+        let next = places.len();
+        places.entry(*tokens).or_insert(next);
+    }
+    let counts = |run: &[DateTokens]| {
+        let mut counts = vec![0; places.len()];
+        run.iter().for_each(|tokens| counts[places[tokens]] += 1);
+        counts
+    };
+    drawn.chunks(run).map(counts).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ModelConfig;
+    use rand::RngExt;
+    use tch::Device;
+
+    #[test]
+    fn a_code_that_decides_the_date_explains_everything() {
+        assert_eq!(explained(&[vec![9, 0, 0], vec![0, 9, 0], vec![0, 0, 9]]), 1.0);
+        // Two codes that halve four dates: 1 - ln 2 / ln 4, but for the corrections.
+        let halves = [vec![5000, 5000, 0, 0], vec![0, 0, 5000, 5000]];
+        assert!((explained(&halves) - 0.5).abs() < 1e-4);
+        assert_eq!(explained(&[vec![9], vec![9]]), 0.0);
+    }
+
+    #[test]
+    fn a_code_that_decides_nothing_explains_about_nothing() {
+        let mut random = stream(1, Purpose::Samples, 0);
+        let mut code = || {
+            let mut counts = vec![0; 20];
+            (0..64).for_each(|_| counts[random.random_range(0..20)] += 1);
+            counts
+        };
+        let counts: Vec<_> = (0..64).map(|_| code()).collect();
+        assert!(explained(&counts) < 0.02, "{}", explained(&counts));
+    }
+
+    #[test]
+    fn the_change_rate_is_that_of_two_independent_draws() {
+        assert_eq!((change_rate(&[7]), change_rate(&[1, 1]), change_rate(&[])), (0.0, 1.0, 0.0));
+        // Four draws, two of each of two dates: of 12 ordered pairs 4 agree.
+        assert!((change_rate(&[2, 2]) - 8.0 / 12.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_model_that_ignores_z_owes_its_variety_to_the_draws() {
+        let model = Model::new(ModelConfig { hidden_dim: 16, angles: 8, ..ModelConfig::default() }, Device::Cpu, 1);
+        let named = model.named();
+        let _ = tch::no_grad(|| named["decoder.latent.weight"].shallow_clone().zero_());
+        let condition = Condition::from_index(0).unwrap();
+        let measured = variety(&model, &[condition], 8, 32, 1, |_| ())[0];
+        assert_eq!((measured.change, measured.greedy_share), (0.0, 0.0));
+        let _ = tch::no_grad(|| named["decoder.latent.weight"].shallow_clone().fill_(3.0));
+        assert!(variety(&model, &[condition], 8, 32, 1, |_| ())[0].change > 0.0);
+    }
+}

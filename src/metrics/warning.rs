@@ -1,0 +1,166 @@
+//! What figures say about a model when they say that it is not what it seems, and what to do then.
+
+use std::fmt;
+
+/// The figures that warnings are read from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Figures {
+    /// Reconstruction at z from the posterior, nats a date.
+    pub recon: f64,
+    /// Entropy of the date given its condition, nats: no decoder that ignores z reconstructs better.
+    pub floor: f64,
+    /// KL of the posterior from the prior, nats a date.
+    pub kl: f64,
+    /// Latent dimensions in use.
+    pub active_units: usize,
+    /// Pass rate of greedy decoding at z from the prior, all conditions.
+    pub greedy_pass: f64,
+    /// The same over the held-out conditions, where there are any.
+    pub held_out_pass: Option<f64>,
+    /// Mean coverage of greedy decoding.
+    pub greedy_coverage: f64,
+    /// Mean coverage to be expected of a perfect sampler at that number of samples.
+    pub expected_coverage: f64,
+}
+
+/// Something is wrong with a model that its loss does not show.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Warning {
+    /// z carries the whole date past the condition: reconstruction is low, samples from the prior fail.
+    LatentBypass {
+        /// Reconstruction at z from the posterior, nats.
+        recon: f64,
+        /// Pass rate at z from the prior.
+        pass: f64,
+    },
+    /// z carries nothing, and greedy decoding knows one date for each condition.
+    PosteriorCollapse {
+        /// KL of the posterior from the prior, nats.
+        kl: f64,
+        /// Latent dimensions in use.
+        active_units: usize,
+        /// Mean coverage of greedy decoding.
+        coverage: f64,
+    },
+    /// Conditions that were not trained on fare clearly worse than those that were.
+    HeldOutGap {
+        /// Pass rate over held-out conditions.
+        held_out: f64,
+        /// Pass rate over all conditions.
+        all: f64,
+    },
+}
+
+/// A pass rate below which the calendar is unknown: twice the 1/7 that a right month, decade and leap year
+/// with a random day give.
+const UNKNOWN_CALENDAR: f64 = 2.0 / 7.0;
+/// KL below which z carries next to nothing, nats.
+const NO_INFORMATION: f64 = 0.1;
+/// Mean coverage of a sampler of two dates for each condition; of one date it is 0.065.
+const TWO_DATES: f64 = 0.13;
+/// Difference in pass rate that is not noise with a few hundred conditions.
+const CLEAR_GAP: f64 = 0.02;
+
+/// What these figures warn of.
+pub fn warnings(figures: &Figures) -> Vec<Warning> {
+    let &Figures { recon, floor, kl, active_units, greedy_pass: pass, greedy_coverage: coverage, .. } = figures;
+    // Below the floor, z must be telling the decoder what the condition does not.
+    let bypass = (recon < floor && pass < UNKNOWN_CALENDAR).then_some(Warning::LatentBypass { recon, pass });
+    // Where samples are so few that a perfect sampler would cover no more, coverage says nothing.
+    let one_date = coverage < TWO_DATES && coverage < 0.5 * figures.expected_coverage;
+    let unused = kl < NO_INFORMATION || active_units == 0;
+    let collapse = (unused && one_date).then_some(Warning::PosteriorCollapse { kl, active_units, coverage });
+    let gap = figures.held_out_pass.filter(|held_out| pass - held_out > CLEAR_GAP);
+    let gap = gap.map(|held_out| Warning::HeldOutGap { held_out, all: pass });
+    [bypass, collapse, gap].into_iter().flatten().collect()
+}
+
+impl Warning {
+    /// The warning's name, for machines.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LatentBypass { .. } => "LatentBypass",
+            Self::PosteriorCollapse { .. } => "PosteriorCollapse",
+            Self::HeldOutGap { .. } => "HeldOutGap",
+        }
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LatentBypass { recon, pass } => write!(
+                f,
+                "latent bypass: the posterior reconstructs to {recon:.2} nats, but only {:.1} % of the samples from the \
+                 prior pass (a random day gives 14.3 %). z carries the date past the condition. Keep beta at 1 or \
+                 above until the decoder knows the calendar: beta.schedule = \"phased\" with beta.high = inf, or a \
+                 lower beta.calendar.",
+                100.0 * pass
+            ),
+            Self::PosteriorCollapse { kl, active_units, coverage } => write!(
+                f,
+                "posterior collapse: KL {kl:.3} nats, {active_units} active latent dimensions, and greedy decoding \
+                 covers {:.1} % of the valid dates. z decides nothing. Lower beta.low or beta.value, train longer, or \
+                 take --decode sample, whose variety does not need z.",
+                100.0 * coverage
+            ),
+            Self::HeldOutGap { held_out, all } => write!(
+                f,
+                "held-out gap: {:.1} % of the samples pass on conditions that were held out, {:.1} % on all. The \
+                 model has learned conditions by heart. Take model.trunk = \"multiplicative\", fewer hidden units, or \
+                 hold out less (data.held_out).",
+                100.0 * held_out,
+                100.0 * all
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The figures of a model that is as it should be.
+    fn sound() -> Figures {
+        Figures {
+            recon: 1.0,
+            floor: 3.24,
+            kl: 2.7,
+            active_units: 4,
+            greedy_pass: 0.999,
+            held_out_pass: Some(0.998),
+            greedy_coverage: 0.97,
+            expected_coverage: 0.98,
+        }
+    }
+
+    fn names(figures: Figures) -> Vec<&'static str> {
+        warnings(&figures).into_iter().map(Warning::name).collect()
+    }
+
+    #[test]
+    fn a_sound_model_raises_none_and_neither_does_an_untrained_one() {
+        assert!(names(sound()).is_empty());
+        let untrained = Figures { recon: 11.9, kl: 0.2, greedy_pass: 0.0, held_out_pass: Some(0.0), ..sound() };
+        assert!(names(untrained).is_empty());
+    }
+
+    #[test]
+    fn each_trouble_is_named_with_its_advice() {
+        let bypass = Figures { recon: 0.1, kl: 5.2, greedy_pass: 0.14, held_out_pass: Some(0.14), ..sound() };
+        assert_eq!(names(bypass), ["LatentBypass"]);
+        let text = warnings(&bypass)[0].to_string();
+        assert!(text.contains("14.0 %") && text.contains("beta.schedule"), "{text}");
+        let collapse = Figures { recon: 3.24, kl: 0.0, active_units: 0, greedy_coverage: 0.065, ..sound() };
+        assert_eq!(names(collapse), ["PosteriorCollapse"]);
+        let gap = Figures { held_out_pass: Some(0.9), ..sound() };
+        assert_eq!(names(gap), ["HeldOutGap"]);
+        assert_eq!(names(Figures { held_out_pass: None, ..sound() }), [""; 0]);
+    }
+
+    #[test]
+    fn few_samples_alone_are_no_collapse() {
+        let few = Figures { kl: 0.0, greedy_coverage: 0.065, expected_coverage: 0.065, ..sound() };
+        assert!(names(few).is_empty());
+    }
+}
