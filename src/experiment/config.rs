@@ -8,7 +8,6 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::locate::locate;
 use super::provenance::Provenance;
 use super::source::{Origin, Source};
 use crate::dates::Held;
@@ -142,14 +141,6 @@ pub enum ConfigError {
         /// What is wrong and what would be right.
         problem: String,
     },
-    /// A sweep where one run was asked for.
-    #[error("{path}:{line}: this config holds a sweep of several trials; run it with `cvae sweep`")]
-    Sweep {
-        /// The file.
-        path: PathBuf,
-        /// Where the sweep begins.
-        line: usize,
-    },
     /// A chain of bases without end.
     #[error("{0}: its chain of `base` files goes round in a circle")]
     Circle(PathBuf),
@@ -214,16 +205,13 @@ impl Override {
 }
 
 impl ConfigFile {
-    /// Reads a config of one run, applies overrides in order, and checks it.
+    /// Reads a config, applies overrides in order, and checks it. A `[sweep]` in it is left aside: this is
+    /// the run that the sweep's trials vary.
     ///
     /// # Errors
     /// The first thing that is wrong, with its place.
     pub fn load(path: &Path, overrides: &[Override]) -> Result<Config, ConfigError> {
         let source = Source::load(path)?;
-        let (path, text) = source.own();
-        if let Some((line, _)) = locate(text, "sweep") {
-            return Err(ConfigError::Sweep { path: path.to_owned(), line });
-        }
         source.resolve(overrides.iter().map(|set| (set, Origin::CommandLine)))
     }
 
@@ -256,7 +244,7 @@ impl ConfigFile {
         between("beta.high", beta.high, 0.0, f64::INFINITY)?;
         between("beta.calendar", beta.calendar, 0.0, 100.0)?;
         between("beta.code", beta.code, 0.0, 100.0)?;
-        between("beta.cycles", beta.cycles, 1, steps)?;
+        between("beta.cycles", beta.cycles, 1, 1_000_000)?;
         let never_ends =
             |key, takes: String| Err(Invalid { key, problem: format!("{takes}, but training.steps is {steps}") });
         if training.warm_up >= steps {
@@ -267,7 +255,7 @@ impl ConfigFile {
         }
         let rises = match beta.schedule {
             Schedule::Constant => 0,
-            Schedule::Cyclical => beta.cycles.saturating_mul(beta.rise),
+            Schedule::Cyclical => beta.cycles.saturating_mul(beta.rise.max(1)),
             // The phases before the rise take a step each at the least.
             Schedule::Phased => beta.rise.saturating_add(2),
             Schedule::Linear => beta.rise,

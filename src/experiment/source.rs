@@ -54,9 +54,7 @@ impl Source {
     }
 
     /// A config given as text; `path` is for messages.
-    ///
-    /// # Errors
-    /// When it is no config.
+    #[cfg(test)]
     pub fn of_text(text: &str, path: &Path) -> Result<Self, ConfigError> {
         Self::merge(vec![Layer { path: path.to_owned(), text: text.to_owned() }])
     }

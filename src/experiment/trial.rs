@@ -11,7 +11,7 @@ use super::metrics::{Metrics, MetricsError};
 use crate::dates::{Condition, Split, SplitError, ValidDates};
 use crate::files::{self, FileError};
 use crate::model::{Model, WeightsError};
-use crate::training::{Ending, Observer, Phase, Progress, Row, Trainer, TrainingError};
+use crate::training::{Ending, Observer, Phase, Progress, Row, Schedule, Trainer, TrainingError};
 
 /// How a trial ended.
 #[derive(Debug)]
@@ -132,6 +132,8 @@ pub fn step_seconds(config: &Config) -> Result<f64, TrialError> {
     let mut training = config.training();
     training.training.steps = STEPS;
     (training.evaluation.every, training.evaluation.final_samples) = (STEPS, 1);
+    // The terms of the last phase from the start: those that most steps of a run compute.
+    training.beta.schedule = Schedule::Constant;
     tch::set_num_threads(config.threads as i32);
     let valid = ValidDates::new();
     let split = Split::new(&valid, config.data.split, config.data.held_out, config.data.seed)?;

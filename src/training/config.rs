@@ -29,8 +29,8 @@ pub struct StepConfig {
 impl Default for StepConfig {
     fn default() -> Self {
         Self {
-            steps: 2000,
-            batch_size: 1024,
+            steps: 3000,
+            batch_size: 512,
             learning_rate: 1e-2,
             warm_up: 100,
             final_share: 0.02,
@@ -53,7 +53,7 @@ pub struct Objective {
 
 impl Default for Objective {
     fn default() -> Self {
-        Self { hybrid: 0.2, free_bits: 0.0 }
+        Self { hybrid: 0.4, free_bits: 0.0 }
     }
 }
 

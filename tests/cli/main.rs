@@ -6,4 +6,5 @@ mod docs;
 mod eval;
 mod predict;
 mod resume;
+mod sweep;
 mod train;
