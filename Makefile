@@ -7,7 +7,7 @@ SHELL := /bin/bash
 CVAE := target/release/cvae
 PREDICTIONS := data/predictions.txt
 
-.PHONY: help libtorch build demo seeds test lint docs clean
+.PHONY: help libtorch build demo seeds test test-kill test-slurm lint clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/' | expand -t 18
@@ -32,6 +32,12 @@ seeds: build ## The README's table of seeds: the quick config with seeds 1, 2 an
 
 test: libtorch ## Run all tests
 	cargo test --release --locked
+
+test-kill: build ## Kill a sweep with -9 200 times at random moments: its results must not change
+	tests/kill.sh 200
+
+test-slurm: build ## Run a sweep on a real Slurm of this machine's own, a killed task included (root)
+	tests/slurm.sh
 
 lint: libtorch ## Check formatting, lints and documentation
 	cargo fmt --check
