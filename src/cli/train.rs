@@ -9,8 +9,9 @@ use clap::Args;
 use indicatif::ProgressBar;
 
 use super::exit::Exit;
-use super::{interrupt, output};
+use super::{caution, interrupt, output};
 use crate::experiment::{Config, ConfigFile, Metrics, Override, RunFolder, Status, TrialEnding, run_trial};
+use crate::metrics::{Figures, warnings};
 use crate::training::{Observer, Phase, Progress, Row};
 
 /// Train one config; run again, it resumes what was interrupted and repeats nothing
@@ -56,6 +57,7 @@ impl Train {
         match ending.with_context(|| format!("training in {} failed", path.display()))? {
             TrialEnding::Finished(metrics) => {
                 output::print(&report(&metrics))?;
+                caution::show(&warnings(&figures(&metrics)));
                 Ok(Exit::Done)
             }
             TrialEnding::Interrupted(step) => {
@@ -81,6 +83,20 @@ fn readable(set: &Override) -> String {
     let key = key.rsplit('.').next().unwrap_or(key);
     let plain = |c: char| if c.is_ascii_alphanumeric() || "._".contains(c) { c } else { '_' };
     format!("{key}{value}").chars().map(plain).collect()
+}
+
+/// What warnings are read from.
+fn figures(metrics: &Metrics) -> Figures {
+    Figures {
+        recon: metrics.test_recon,
+        floor: metrics.test_entropy_floor,
+        kl: metrics.test_kl,
+        active_units: metrics.active_units,
+        greedy_pass: metrics.greedy_pass,
+        held_out_pass: Some(metrics.greedy_pass_held_out).filter(|pass| pass.is_finite()),
+        greedy_coverage: metrics.greedy_coverage,
+        expected_coverage: metrics.expected_coverage,
+    }
 }
 
 fn report(metrics: &Metrics) -> String {

@@ -63,7 +63,8 @@ impl Chart for Bars {
         if count <= 16 {
             chart.draw_series(self.values.iter().enumerate().map(|(place, value)| {
                 let style = text(TICK, BLACK, HPos::Center, VPos::Bottom);
-                EmptyElement::at((SegmentValue::CenterOf(place), *value)) + Text::new(format!("{value:.2}"), (0, -4), style)
+                EmptyElement::at((SegmentValue::CenterOf(place), *value))
+                    + Text::new(format!("{value:.2}"), (0, -4), style)
             }))?;
         }
         for (row, colour, words) in [(0, GOOD, "active: Var E[z] > 0.01"), (1, FAINT, "not active")] {

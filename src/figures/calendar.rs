@@ -108,9 +108,8 @@ impl Calendar {
         bottom: i32,
     ) -> Result<(), DrawingAreaErrorKind<DB::ErrorType>> {
         let top = bottom + 30;
-        let word = |at: i32, words: &str| {
-            area.draw_text(words, &text(LABEL, BLACK, HPos::Left, VPos::Center), (at, top + 11))
-        };
+        let word =
+            |at: i32, words: &str| area.draw_text(words, &text(LABEL, BLACK, HPos::Left, VPos::Center), (at, top + 11));
         area.draw(&Rectangle::new([(ORIGIN.0, top), (ORIGIN.0 + 22, top + 22)], BLACK.stroke_width(2)))?;
         word(ORIGIN.0 + 32, "valid, outlined")?;
         let wrong = ORIGIN.0 + 210;

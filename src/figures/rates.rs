@@ -52,9 +52,8 @@ impl Chart for Rates {
     ) -> Result<(), DrawingAreaErrorKind<DB::ErrorType>> {
         let (head, body) = area.split_vertically(HEAD);
         head.draw_text(&self.title, &text(TITLE, BLACK, HPos::Left, VPos::Top), (24, 14))?;
-        let words = |at: i32, words: &str| {
-            head.draw_text(words, &text(LABEL, BLACK, HPos::Left, VPos::Center), (at, 58))
-        };
+        let words =
+            |at: i32, words: &str| head.draw_text(words, &text(LABEL, BLACK, HPos::Left, VPos::Center), (at, 58));
         head.draw(&Circle::new((34, 58), 5, GOOD.filled()))?;
         words(48, "mean over conditions, with its 95 % interval")?;
         head.draw(&TriangleMarker::new((470, 58), 6, WRONG.filled()))?;
@@ -89,7 +88,8 @@ fn draw_panel<DB: DrawingBackend>(
         let whole = (place - place.round()).abs() < 1e-9;
         let rate = whole.then(|| panel.rates.get(place.round() as usize)).flatten();
         // Of many values every other has a label.
-        rate.filter(|_| count <= 20 || place.round() as usize % 2 == 0).map_or_else(String::new, |rate| rate.name.clone())
+        rate.filter(|_| count <= 20 || place.round() as usize % 2 == 0)
+            .map_or_else(String::new, |rate| rate.name.clone())
     };
     let digits = if high - low < 0.05 { 3 } else { 2 };
     chart

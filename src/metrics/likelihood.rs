@@ -109,7 +109,8 @@ fn log_weights(model: &Model, dates: &[Date], samples: i64, seed: u64, condition
         let z = mu + (&logvar * 0.5).exp() * &noise; // [rows, samples, latent]
         // log N(z; 0, I) - log q(z): the constants cancel.
         let densities = (noise.square() + logvar - z.square()).sum_dim_intlist([-1i64].as_slice(), false, Kind::Float);
-        let units: Vec<Tensor> = units.iter().map(|units| part(units).repeat_interleave_self_int(samples, 0, None)).collect();
+        let units: Vec<Tensor> =
+            units.iter().map(|units| part(units).repeat_interleave_self_int(samples, 0, None)).collect();
         let logits = model.decoder.forced_logits(&units, &z.view([-1, latent_dim]));
         let mut weights = densities.view([-1]) * 0.5;
         for (field, logits) in Field::ALL.iter().zip(logits) {

@@ -5,17 +5,16 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::caution::{self, Caution, held_out};
 use super::row::Row;
 use super::{Inspect, Subject};
+use crate::cli::caution::{self, Caution, held_out};
 use crate::cli::exit::Exit;
 use crate::cli::output;
 use crate::dates::{Condition, Held};
 use crate::figures::{Histogram, Panel, Rate, Rates, write_both};
 use crate::files;
-use crate::metrics::{
-    Scores, Summary, Tally, Warning, Worst, coverage, entropy, expected_entropy, tally_model, tv,
-};
+use crate::metrics::{Scores, Summary, Tally, Warning, Worst, coverage, tally_model, tv};
+use crate::model::Decode;
 
 /// Everything about all conditions.
 #[derive(Debug, Serialize)]
@@ -75,13 +74,17 @@ pub fn run(options: &Inspect, subject: &Subject) -> anyhow::Result<Exit> {
     let conditions = subject.valid.conditions();
     let bar = output::bar(conditions.len() as u64, "{bar:30} {human_pos}/{human_len} conditions  {eta} left");
     let samples = options.samples as usize;
-    let tallies = tally_model(&subject.model, &subject.valid, &conditions, samples, subject.decode, options.seed, |done| {
-        bar.set_position(done as u64);
-    });
+    let tallies =
+        tally_model(&subject.model, &subject.valid, &conditions, samples, subject.decode, options.seed, |done| {
+            bar.set_position(done as u64);
+        });
     bar.finish_and_clear();
     let rows: Vec<Row> = tallies.iter().map(|tally| Row::new(subject, tally)).collect();
     let seconds = started.elapsed().as_secs_f64();
-    let warnings = caution::warnings_of(subject, &tallies, options.seed);
+    let warnings = match subject.decode {
+        Decode::Greedy => caution::warnings_of(&subject.model, &subject.valid, &subject.split, &tallies, options.seed),
+        Decode::Sample { .. } => options.warnings(subject),
+    };
     let report = report(options, subject, &tallies, &rows, &warnings, seconds);
     let report = report.ok_or_else(|| anyhow::anyhow!("no condition was measured"))?;
     output::print(&if options.json { serde_json::to_string_pretty(&report)? } else { text(&report) })?;
@@ -111,11 +114,13 @@ fn report(
     seconds: f64,
 ) -> Option<Report> {
     let scores = Scores::of(tallies)?;
-    let held_out = Scores::of(&held_out(subject, tallies));
-    let entropies = tallies.iter().map(|tally| (tally.condition, entropy(&tally.counts)));
+    let held_out = Scores::of(&held_out(&subject.split, tallies));
     // Where whole conditions are held out, this is their coverage again.
     let by_date = subject.config.data.split == Held::Dates;
-    let of_dates = tallies.iter().filter(|_| by_date).filter_map(|tally| Some((tally.condition, subject.trained.held_out_coverage(tally)?)));
+    let of_dates = tallies
+        .iter()
+        .filter(|_| by_date)
+        .filter_map(|tally| Some((tally.condition, subject.trained.held_out_coverage(tally)?)));
     let mean = |figure: &dyn Fn(&Row) -> f64| rows.iter().map(figure).sum::<f64>() / rows.len() as f64;
     let [weekday_rate, month_rate, leap_rate, decade_rate] = scores.pass_by_field;
     let mut worst: Vec<&Row> = rows.iter().collect();
@@ -136,8 +141,8 @@ fn report(
         expected_coverage: scores.expected_coverage,
         coverage_held_out: held_out.map(|scores| scores.coverage.into()),
         held_out_date_coverage: Summary::over(of_dates, Worst::Lowest).map(Figure::from),
-        entropy: Summary::over(entropies, Worst::Lowest)?.into(),
-        expected_entropy: mean(&|row| expected_entropy(row.valid_dates, row.samples)),
+        entropy: scores.entropy.into(),
+        expected_entropy: scores.expected_entropy,
         tv: scores.tv.into(),
         expected_tv: scores.expected_tv,
         tv_held_out: held_out.map(|scores| scores.tv.into()),
@@ -191,7 +196,14 @@ fn text(report: &Report) -> String {
         let tv = format!("{} ({})", four(row.tv), four(row.expected_tv));
         let held_out = if row.held_out { "held out" } else { "" };
         let Row { condition, valid_dates, pass_rate, coverage, .. } = row;
-        vec![condition.clone(), valid_dates.to_string(), percent(*pass_rate), percent(*coverage), tv, held_out.to_owned()]
+        vec![
+            condition.clone(),
+            valid_dates.to_string(),
+            percent(*pass_rate),
+            percent(*coverage),
+            tv,
+            held_out.to_owned(),
+        ]
     });
     let header = ["ten worst conditions", "valid dates", "pass rate", "coverage", "tv (perfect)", ""];
     let Report { conditions, samples, decoding, seconds, .. } = report;
@@ -225,7 +237,8 @@ fn draw(options: &Inspect, tallies: &[Tally], report: &Report, folder: &Path) ->
     let distances: Vec<f64> = tallies.iter().map(|tally| tv(&tally.counts, tally.failures.total)).collect();
     let least = covered.iter().copied().fold(1.0, f64::min);
     let range = ((least - 0.02).clamp(0.0, 0.9), 1.0);
-    let coverage = histogram("Coverage", "share of the valid dates generated", covered, range, report.expected_coverage);
+    let coverage =
+        histogram("Coverage", "share of the valid dates generated", covered, range, report.expected_coverage);
     let most = distances.iter().copied().fold(report.expected_tv, f64::max);
     let x = "total variation distance from uniform";
     let tv = histogram("Total variation", x, distances, (0.0, (1.08 * most).min(1.0)), report.expected_tv);
@@ -254,7 +267,9 @@ fn panels(tallies: &[Tally]) -> [Panel; 4] {
     [
         panel("weekday", |condition| (condition.weekday.index(), condition.weekday.to_string())),
         panel("month", |condition| (condition.month.index(), condition.month.to_string())),
-        panel("leap year", |condition| (usize::from(condition.leap), if condition.leap { "True" } else { "False" }.into())),
+        panel("leap year", |condition| {
+            (usize::from(condition.leap), if condition.leap { "True" } else { "False" }.into())
+        }),
         panel("decade", |condition| (condition.decade.index(), condition.decade.to_string())),
     ]
 }

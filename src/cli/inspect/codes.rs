@@ -117,14 +117,13 @@ pub fn plane(subject: &Subject, condition: Condition) -> Option<CodeGrid> {
         return None;
     }
     let middle = |place: usize| (REACH * ((2 * place + 1) as f64 / SIDE as f64 - 1.0)) as f32;
-    let codes: Vec<Vec<f32>> =
-        (0..SIDE * SIDE).map(|cell| vec![middle(cell % SIDE), middle(cell / SIDE)]).collect();
+    let codes: Vec<Vec<f32>> = (0..SIDE * SIDE).map(|cell| vec![middle(cell % SIDE), middle(cell / SIDE)]).collect();
     let rank = |tokens| match subject.valid.outcome(condition, tokens) {
         Outcome::Pass(rank) => Some(rank),
         _ => None,
     };
     Some(CodeGrid {
-        title: format!("Date of each code, {condition}"),
+        title: format!("Date of each code, {condition}; orange-red where it fails"),
         range: (-REACH, REACH),
         side: SIDE,
         cells: decode(subject, condition, &codes).into_iter().map(rank).collect(),

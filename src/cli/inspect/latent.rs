@@ -6,9 +6,9 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::all::{Figure, figure_row, four};
-use super::caution::{self, Caution};
 use super::codes::{self, Interpolation, Traversal};
 use super::{Inspect, Subject, pictures};
+use crate::cli::caution::{self, Caution};
 use crate::cli::exit::Exit;
 use crate::cli::output;
 use crate::dates::{Condition, Date};
@@ -90,14 +90,13 @@ pub fn run(options: &Inspect, subject: &Subject, condition: Option<Condition>) -
     files::make_folder(folder)?;
     let held_out = !subject.split.held_out.is_empty();
     let all = subject.valid.conditions();
-    let conditions =
-        if held_out { subject.split.held_out.clone() } else { all.iter().copied().step_by(10).collect() };
+    let conditions = if held_out { subject.split.held_out.clone() } else { all.iter().copied().step_by(10).collect() };
     let shown = condition.unwrap_or(conditions[0]);
     let measured = measure(options, subject, &conditions)?;
     // The whole data, condition by condition: what the pictures show and what uses a dimension.
     let dates: Vec<Date> = all.iter().flat_map(|condition| subject.valid.of(*condition).to_vec()).collect();
     let usage = latent_use(&subject.model, &Dataset::new(&dates, subject.model.device()));
-    let warnings = caution::warnings_of(subject, &[], options.seed);
+    let warnings = options.warnings(subject);
     let cautions = warnings.iter().copied().map(Caution::from).collect();
     let report = report(options, subject, &measured, &usage, (shown, held_out), cautions);
     let report = report.ok_or_else(|| anyhow::anyhow!("no condition was measured"))?;
@@ -122,8 +121,7 @@ fn measure(options: &Inspect, subject: &Subject, conditions: &[Condition]) -> an
     bar.set_message("mutual information");
     let information = information(model, valid, conditions, INFORMATION_DRAWS, options.seed);
     bar.set_message("what z decides");
-    let variety =
-        variety(model, conditions, CODES, DRAWS, options.seed, |done| bar.set_position(done as u64));
+    let variety = variety(model, conditions, CODES, DRAWS, options.seed, |done| bar.set_position(done as u64));
     bar.finish_and_clear();
     let likelihood = likelihood.ok_or_else(|| anyhow::anyhow!("the split holds out no dates"))?;
     Ok(Measured { likelihood, seconds, information, variety })

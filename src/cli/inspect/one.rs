@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use comfy_table::CellAlignment;
 use serde::Serialize;
 
-use super::caution::{self, Caution};
 use super::row::Row;
 use super::{Inspect, Subject, file_name, is_picture, terminal};
+use crate::cli::caution::{self, Caution};
 use crate::cli::exit::Exit;
 use crate::cli::output;
 use crate::dates::{Condition, DateTokens};
@@ -55,7 +55,7 @@ pub fn run(options: &Inspect, subject: &Subject, condition: Condition) -> anyhow
     let mut tally = Tally::new(&subject.valid, condition);
     drawn.iter().for_each(|tokens| tally.add(&subject.valid, *tokens));
     let counts = counted(&drawn);
-    let warnings = caution::warnings_of(subject, &[], options.seed);
+    let warnings = options.warnings(subject);
     let report = report(subject, &tally, &counts, &warnings);
     let cells = cells(subject, &tally, &counts);
     let first = condition.decade.number() as u32 * 10;
@@ -153,13 +153,17 @@ fn cells(subject: &Subject, tally: &Tally, counts: &[(DateTokens, u64)]) -> Vec<
 fn text(report: &Report, map: &str, how: &str) -> String {
     let row = &report.row;
     let held_out = if row.held_out { "held out of training" } else { "seen in training" };
-    let mut text = format!("{}  {} valid dates, {held_out}; {} samples, {how}\n\n", row.condition, row.valid_dates, row.samples);
+    let mut text =
+        format!("{}  {} valid dates, {held_out}; {} samples, {how}\n\n", row.condition, row.valid_dates, row.samples);
     let expected = format!("{:.1}", report.expected_count);
     let rows = report.dates.iter().map(|date| {
         let trained = if date.trained { "trained" } else { "held out" };
         vec![date.date.clone(), date.count.to_string(), expected.clone(), date.mark.to_owned(), trained.to_owned()]
     });
-    text += &format!("{}\n", output::long_table(&["valid date", "count", "expected", "mark", "in training"], rows.collect()));
+    text += &format!(
+        "{}\n",
+        output::long_table(&["valid date", "count", "expected", "mark", "in training"], rows.collect())
+    );
     text += "marks: more than 3 standard deviations under or over the expected count\n\n";
     if report.failures.is_empty() {
         text += "no sample fails\n\n";
@@ -172,7 +176,8 @@ fn text(report: &Report, map: &str, how: &str) -> String {
         }
         text += &format!("{table}\n");
         let more = report.failures.len().saturating_sub(SHOWN);
-        text += &if more > 0 { format!("and {more} other failing dates (--json has all)\n\n") } else { "\n".to_owned() };
+        text +=
+            &if more > 0 { format!("and {more} other failing dates (--json has all)\n\n") } else { "\n".to_owned() };
     }
     let percent = output::percent;
     let figure = |name: &str, value: String, perfect: String| vec![name.to_owned(), value, perfect];
@@ -181,7 +186,11 @@ fn text(report: &Report, map: &str, how: &str) -> String {
         figure("coverage", percent(row.coverage), percent(row.expected_coverage)),
         figure("entropy (1 = uniform)", format!("{:.4}", row.entropy), format!("{:.4}", row.expected_entropy)),
         figure("total variation", format!("{:.4}", row.tv), format!("{:.4}", row.expected_tv)),
-        figure("distinct valid dates", row.distinct.to_string(), format!("{:.1}", row.expected_coverage * row.valid_dates as f64)),
+        figure(
+            "distinct valid dates",
+            row.distinct.to_string(),
+            format!("{:.1}", row.expected_coverage * row.valid_dates as f64),
+        ),
         figure("passing repeats", row.duplicates.to_string(), "-".to_owned()),
         figure("training dates", percent(row.trained), percent(row.expected_trained)),
     ];

@@ -12,8 +12,7 @@ pub fn takes_colour() -> bool {
 
 /// Shades of a valid date by count over expected count: up to 1/2, 1, 3/2, and above; each with its colour
 /// among the terminal's 256, which follow viridis.
-const SHADES: [(f64, char, u8); 4] =
-    [(0.5, '░', 60), (1.0, '▒', 31), (1.5, '▓', 35), (f64::INFINITY, '█', 185)];
+const SHADES: [(f64, char, u8); 4] = [(0.5, '░', 60), (1.0, '▒', 31), (1.5, '▓', 35), (f64::INFINITY, '█', 185)];
 /// A valid date that was never generated.
 const MISSING: char = '□';
 /// A date that was generated and is not valid, in vermilion.
@@ -23,7 +22,8 @@ const NOTHING: char = '·';
 /// Draws the map; 68 columns wide.
 pub fn calendar(cells: &[Cell], years: (u32, u32), expected: f64, colour: bool) -> String {
     let by_day: HashMap<(u32, u32), &Cell> = cells.iter().map(|cell| ((cell.year, cell.day), cell)).collect();
-    let paint = |glyph: char, code: u8| if colour { format!("\x1b[38;5;{code}m{glyph}\x1b[0m") } else { glyph.to_string() };
+    let paint =
+        |glyph: char, code: u8| if colour { format!("\x1b[38;5;{code}m{glyph}\x1b[0m") } else { glyph.to_string() };
     let glyph = |cell: Option<&&Cell>| match cell {
         None => NOTHING.to_string(),
         Some(Cell { valid: false, .. }) => paint(WRONG.0, WRONG.1),
