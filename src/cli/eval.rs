@@ -203,7 +203,7 @@ fn report(tallies: &[Tally], failures: Vec<Failure>, warnings: &[Warning]) -> Re
         lines,
         passes,
         pass_rate: passes as f64 / lines as f64,
-        valid_date_rate: 1.0 - failed.no_date as f64 / lines as f64,
+        valid_date_rate: (lines - failed.no_date) as f64 / lines as f64,
         weekday_rate,
         month_rate,
         leap_rate,

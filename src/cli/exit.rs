@@ -3,7 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 
-use crate::experiment::ConfigError;
+use crate::experiment::{BUSY, ConfigError, PlanError};
 
 /// The ways in which a command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +16,9 @@ pub enum Exit {
     BadInput,
     /// Done, but some lines could not be answered.
     Partial,
+    /// A trial that another process runs, or a task that was told to stop: to be tried again (sysexits' EX_TEMPFAIL,
+    /// which Slurm can requeue on).
+    TryAgain,
     /// Stopped by a signal, with everything kept.
     Interrupted,
 }
@@ -32,6 +35,7 @@ impl From<Exit> for ExitCode {
             Exit::Failed => 1,
             Exit::BadInput => 2,
             Exit::Partial => 3,
+            Exit::TryAgain => BUSY,
             Exit::Interrupted => 130,
         })
     }
@@ -48,7 +52,9 @@ impl Exit {
             return Self::Done;
         }
         eprintln!("error: {error:#}");
-        let bad_input = |cause: &(dyn std::error::Error + 'static)| cause.is::<BadInput>() || cause.is::<ConfigError>();
+        let bad_input = |cause: &(dyn std::error::Error + 'static)| {
+            cause.is::<BadInput>() || cause.is::<ConfigError>() || cause.is::<PlanError>()
+        };
         if error.chain().any(bad_input) { Self::BadInput } else { Self::Failed }
     }
 }

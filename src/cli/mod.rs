@@ -1,6 +1,7 @@
 //! The commands: one file each, with its arguments and its orchestration. No science here.
 
 mod caution;
+mod compare;
 mod data;
 mod eval;
 
@@ -11,7 +12,9 @@ mod interrupt;
 mod output;
 mod predict;
 
+mod sweep;
 mod train;
+mod worker;
 
 use std::path::{Path, PathBuf};
 
@@ -25,7 +28,7 @@ pub use exit::{BadInput, Exit};
 /// 31-12-2200 that meet all four. Data goes to standard output, messages go to standard error.
 ///
 /// Exit codes: 0 done; 1 failed; 2 bad arguments or input; 3 done, but some lines could not be
-/// answered; 130 interrupted, resumable.
+/// answered; 75 the trial is in use or was told to stop, try again; 130 interrupted, resumable.
 #[derive(Debug, Parser)]
 #[command(name = "cvae", version, arg_required_else_help = true, max_term_width = 100)]
 pub struct Arguments {
@@ -37,8 +40,10 @@ pub struct Arguments {
 enum Command {
     Data(data::Data),
     Train(train::Train),
+    Sweep(sweep::Sweep),
     Predict(predict::Predict),
     Eval(eval::Eval),
+    Compare(compare::Compare),
     Inspect(inspect::Inspect),
 }
 
@@ -51,8 +56,10 @@ impl Arguments {
         match self.command {
             Command::Data(command) => command.run(),
             Command::Train(command) => command.run(),
+            Command::Sweep(command) => command.run(),
             Command::Predict(command) => command.run(),
             Command::Eval(command) => command.run(),
+            Command::Compare(command) => command.run(),
             Command::Inspect(command) => command.run(),
         }
     }

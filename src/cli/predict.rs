@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use super::exit::{BadInput, Exit};
 use super::input::Input;
 use super::{is_standard_stream, output};
-use crate::dates::{Condition, DateTokens, Line, LineError, Outcome, ValidDates};
+use crate::dates::{Condition, DateTokens, Line, LineError, Outcome, ValidDates, has_date_shape};
 use crate::experiment::load_model;
 use crate::files;
 use crate::model::{Decode, Model, Sampler};
@@ -111,10 +111,10 @@ impl Predict {
                 let mut out = BufWriter::with_capacity(1 << 16, File::create(partial)?);
                 let written = writer.write_all(&mut input, checked.lines, &mut out);
                 // What went wrong keeps its own words; the file is not replaced either way.
-                written.or_else(|error| {
+                written.map_err(|error| {
                     let kind = error.downcast_ref::<io::Error>().map_or(io::ErrorKind::Other, io::Error::kind);
                     failure = Some(error);
-                    Err(io::Error::from(kind))
+                    io::Error::from(kind)
                 })?;
                 out.flush()
             });
@@ -159,6 +159,15 @@ struct Checked {
 fn condition(line: &Line, valid: &ValidDates) -> Result<Condition, LineError> {
     let condition = line.parse()?.condition_alone(&line.text)?;
     if valid.satisfiable(condition) { Ok(condition) } else { Err(LineError::Unsatisfiable(condition)) }
+}
+
+/// A bad line as it stands, less a date at its end: nothing that could pass for an answer.
+fn without_date(text: &str) -> &str {
+    let text = text.trim_end();
+    match text.rsplit_once(char::is_whitespace) {
+        Some((rest, last)) if has_date_shape(last) => rest.trim_end(),
+        _ => text,
+    }
 }
 
 /// Draws dates for lines and writes them in their order.
@@ -237,7 +246,7 @@ impl<'a> Writer<'a> {
                 }
                 None => {
                     self.separate(out)?;
-                    out.write_all(line.text.trim_end().as_bytes())?;
+                    out.write_all(without_date(&line.text).as_bytes())?;
                 }
             }
         }

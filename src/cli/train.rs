@@ -9,8 +9,8 @@ use clap::Args;
 use indicatif::ProgressBar;
 
 use super::exit::Exit;
-use super::{caution, interrupt, output};
-use crate::experiment::{Config, ConfigFile, Metrics, Override, RunFolder, Status, TrialEnding, run_trial};
+use super::{caution, interrupt, output, worker};
+use crate::experiment::{Config, ConfigFile, Metrics, Override, RunFolder, TrialEnding, run_trial, trial_name};
 use crate::metrics::{Figures, warnings};
 use crate::training::{Observer, Phase, Progress, Row};
 
@@ -35,6 +35,9 @@ pub struct Train {
     /// Folder of this run, in place of one named after the config
     #[arg(short, long, value_name = "DIR", value_parser = super::path)]
     output: Option<PathBuf>,
+    /// Print the run's folder and do nothing else
+    #[arg(long)]
+    print_folder: bool,
 }
 
 impl Train {
@@ -45,44 +48,47 @@ impl Train {
     pub fn run(self) -> anyhow::Result<Exit> {
         let config = ConfigFile::load(&self.config, &self.set)?;
         let path = self.output.clone().unwrap_or_else(|| self.folder(&config));
-        let folder = RunFolder::open(&path, &config)?;
-        if RunFolder::status(&path) == Status::Finished {
-            eprintln!("{}: finished earlier, nothing to do", path.display());
-        } else {
-            eprintln!("{}: training {} steps", path.display(), config.training.steps);
+        if self.print_folder {
+            output::print(&path.display().to_string())?;
+            return Ok(Exit::Done);
         }
-        let mut bar = Bar::new(&config, interrupt::listen()?);
-        let ending = run_trial(&folder, &config, &mut bar);
-        bar.finish();
-        match ending.with_context(|| format!("training in {} failed", path.display()))? {
-            TrialEnding::Finished(metrics) => {
-                output::print(&report(&metrics))?;
-                caution::show(&warnings(&figures(&metrics)));
-                Ok(Exit::Done)
-            }
-            TrialEnding::Interrupted(step) => {
-                eprintln!("interrupted after step {step}; the same command goes on from there");
-                Ok(Exit::Interrupted)
-            }
+        if worker::is_worker() {
+            return worker::run(&path, &config);
         }
+        train_in(&path, &config)
     }
 
     fn folder(&self, config: &Config) -> PathBuf {
         let experiment = self.config.file_stem().unwrap_or_default();
-        let mut parts: Vec<String> = self.set.iter().filter(|set| set.key != "seed").map(readable).collect();
-        parts.push(format!("seed{}", config.seed));
-        parts.push(config.hash());
-        self.runs.join(Path::new(experiment)).join(parts.join("-"))
+        self.runs.join(Path::new(experiment)).join(trial_name(self.set.iter(), config))
     }
 }
 
-/// `model.latent_dim=8` as part of a folder's name: `latent_dim8`.
-fn readable(set: &Override) -> String {
-    let text = set.to_string();
-    let (key, value) = text.split_once('=').unwrap_or((&text, ""));
-    let key = key.rsplit('.').next().unwrap_or(key);
-    let plain = |c: char| if c.is_ascii_alphanumeric() || "._".contains(c) { c } else { '_' };
-    format!("{key}{value}").chars().map(plain).collect()
+/// Trains in a folder, with a progress bar, and prints what came of it.
+///
+/// # Errors
+/// When the folder is in use or training fails.
+pub fn train_in(path: &Path, config: &Config) -> anyhow::Result<Exit> {
+    let folder = RunFolder::open(path, config)?;
+    if folder.metrics().exists() {
+        eprintln!("{}: finished earlier, nothing to do", path.display());
+    } else {
+        eprintln!("{}: training {} steps", path.display(), config.training.steps);
+    }
+    let mut bar = Bar::new(config, interrupt::listen()?);
+    let ending = run_trial(&folder, config, &mut bar);
+    bar.finish();
+    match ending.with_context(|| format!("training in {} failed", path.display()))? {
+        TrialEnding::Finished(metrics) => {
+            output::print(&report(&metrics))?;
+            caution::show(&warnings(&figures(&metrics)));
+            Ok(Exit::Done)
+        }
+        TrialEnding::Interrupted(step) => {
+            eprintln!("interrupted after step {step}; the same command goes on from there");
+            Ok(Exit::Interrupted)
+        }
+    }
 }
 
 /// What warnings are read from.
@@ -126,10 +132,9 @@ fn report(metrics: &Metrics) -> String {
     let table = output::table(&header, rows);
     format!(
         "{table}\nraw output, all 6,804 conditions x {samples} samples; trained in {train_seconds:.1} s; \
-         test ELBO {test_elbo:.3} nats (floor {test_entropy_floor:.3}), KL {:.2} nats, {active_units} of {} latent \
+         test ELBO {test_elbo:.3} nats (floor {test_entropy_floor:.3}), KL {:.2} nats, {active_units} latent \
          dimensions active, phase {}",
         metrics.test_kl,
-        metrics.latent_dim,
         phase.name()
     )
 }

@@ -8,10 +8,10 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::locate::locate;
 use super::provenance::Provenance;
+use super::source::{Origin, Source};
 use crate::dates::Held;
-use crate::files::{self, FileError};
+use crate::files::FileError;
 use crate::model::ModelConfig;
 use crate::training::{BetaConfig, EvaluationConfig, Objective, Schedule, StepConfig, TrainingConfig};
 
@@ -68,6 +68,12 @@ pub struct ConfigFile {
     pub training: StepConfig,
     /// What is measured.
     pub evaluation: EvaluationConfig,
+    /// Another config whose values hold where this one gives none; a path relative to this one's folder.
+    #[serde(skip_serializing)]
+    pub base: Option<String>,
+    /// The trials of an experiment; see [`super::grid`].
+    #[serde(skip_serializing)]
+    pub sweep: Option<toml::Table>,
     /// Where a resolved config comes from; ignored when it is read again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provenance: Option<Provenance>,
@@ -85,6 +91,8 @@ impl Default for ConfigFile {
             objective: Objective::default(),
             training: StepConfig::default(),
             evaluation: EvaluationConfig::default(),
+            base: None,
+            sweep: None,
             provenance: None,
         }
     }
@@ -125,24 +133,23 @@ pub enum ConfigError {
         /// What the parser said, with the line and a marker below the place.
         message: String,
     },
-    /// An override that doesn't fit.
-    #[error("--set {set}: {message}")]
-    Override {
-        /// The override.
-        set: Override,
-        /// What is wrong.
-        message: String,
-    },
     /// A value that can't be worked with.
-    #[error("{place}: {key}: {problem}")]
+    #[error("{place}: {problem}")]
     Value {
-        /// File, with line and column where the key stands in it.
+        /// File, line and column, or the `--set` that gave it.
         place: String,
-        /// The key.
-        key: &'static str,
         /// What is wrong and what would be right.
         problem: String,
     },
+    /// A chain of bases without end.
+    #[error("{0}: its chain of `base` files goes round in a circle")]
+    Circle(PathBuf),
+}
+
+impl ConfigError {
+    pub(super) fn parse(path: &Path, error: &toml::de::Error) -> Self {
+        Self::Parse { path: path.to_owned(), message: error.to_string().trim_end().to_owned() }
+    }
 }
 
 /// `key=value` from the command line; the key is a dotted path.
@@ -184,7 +191,7 @@ impl fmt::Display for Override {
 }
 
 impl Override {
-    fn apply(&self, table: &mut toml::Table) -> Result<(), String> {
+    pub(super) fn apply(&self, table: &mut toml::Table) -> Result<(), String> {
         let (parents, last) =
             self.key.rsplit_once('.').map_or((None, self.key.as_str()), |(path, key)| (Some(path), key));
         let mut table = table;
@@ -198,40 +205,14 @@ impl Override {
 }
 
 impl ConfigFile {
-    /// Reads a config, applies overrides in order, and checks it.
+    /// Reads a config, applies overrides in order, and checks it. A `[sweep]` in it is left aside: this is
+    /// the run that the sweep's trials vary.
     ///
     /// # Errors
     /// The first thing that is wrong, with its place.
     pub fn load(path: &Path, overrides: &[Override]) -> Result<Config, ConfigError> {
-        let text = files::read_text(path)?;
-        Self::parse(&text, path, overrides)
-    }
-
-    /// [`ConfigFile::load`] of a text; `path` is for messages.
-    ///
-    /// # Errors
-    /// The first thing that is wrong, with its place.
-    pub fn parse(text: &str, path: &Path, overrides: &[Override]) -> Result<Config, ConfigError> {
-        let parse_error = |error: toml::de::Error| ConfigError::Parse {
-            path: path.to_owned(),
-            message: error.to_string().trim_end().to_owned(),
-        };
-        let mut file: Self = toml::from_str(text).map_err(parse_error)?;
-        let mut table: toml::Table = toml::from_str(text).map_err(parse_error)?;
-        for set in overrides {
-            let refuse = |message| ConfigError::Override { set: set.clone(), message };
-            set.apply(&mut table).map_err(refuse)?;
-            file = table.clone().try_into().map_err(|error: toml::de::Error| refuse(error.message().to_owned()))?;
-        }
-        file.check().map_err(|Invalid { key, problem }| {
-            let overridden = overrides.iter().rev().find(|set| set.key == key);
-            let place = match (overridden, locate(text, key)) {
-                (Some(set), _) => format!("--set {set}"),
-                (None, Some((line, column))) => format!("{}:{line}:{column}", path.display()),
-                (None, None) => format!("{} (default value)", path.display()),
-            };
-            ConfigError::Value { place, key, problem }
-        })
+        let source = Source::load(path)?;
+        source.resolve(overrides.iter().map(|set| (set, Origin::CommandLine)))
     }
 
     /// Checks every value.
@@ -263,7 +244,7 @@ impl ConfigFile {
         between("beta.high", beta.high, 0.0, f64::INFINITY)?;
         between("beta.calendar", beta.calendar, 0.0, 100.0)?;
         between("beta.code", beta.code, 0.0, 100.0)?;
-        between("beta.cycles", beta.cycles, 1, steps)?;
+        between("beta.cycles", beta.cycles, 1, 1_000_000)?;
         let never_ends =
             |key, takes: String| Err(Invalid { key, problem: format!("{takes}, but training.steps is {steps}") });
         if training.warm_up >= steps {
@@ -274,7 +255,7 @@ impl ConfigFile {
         }
         let rises = match beta.schedule {
             Schedule::Constant => 0,
-            Schedule::Cyclical => beta.cycles.saturating_mul(beta.rise),
+            Schedule::Cyclical => beta.cycles.saturating_mul(beta.rise.max(1)),
             // The phases before the rise take a step each at the least.
             Schedule::Phased => beta.rise.saturating_add(2),
             Schedule::Linear => beta.rise,
@@ -308,10 +289,35 @@ impl Config {
         toml::to_string_pretty(&file).expect("a config is plain TOML")
     }
 
-    /// Eight hexadecimal digits that tell this config from any other.
+    /// Every key as a dotted path, with its value as text, in order.
+    pub fn flat(&self) -> Vec<(String, String)> {
+        let table: toml::Table = toml::from_str(&self.to_toml(None)).unwrap_or_default();
+        let text = |value: &toml::Value| match value {
+            toml::Value::String(text) => text.clone(),
+            value => value.to_string(),
+        };
+        let flatten = |(key, value): (&String, &toml::Value)| match value {
+            toml::Value::Table(section) => {
+                section.iter().map(|(name, value)| (format!("{key}.{name}"), text(value))).collect()
+            }
+            value => vec![(key.clone(), text(value))],
+        };
+        table.iter().flat_map(flatten).collect()
+    }
+
+    /// The same config with another seed.
+    pub fn with_seed(&self, seed: u64) -> Self {
+        Self(ConfigFile { seed, ..self.0.clone() })
+    }
+
+    /// Twelve hexadecimal digits that tell this config from any other: 48 bits, since with 32 two of
+    /// 100,000 trials would as likely as not share theirs.
     pub fn hash(&self) -> String {
-        let digest = Sha256::digest(self.to_toml(None).as_bytes());
-        digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+        // JSON, since it is many times faster to write and the hash of 100,000 trials is asked for at once.
+        let values = ConfigFile { provenance: None, ..self.0.clone() };
+        let text = serde_json::to_vec(&values).expect("a config is plain JSON");
+        let digest = Sha256::digest(text);
+        digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
@@ -321,7 +327,8 @@ mod tests {
 
     fn parse(text: &str, sets: &[&str]) -> Result<Config, String> {
         let sets: Vec<Override> = sets.iter().map(|set| set.parse().unwrap()).collect();
-        ConfigFile::parse(text, Path::new("a.toml"), &sets).map_err(|error| error.to_string())
+        let source = Source::of_text(text, Path::new("a.toml")).map_err(|error| error.to_string())?;
+        source.resolve(sets.iter().map(|set| (set, Origin::CommandLine))).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -359,7 +366,7 @@ mod tests {
             error,
             "a.toml:5:8: beta.rise: this schedule needs 501 steps to reach beta.value, but training.steps is 500"
         );
-        assert!(parse("[training]\nsteps = 500\n", &[]).unwrap_err().contains("(default value): beta.rise"));
+        assert!(parse("[training]\nsteps = 401\n", &[]).unwrap_err().contains("(default value): beta.rise"));
         assert!(parse("[training]\nsteps = 100\n", &["beta.schedule=constant"]).unwrap_err().contains("warm_up"));
         assert!(parse("[beta]\nschedule = \"cyclical\"\nrise = 501\ncycles = 4", &[]).is_err());
     }

@@ -152,8 +152,8 @@ impl RunFolder {
 mod tests {
     use super::*;
 
-    fn config(seed: &str) -> Config {
-        ConfigFile::parse("", Path::new("x"), &[format!("seed={seed}").parse().unwrap()]).unwrap()
+    fn config(seed: u64) -> Config {
+        ConfigFile { seed, ..ConfigFile::default() }.check().unwrap()
     }
 
     #[test]
@@ -161,12 +161,12 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("trial");
         assert_eq!(RunFolder::status(&path), Status::Missing);
-        let folder = RunFolder::open(&path, &config("1")).unwrap();
+        let folder = RunFolder::open(&path, &config(1)).unwrap();
         assert_eq!(RunFolder::status(&path), Status::Running);
-        assert!(matches!(RunFolder::open(&path, &config("1")), Err(FolderError::Busy(_))));
+        assert!(matches!(RunFolder::open(&path, &config(1)), Err(FolderError::Busy(_))));
         drop(folder);
         assert_eq!(RunFolder::status(&path), Status::Interrupted);
-        let folder = RunFolder::open(&path, &config("1")).unwrap();
+        let folder = RunFolder::open(&path, &config(1)).unwrap();
         fs::write(folder.metrics(), "").unwrap();
         assert_eq!(RunFolder::status(&path), Status::Finished);
     }
@@ -174,14 +174,14 @@ mod tests {
     #[test]
     fn a_folder_of_another_config_is_refused() {
         let root = tempfile::tempdir().unwrap();
-        drop(RunFolder::open(root.path(), &config("1")).unwrap());
-        assert!(matches!(RunFolder::open(root.path(), &config("2")), Err(FolderError::OtherConfig(_))));
+        drop(RunFolder::open(root.path(), &config(1)).unwrap());
+        assert!(matches!(RunFolder::open(root.path(), &config(2)), Err(FolderError::OtherConfig(_))));
     }
 
     #[test]
     fn cleaning_removes_checkpoints_and_partial_files_only() {
         let root = tempfile::tempdir().unwrap();
-        let folder = RunFolder::open(root.path(), &config("1")).unwrap();
+        let folder = RunFolder::open(root.path(), &config(1)).unwrap();
         fs::write(folder.checkpoint(), "x").unwrap();
         fs::write(root.path().join(".model.safetensors.1.partial"), "x").unwrap();
         fs::write(folder.model(), "x").unwrap();

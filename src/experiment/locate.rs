@@ -19,7 +19,8 @@ pub fn locate(text: &str, path: &str) -> Option<(usize, usize)> {
     }
 }
 
-fn position(text: &str, offset: usize) -> (usize, usize) {
+/// Line and column, both from 1, of a byte offset.
+pub(super) fn position(text: &str, offset: usize) -> (usize, usize) {
     let before = text.get(..offset).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |end| end + 1);
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)

@@ -13,10 +13,6 @@ use crate::training::{Evaluation, Phase};
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
 pub struct Metrics {
-    pub seed: u64,
-    pub latent_dim: i64,
-    pub beta: f64,
-    pub steps: u64,
     pub phase: Phase,
     pub train_seconds: f64,
     pub samples: u64,
@@ -66,20 +62,10 @@ pub enum MetricsError {
 
 impl Metrics {
     /// The metrics of a finished run.
-    pub fn new(
-        config: &super::Config,
-        phase: Phase,
-        train_seconds: f64,
-        test_entropy_floor: f64,
-        evaluation: &Evaluation,
-    ) -> Self {
+    pub fn new(phase: Phase, train_seconds: f64, test_entropy_floor: f64, evaluation: &Evaluation) -> Self {
         let Evaluation { test, latent, greedy, greedy_held_out, sampled, sampled_held_out } = evaluation;
         let held_out = |scores: &Option<Scores>, figure: fn(&Scores) -> f64| scores.as_ref().map_or(f64::NAN, figure);
         Self {
-            seed: config.seed,
-            latent_dim: config.model.latent_dim,
-            beta: config.beta.value,
-            steps: config.training.steps,
             phase,
             train_seconds,
             samples: greedy.samples,
@@ -110,6 +96,20 @@ impl Metrics {
             test_entropy_floor,
             active_units: latent.active_units(),
         }
+    }
+
+    /// The columns' names and this row's values, as CSV writes them.
+    ///
+    /// # Errors
+    /// None that these plain values could cause.
+    pub fn records(&self) -> Result<[Vec<String>; 2], csv::Error> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.serialize(self)?;
+        let bytes = writer.into_inner().map_err(|error| error.into_error())?;
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(bytes.as_slice());
+        let mut records = reader.deserialize();
+        let mut next = || records.next().unwrap_or_else(|| Ok(Vec::new()));
+        Ok([next()?, next()?])
     }
 
     /// Writes the row with its header.

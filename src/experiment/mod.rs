@@ -2,14 +2,25 @@
 
 mod config;
 mod folder;
+mod grid;
 mod locate;
 mod log;
 mod metrics;
+mod plan;
 mod provenance;
+mod results;
+mod runner;
+mod slurm;
+mod source;
 mod trial;
 
 pub use config::{Config, ConfigError, ConfigFile, DataConfig, DeviceChoice, Invalid, Override, OverrideError};
 pub use folder::{FolderError, RunFolder, Status};
+pub use grid::GridError;
 pub use metrics::{Metrics, MetricsError};
+pub use plan::{Experiment, PlanError, Trial, trial_name};
 pub use provenance::Provenance;
-pub use trial::{TrialEnding, TrialError, load_model, run_trial};
+pub use results::{Finished, rebuild, to_csv};
+pub use runner::{BUSY, RunnerOptions, SweepEnding, SweepObserver, WORKER, run_experiment};
+pub use slurm::{SlurmError, submit};
+pub use trial::{TrialEnding, TrialError, load_model, run_trial, step_seconds};

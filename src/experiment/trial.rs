@@ -11,7 +11,7 @@ use super::metrics::{Metrics, MetricsError};
 use crate::dates::{Condition, Split, SplitError, ValidDates};
 use crate::files::{self, FileError};
 use crate::model::{Model, WeightsError};
-use crate::training::{Ending, Observer, Trainer, TrainingError};
+use crate::training::{Ending, Observer, Phase, Progress, Row, Schedule, Trainer, TrainingError};
 
 /// How a trial ended.
 #[derive(Debug)]
@@ -59,6 +59,8 @@ pub enum TrialError {
 /// When the folder can't be used or training fails; the reason is kept in the folder's error.txt.
 pub fn run_trial(folder: &RunFolder, config: &Config, observer: &mut impl Observer) -> Result<TrialEnding, TrialError> {
     if folder.metrics().exists() {
+        // The process that finished it may have been killed before it cleaned up.
+        folder.clean()?;
         return Ok(TrialEnding::Finished(Box::new(Metrics::read(&folder.metrics())?)));
     }
     // What an earlier attempt died of is history once another one begins.
@@ -101,7 +103,7 @@ fn train<O: Observer>(
     trainer.model().save(&folder.model())?;
     let test_conditions: Vec<Condition> = split.test.iter().map(|date| Condition::of(*date)).collect();
     let floor = valid.mean_entropy(&test_conditions);
-    let metrics = Metrics::new(config, trainer.phase(), trainer.seconds(), floor, &evaluation);
+    let metrics = Metrics::new(trainer.phase(), trainer.seconds(), floor, &evaluation);
     metrics.write(&folder.metrics())?;
     folder.clean()?;
     Ok(TrialEnding::Finished(Box::new(metrics)))
@@ -117,6 +119,41 @@ fn device(choice: DeviceChoice) -> Result<Device, TrialError> {
         DeviceChoice::Auto => Ok(Device::cuda_if_available()),
         DeviceChoice::Cuda if Cuda::is_available() => Ok(Device::Cuda(0)),
         DeviceChoice::Cuda => Err(TrialError::NoCuda),
+    }
+}
+
+/// Seconds that a training step of this config takes on this machine, timed over a few.
+///
+/// # Errors
+/// When the config can't be trained here.
+pub fn step_seconds(config: &Config) -> Result<f64, TrialError> {
+    const STEPS: u64 = 12;
+    let scratch = tempfile::tempdir().map_err(FileError::at("make a folder in", &std::env::temp_dir()))?;
+    let mut training = config.training();
+    training.training.steps = STEPS;
+    (training.evaluation.every, training.evaluation.final_samples) = (STEPS, 1);
+    // The terms of the last phase from the start: those that most steps of a run compute.
+    training.beta.schedule = Schedule::Constant;
+    tch::set_num_threads(config.threads as i32);
+    let valid = ValidDates::new();
+    let split = Split::new(&valid, config.data.split, config.data.held_out, config.data.seed)?;
+    let files = (scratch.path().join("history.csv"), scratch.path().join("checkpoint.safetensors"));
+    let files = (files.0.as_path(), files.1.as_path());
+    let mut trainer = Trainer::new(training, config.model, (&valid, &split), device(config.device)?, files)?;
+    trainer.run(&mut Silent)?;
+    Ok(trainer.seconds() / STEPS as f64)
+}
+
+/// Nobody listens.
+struct Silent;
+
+impl Observer for Silent {
+    fn step(&mut self, _: Progress) {}
+    fn phase(&mut self, _: u64, _: Phase) {}
+    fn evaluating(&mut self, _: f64) {}
+    fn evaluated(&mut self, _: &Row) {}
+    fn interrupted(&self) -> bool {
+        false
     }
 }
 

@@ -114,7 +114,7 @@ impl Scores {
         Some(Self {
             samples: tallies.first()?.samples(),
             pass: over(&Tally::pass_rate, Worst::Lowest)?,
-            valid_date: 1.0 - share(failures.no_date, all),
+            valid_date: share(all - failures.no_date, all),
             pass_by_field: failures.pass_by_field(all),
             coverage: over(&|tally| coverage(&tally.counts), Worst::Lowest)?,
             expected_coverage: expected(expected_coverage),

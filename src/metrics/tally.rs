@@ -98,7 +98,8 @@ impl Failures {
     /// Share of so many samples that are dates and meet the weekday, the month, the leap-year flag and
     /// the decade, each taken alone.
     pub fn pass_by_field(self, samples: u64) -> [f64; 4] {
-        [self.weekday, self.month, self.leap, self.decade].map(|missed| 1.0 - share(self.no_date + missed, samples))
+        let met = |missed: u64| share(samples - self.no_date - missed, samples);
+        [self.weekday, self.month, self.leap, self.decade].map(met)
     }
 }
 

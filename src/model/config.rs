@@ -43,6 +43,6 @@ pub struct ModelConfig {
 
 impl Default for ModelConfig {
     fn default() -> Self {
-        Self { latent_dim: 4, hidden_dim: 128, angles: 64, heads: Heads::default(), trunk: Trunk::default() }
+        Self { latent_dim: 8, hidden_dim: 128, angles: 64, heads: Heads::default(), trunk: Trunk::default() }
     }
 }

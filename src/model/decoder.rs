@@ -12,6 +12,12 @@ const RADIANS_PER_UNIT: f64 = 6.0;
 /// Spread of the initial angles, in the units above: 1.8 radians.
 const ANGLE_STDEV: f64 = 0.3;
 
+/// Units of a multiplicative trunk's state that are added and not multiplied. The length of a month does
+/// not depend on the weekday; from angles alone it was learned late, and 30-2 was sampled for long.
+fn plain_units(angles: i64) -> i64 {
+    angles / 2
+}
+
 /// Trunk and heads.
 ///
 /// Every field given to the decoder, of the condition and of the date so far, adds a row to a running
@@ -44,15 +50,17 @@ struct Head {
 impl Decoder {
     /// Declares the weights in `scope`.
     pub fn new(scope: &Scope<'_>, config: &ModelConfig) -> Self {
-        let plain = config.angles / 2;
-        let features = 2 * config.angles + plain;
         let trunk_scope = scope.sub("trunk");
-        let (trunk, state, stdev) = match config.trunk {
+        let angles = config.angles;
+        let (trunk, state, features, stdev) = match config.trunk {
             Trunk::Additive => {
-                let hidden = trunk_scope.hidden("hidden", features, features);
-                (TrunkLayers::Additive { hidden }, features, 0.5)
+                let units = 2 * angles;
+                (TrunkLayers::Additive { hidden: trunk_scope.hidden("hidden", units, units) }, units, units, 0.5)
             }
-            Trunk::Multiplicative => (TrunkLayers::Multiplicative { angles: config.angles }, config.angles + plain, ANGLE_STDEV),
+            Trunk::Multiplicative => {
+                let plain = plain_units(angles);
+                (TrunkLayers::Multiplicative { angles }, angles + plain, 2 * angles + plain, ANGLE_STDEV)
+            }
         };
         let table = |name: &str, sizes: &[usize]| EmbeddingSum::new(&trunk_scope.sub(name), sizes, state, stdev);
         let head = |field: &Field| Head::new(&scope.sub(field.name()), *field, features, config.hidden_dim);
@@ -123,7 +131,7 @@ impl Decoder {
         Field::ALL.iter().map(|field| self.logits(&units[*field as usize], &latent[*field as usize], *field)).collect()
     }
 
-    /// `[n, state]` to `[n, 2 angles]`.
+    /// `[n, state]` to `[n, features]`.
     fn features(&self, state: &Tensor) -> Tensor {
         match &self.trunk {
             TrunkLayers::Additive { hidden } => hidden.forward(&state.silu()).silu(),
@@ -194,7 +202,8 @@ mod tests {
     fn the_multiplicative_trunk_is_a_product_of_unit_complex_numbers() {
         let (_store, decoder) = decoder(Heads::Autoregressive, Trunk::Multiplicative);
         let condition = indices(&[[6, 11, 1, 40]]);
-        let features = decoder.features(&decoder.condition_state(&condition)).view([2, 8]);
+        let features = decoder.features(&decoder.condition_state(&condition)); // cosines, sines, plain units
+        assert_eq!(features.size(), [1, 8 + 8 + 4]);
         let (mut real, mut imaginary) = (vec![1.0; 8], vec![0.0; 8]);
         for (field, value) in [6, 11, 1, 40].into_iter().enumerate() {
             let row = decoder.condition.field(field, &Tensor::from_slice(&[value as i64])) * RADIANS_PER_UNIT;
@@ -207,7 +216,7 @@ mod tests {
         }
         for unit in 0..8 {
             assert!((features.double_value(&[0, unit as i64]) - real[unit]).abs() < 1e-4);
-            assert!((features.double_value(&[1, unit as i64]) - imaginary[unit]).abs() < 1e-4);
+            assert!((features.double_value(&[0, 8 + unit as i64]) - imaginary[unit]).abs() < 1e-4);
         }
     }
 }

@@ -43,6 +43,9 @@ pub enum CheckpointError {
     },
 }
 
+/// Tensors by name.
+type Named = BTreeMap<String, Tensor>;
+
 /// The counters travel as a tensor of bytes, so that one rename replaces everything at once.
 const STATE: &str = "state";
 const MODEL: &str = "model.";
@@ -52,12 +55,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// When the file can't be written.
-    pub fn save(
-        &self,
-        path: &Path,
-        weights: BTreeMap<String, Tensor>,
-        moments: [(&str, &Tensor); 2],
-    ) -> Result<(), CheckpointError> {
+    pub fn save(&self, path: &Path, weights: Named, moments: [(&str, &Tensor); 2]) -> Result<(), CheckpointError> {
         let state = serde_json::to_vec(self)
             .map_err(|error| CheckpointError::State { path: path.to_owned(), reason: error.to_string() })?;
         let mut tensors: Vec<(String, Tensor)> =
@@ -71,7 +69,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// When the file can't be read or is damaged.
-    pub fn load(path: &Path) -> Result<(Self, BTreeMap<String, Tensor>, BTreeMap<String, Tensor>), CheckpointError> {
+    pub fn load(path: &Path) -> Result<(Self, Named, Named), CheckpointError> {
         let damaged = |reason: &str| CheckpointError::State { path: path.to_owned(), reason: reason.to_owned() };
         let mut tensors = load_tensors(path)?;
         let state = tensors.remove(STATE).ok_or_else(|| damaged("it has no counters"))?;
@@ -80,8 +78,7 @@ impl Checkpoint {
         }
         let bytes = Vec::<u8>::try_from(&state).map_err(|error| damaged(&error.to_string()))?;
         let state = serde_json::from_slice(&bytes).map_err(|error| damaged(&error.to_string()))?;
-        let (weights, moments): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            tensors.into_iter().partition(|(name, _)| name.starts_with(MODEL));
+        let (weights, moments): (Named, Named) = tensors.into_iter().partition(|(name, _)| name.starts_with(MODEL));
         let weights = weights.into_iter().map(|(name, tensor)| (name[MODEL.len()..].to_owned(), tensor)).collect();
         Ok((state, weights, moments))
     }

@@ -29,9 +29,9 @@ pub struct StepConfig {
 impl Default for StepConfig {
     fn default() -> Self {
         Self {
-            steps: 2000,
-            batch_size: 1024,
-            learning_rate: 2e-3,
+            steps: 3000,
+            batch_size: 512,
+            learning_rate: 1e-2,
             warm_up: 100,
             final_share: 0.02,
             gradient_clip: 1.0,
@@ -53,7 +53,7 @@ pub struct Objective {
 
 impl Default for Objective {
     fn default() -> Self {
-        Self { hybrid: 0.2, free_bits: 0.0 }
+        Self { hybrid: 0.4, free_bits: 0.0 }
     }
 }
 
@@ -102,9 +102,9 @@ impl Default for BetaConfig {
             value: 0.6,
             low: 0.02,
             high: f64::INFINITY,
-            rise: 500,
+            rise: 400,
             cycles: 4,
-            calendar: 3.4,
+            calendar: 3.28,
             code: 3.5,
         }
     }

@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn phases_turn_on_the_state_of_training_and_not_on_the_clock() {
         let schedule =
-            BetaSchedule::Phased { high: f64::INFINITY, low: 0.1, end: 0.5, rise: 4, calendar: 3.4, code: 3.0 };
+            BetaSchedule::Phased { high: f64::INFINITY, low: 0.1, end: 0.5, rise: 4, calendar: 3.3, code: 3.0 };
         let mut state = ScheduleState::new(&schedule);
         assert!(!state.observe(&schedule, 0, 12.0, 0.0));
         assert_eq!(state.beta(&schedule, 1_000_000), f64::INFINITY);

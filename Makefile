@@ -1,0 +1,42 @@
+# Set-up, build, demo, tests. `make help` lists the targets.
+#
+# libtorch is put into .libtorch/ on the first call; set LIBTORCH or LIBTORCH_USE_PYTORCH to use another.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+CVAE := target/release/cvae
+PREDICTIONS := data/predictions.txt
+
+.PHONY: help libtorch build demo seeds test lint docs clean
+
+help: ## This list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/' | expand -t 18
+
+libtorch: ## Put a CPU libtorch into .libtorch/ (518 MiB to download, hash-checked), unless one is set
+	@command -v python3 >/dev/null || { echo "error: python3 is missing; apt-get install python3 python3-pip, then run make again" >&2; exit 1; }
+	@python3 scripts/libtorch.py
+
+build: libtorch ## Build target/release/cvae
+	@command -v cargo >/dev/null || { echo "error: cargo is missing; install Rust 1.95 or newer, then run make again" >&2; exit 1; }
+	cargo build --release --locked
+
+demo: build ## Data, about a minute of training, predictions on the example input, and their score
+	$(CVAE) data
+	$(CVAE) train experiments/quick.toml
+	$(CVAE) predict -i data/example_input.txt $(PREDICTIONS) --model "$$($(CVAE) train experiments/quick.toml --print-folder)"
+	$(CVAE) eval $(PREDICTIONS)
+
+seeds: build ## The README's table of seeds: the quick config with seeds 1, 2 and 3
+	for seed in 1 2 3; do $(CVAE) train experiments/quick.toml --set seed=$$seed > /dev/null; done
+	$(CVAE) compare $$(for seed in 1 2 3; do $(CVAE) train experiments/quick.toml --set seed=$$seed --print-folder; done)
+
+test: libtorch ## Run all tests
+	cargo test --release --locked
+
+lint: libtorch ## Check formatting, lints and documentation
+	cargo fmt --check
+	cargo clippy --release --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --no-deps --document-private-items
+
+clean: ## Remove what was built (libtorch, data and runs stay)
+	cargo clean

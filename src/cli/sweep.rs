@@ -1,0 +1,293 @@
+//! `cvae sweep`: all trials of an experiment.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use indicatif::{MultiProgress, ProgressBar};
+
+use super::exit::{BadInput, Exit};
+use super::train::train_in;
+use super::{interrupt, output};
+use crate::experiment::{
+    Experiment, Override, RunnerOptions, Status, SweepObserver, Trial, rebuild, run_experiment, submit,
+};
+
+/// Run all trials of an experiment; run again, it does only what is missing
+///
+/// Each trial is a process of its own, with a folder RUNS/<name of the config>/<trial>. What was killed or
+/// interrupted is taken up at its last checkpoint, what is finished is not repeated, and several sweeps may
+/// share a folder. results.csv is rebuilt from the finished trials.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cvae sweep experiments/quick.toml --dry-run
+  cvae sweep experiments/quick.toml --jobs 2
+  cvae sweep experiments/latent_beta.toml --launcher slurm --sbatch \"--time=30 --partition=short\"
+  cvae sweep experiments/latent_beta.toml --status
+
+Exit codes: 0 every trial is finished; 1 some failed; 2 the config is wrong; 75 (with --index) the trial is
+in use or was told to stop; 130 interrupted.")]
+pub struct Sweep {
+    /// Config with a [sweep] (TOML)
+    #[arg(value_parser = super::path)]
+    config: PathBuf,
+    /// Replace a value in every trial; may be given several times
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<Override>,
+    /// Folder of all runs
+    #[arg(long, value_name = "DIR", default_value = "runs", value_parser = super::path)]
+    runs: PathBuf,
+    /// Trials side by side; as many as there are cores if not given
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+    /// Print the trials and their states, and run nothing
+    #[arg(long, conflicts_with_all = ["status", "index", "launcher"])]
+    dry_run: bool,
+    /// Print how many trials are finished, running, interrupted and failed, and run nothing
+    #[arg(long, conflicts_with_all = ["index", "launcher"])]
+    status: bool,
+    /// Run this one trial, counted from 0 in the order of --dry-run: a task of an array scheduler
+    #[arg(long, value_name = "I", conflicts_with = "launcher")]
+    index: Option<usize>,
+    /// Where trials run
+    #[arg(long, value_enum, default_value_t = Launcher::Local)]
+    launcher: Launcher,
+    /// Options for sbatch (--launcher slurm)
+    #[arg(long, value_name = "OPTIONS", default_value = "", allow_hyphen_values = true)]
+    sbatch: String,
+    /// Run failed trials again
+    #[arg(long)]
+    retry_failed: bool,
+    /// Start no more trials after so many failures
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_failures: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Launcher {
+    /// Child processes on this machine
+    Local,
+    /// A job array
+    Slurm,
+}
+
+impl Sweep {
+    /// Runs, lists or submits the trials.
+    ///
+    /// # Errors
+    /// When the config is wrong or a file can't be written. Failures of trials are not errors of this kind.
+    pub fn run(self) -> anyhow::Result<Exit> {
+        let experiment = Experiment::load(&self.config, &self.set, &self.runs)?;
+        if self.dry_run {
+            return self.list(&experiment);
+        }
+        if self.status {
+            output::print(&states(&experiment.statuses()))?;
+            return Ok(Exit::Done);
+        }
+        if let Some(index) = self.index {
+            return self.task(&experiment, index);
+        }
+        match self.launcher {
+            Launcher::Local => self.local(&experiment),
+            Launcher::Slurm => self.slurm(&experiment),
+        }
+    }
+
+    fn jobs(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.jobs.map_or_else(cores, usize::from)
+    }
+
+    fn list(&self, experiment: &Experiment) -> anyhow::Result<Exit> {
+        let statuses = experiment.statuses();
+        let mut text = String::new();
+        for (index, (trial, status)) in experiment.trials.iter().zip(&statuses).enumerate() {
+            text += &format!("{index:>6}  {:<11}  {}\n", name(*status), trial.name);
+        }
+        text += &states(&statuses);
+        let to_do: Vec<&Trial> = experiment
+            .trials
+            .iter()
+            .zip(&statuses)
+            .filter(|(_, status)| **status != Status::Finished)
+            .map(|(trial, _)| trial)
+            .collect();
+        if let Some(first) = to_do.first() {
+            let step = crate::experiment::step_seconds(&first.config)?;
+            let steps: f64 = to_do.iter().map(|trial| trial.config.training.steps as f64).sum();
+            let minutes = steps * step / self.jobs() as f64 / 60.0;
+            text += &format!(
+                "\nabout {minutes:.0} min with {} jobs: {steps} steps of {:.1} ms as timed just now, evaluations not counted",
+                self.jobs(),
+                1e3 * step
+            );
+        }
+        output::print(&text)?;
+        Ok(Exit::Done)
+    }
+
+    fn task(&self, experiment: &Experiment, index: usize) -> anyhow::Result<Exit> {
+        let Some(trial) = experiment.trials.get(index) else {
+            let last = experiment.trials.len() - 1;
+            return Err(BadInput(format!("--index {index}: this experiment has trials 0 to {last}")).into());
+        };
+        match train_in(&trial.folder, &trial.config)? {
+            // A task that is told to stop is one that a scheduler puts back into its queue.
+            Exit::Interrupted => Ok(Exit::TryAgain),
+            exit => Ok(exit),
+        }
+    }
+
+    fn slurm(&self, experiment: &Experiment) -> anyhow::Result<Exit> {
+        let statuses = experiment.statuses();
+        let open = |status: &Status| match status {
+            Status::Finished | Status::Running => false,
+            Status::Failed => self.retry_failed,
+            Status::Missing | Status::Interrupted => true,
+        };
+        let tasks: Vec<usize> = (0..statuses.len()).filter(|index| open(&statuses[*index])).collect();
+        if tasks.is_empty() {
+            eprintln!("nothing to submit\n{}", states(&statuses));
+            return Ok(Exit::Done);
+        }
+        let mut command = vec![self.config.display().to_string(), "--runs".to_owned(), self.runs.display().to_string()];
+        self.set.iter().for_each(|set| command.extend(["--set".to_owned(), set.to_string()]));
+        let job = submit(experiment, &tasks, &command, self.jobs(), &self.sbatch).context("cannot submit to Slurm")?;
+        eprintln!("submitted {} trials as job {job}; see them with --status, or squeue --job {job}", tasks.len());
+        output::print(&job)?;
+        Ok(Exit::Done)
+    }
+
+    fn local(&self, experiment: &Experiment) -> anyhow::Result<Exit> {
+        let options = RunnerOptions {
+            jobs: self.jobs(),
+            retry_failed: self.retry_failed,
+            max_failures: self.max_failures.map(|most| most as usize),
+        };
+        let program = std::env::current_exe().context("cannot find this program's own file")?;
+        let mut bars = Bars::new(experiment, interrupt::listen()?);
+        let ending = run_experiment(experiment, options, &program, &mut bars);
+        bars.clear();
+        let ending = ending?;
+        let finished = if experiment.folder.exists() { rebuild(&experiment.folder)? } else { 0 };
+        let results = experiment.folder.join("results.csv");
+        eprintln!("{}\n{}: {finished} finished trials", states(&experiment.statuses()), results.display());
+        if ending.interrupted {
+            eprintln!("interrupted; the same command goes on from there");
+            return Ok(Exit::Interrupted);
+        }
+        if ending.left > 0 {
+            eprintln!("{} trials were not started after {} failures", ending.left, ending.failed);
+        }
+        if ending.failed > 0 {
+            eprintln!("{} trials failed; --retry-failed runs them again", ending.failed);
+            return Ok(Exit::Failed);
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn name(status: Status) -> &'static str {
+    match status {
+        Status::Missing => "missing",
+        Status::Running => "running",
+        Status::Interrupted => "interrupted",
+        Status::Finished => "finished",
+        Status::Failed => "failed",
+    }
+}
+
+fn states(statuses: &[Status]) -> String {
+    let all = [Status::Finished, Status::Running, Status::Interrupted, Status::Failed, Status::Missing];
+    let count = |wanted: Status| statuses.iter().filter(|status| **status == wanted).count();
+    let counts: Vec<String> = all.iter().map(|status| format!("{} {}", count(*status), name(*status))).collect();
+    format!("{} trials: {}", statuses.len(), counts.join(", "))
+}
+
+/// One bar for the whole, and one line for each running trial.
+struct Bars<'a> {
+    experiment: &'a Experiment,
+    stop: Arc<AtomicBool>,
+    all: MultiProgress,
+    overall: ProgressBar,
+    running: Vec<(usize, ProgressBar)>,
+    waiting: bool,
+}
+
+impl<'a> Bars<'a> {
+    fn new(experiment: &'a Experiment, stop: Arc<AtomicBool>) -> Self {
+        let all = MultiProgress::new();
+        let total = experiment.trials.len() as u64;
+        let overall = output::bar(total, "{bar:30} {pos}/{len} trials  {elapsed} gone, {eta} left");
+        let overall = all.add(overall);
+        let done = experiment.statuses().iter().filter(|status| **status == Status::Finished).count();
+        overall.set_position(done as u64);
+        overall.reset_eta();
+        Self { experiment, stop, all, overall, running: Vec::new(), waiting: false }
+    }
+
+    fn name(&self, trial: usize) -> &str {
+        &self.experiment.trials[trial].name
+    }
+
+    fn line(&self, text: &str) {
+        self.all.suspend(|| eprintln!("{text}"));
+    }
+
+    fn end(&mut self, trial: usize) {
+        if let Some(place) = self.running.iter().position(|(running, _)| *running == trial) {
+            self.running.swap_remove(place).1.finish_and_clear();
+        }
+    }
+
+    fn clear(&self) {
+        self.overall.finish_and_clear();
+    }
+}
+
+impl SweepObserver for Bars<'_> {
+    fn started(&mut self, trial: usize) {
+        let steps = self.experiment.trials[trial].config.training.steps;
+        let bar = self.all.add(output::bar(steps, "  {bar:20} {pos}/{len}  {prefix}  {msg}"));
+        bar.set_prefix(self.name(trial).to_owned());
+        self.running.push((trial, bar));
+        self.waiting = false;
+    }
+
+    fn progress(&mut self, trial: usize, step: u64, message: &str) {
+        if let Some((_, bar)) = self.running.iter().find(|(running, _)| *running == trial) {
+            bar.set_position(step);
+            bar.set_message(message.to_owned());
+        }
+    }
+
+    fn finished(&mut self, trial: usize) {
+        self.end(trial);
+        self.overall.inc(1);
+        self.line(&format!("finished  {}", self.name(trial)));
+    }
+
+    fn failed(&mut self, trial: usize, error: &str) {
+        self.end(trial);
+        self.line(&format!("FAILED    {}: {error}", self.name(trial)));
+    }
+
+    fn stopped(&mut self, trial: usize) {
+        self.end(trial);
+        self.line(&format!("stopped   {}", self.name(trial)));
+    }
+
+    fn waiting(&mut self, trials: usize) {
+        if !self.waiting {
+            self.waiting = true;
+            self.line(&format!("waiting for {trials} trials that another process runs"));
+        }
+    }
+
+    fn interrupted(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,251 @@
+//! The grammar of sweeps: product, zip, chain and set over any keys of a config.
+//!
+//!     [sweep]
+//!     seeds = [1, 2, 3]                                   # short for product.seed
+//!     product = { "model.latent_dim" = [2, 4, 8] }        # every combination
+//!     zip = { "beta.low" = [0, 1], "beta.value" = [1, 0] }  # in lockstep
+//!     set = { "training.steps" = 500 }                    # one value
+//!     [[sweep.chain]]                                     # grids one after the other
+//!     set = { "model.trunk" = "additive" }
+//!
+//! What stands beside each other in one table is combined as a product.
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::config::Override;
+use super::locate::position;
+
+/// A replaced value, and where in the file it stands (line and column, from 1).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Placed {
+    /// Key and value.
+    pub set: Override,
+    /// Line and column.
+    pub at: (usize, usize),
+}
+
+/// One trial's replaced values.
+pub type Point = Vec<Placed>;
+
+/// A sweep that makes no grid.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{line}:{column}: {problem}")]
+pub struct GridError {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column, from 1.
+    pub column: usize,
+    /// What is wrong and what would be right.
+    pub problem: String,
+}
+
+/// The points of the `[sweep]` in a config's text, which has been parsed before; one empty point without any.
+///
+/// # Errors
+/// The first thing that makes no grid, with its place.
+pub fn expand(text: &str) -> Result<Vec<Point>, GridError> {
+    let grid = Grid { text };
+    let Ok(root) = DeTable::parse(text) else { return Ok(vec![Point::new()]) };
+    let Some((key, sweep)) = root.get_ref().iter().find(|(key, _)| key.get_ref() == "sweep") else {
+        return Ok(vec![Point::new()]);
+    };
+    match sweep.get_ref() {
+        DeValue::Table(table) => grid.points(table),
+        _ => Err(grid.error(key.span().start, "sweep is no section; write [sweep]")),
+    }
+}
+
+/// Every pair of points, joined.
+fn product(left: &[Point], right: &[Point]) -> Vec<Point> {
+    left.iter().flat_map(|a| right.iter().map(move |b| [a.as_slice(), b.as_slice()].concat())).collect()
+}
+
+/// The points of several axes in lockstep; the axes have the same length.
+fn zip(axes: Vec<Vec<Point>>) -> Vec<Point> {
+    let length = axes.first().map_or(0, Vec::len);
+    (0..length).map(|index| axes.iter().flat_map(|axis| axis[index].clone()).collect()).collect()
+}
+
+struct Grid<'a> {
+    text: &'a str,
+}
+
+type Value<'a> = Spanned<DeValue<'a>>;
+
+impl Grid<'_> {
+    fn error(&self, offset: usize, problem: impl Into<String>) -> GridError {
+        let (line, column) = position(self.text, offset);
+        GridError { line, column, problem: problem.into() }
+    }
+
+    fn points(&self, table: &DeTable<'_>) -> Result<Vec<Point>, GridError> {
+        let mut points = vec![Point::new()];
+        let mut seeds = None;
+        for (key, value) in table {
+            let right = match key.get_ref().as_ref() {
+                "seeds" => {
+                    seeds = Some(self.axis("seed", value)?);
+                    continue;
+                }
+                "product" => {
+                    let axes = self.axes(value)?.into_iter().map(|(_, axis)| axis);
+                    axes.fold(vec![Point::new()], |points, axis| product(&points, &axis))
+                }
+                "zip" => self.zipped(value)?,
+                "set" => vec![
+                    self.entries(value)?
+                        .into_iter()
+                        .map(|(key, value)| self.placed(&key, value))
+                        .collect::<Result<Point, _>>()?,
+                ],
+                "chain" => self.chained(value)?,
+                other => {
+                    let problem =
+                        format!("unknown key `{other}` in a sweep, expected one of seeds, product, zip, set, chain");
+                    return Err(self.error(key.span().start, problem));
+                }
+            };
+            points = product(&points, &right);
+        }
+        // Seeds vary fastest, so that the first results of a sweep already span its grid by their neighbours.
+        if let Some(seeds) = seeds {
+            points = product(&points, &seeds);
+        }
+        for point in &points {
+            for (index, placed) in point.iter().enumerate() {
+                if point[..index].iter().any(|earlier| earlier.set.key == placed.set.key) {
+                    let (line, column) = placed.at;
+                    let problem = format!("{} is given twice for the same trial; keep one of them", placed.set.key);
+                    return Err(GridError { line, column, problem });
+                }
+            }
+        }
+        Ok(points)
+    }
+
+    fn zipped(&self, value: &Value<'_>) -> Result<Vec<Point>, GridError> {
+        let axes = self.axes(value)?;
+        let lengths: Vec<String> = axes.iter().map(|(key, axis)| format!("{key} {}", axis.len())).collect();
+        if axes.windows(2).any(|pair| pair[0].1.len() != pair[1].1.len()) {
+            let problem = format!("zip needs lists of one length, found {}", lengths.join(", "));
+            return Err(self.error(value.span().start, problem));
+        }
+        Ok(zip(axes.into_iter().map(|(_, axis)| axis).collect()))
+    }
+
+    fn chained(&self, value: &Value<'_>) -> Result<Vec<Point>, GridError> {
+        let DeValue::Array(grids) = value.get_ref() else {
+            return Err(self.error(value.span().start, "chain is a list of tables; write [[sweep.chain]]"));
+        };
+        if grids.is_empty() {
+            return Err(self.error(value.span().start, "an empty chain has no trials"));
+        }
+        let mut points = Vec::new();
+        for grid in grids {
+            let DeValue::Table(table) = grid.get_ref() else {
+                return Err(self.error(grid.span().start, "chain is a list of tables; write [[sweep.chain]]"));
+            };
+            points.extend(self.points(table)?);
+        }
+        Ok(points)
+    }
+
+    /// The axes of a table of lists.
+    fn axes(&self, value: &Value<'_>) -> Result<Vec<(String, Vec<Point>)>, GridError> {
+        self.entries(value)?.into_iter().map(|(key, list)| Ok((key.clone(), self.axis(&key, list)?))).collect()
+    }
+
+    /// One key with a list of values.
+    fn axis(&self, key: &str, value: &Value<'_>) -> Result<Vec<Point>, GridError> {
+        let DeValue::Array(values) = value.get_ref() else {
+            return Err(self.error(value.span().start, format!("expected a list of values for {key}, such as [1, 2]")));
+        };
+        if values.is_empty() {
+            return Err(self.error(value.span().start, format!("an empty list for {key} makes an empty grid")));
+        }
+        let mut axis: Vec<Point> = Vec::with_capacity(values.len());
+        for value in values {
+            let placed = self.placed(key, value)?;
+            if axis.iter().any(|earlier| earlier[0].set == placed.set) {
+                return Err(self.error(value.span().start, format!("{} stands twice in this list", placed.set)));
+            }
+            axis.push(vec![placed]);
+        }
+        Ok(axis)
+    }
+
+    /// The keys of a table, `model.latent_dim` or `"model.latent_dim"`, with their values.
+    fn entries<'v, 'a>(&self, value: &'v Value<'a>) -> Result<Vec<(String, &'v Value<'a>)>, GridError> {
+        let DeValue::Table(table) = value.get_ref() else {
+            return Err(
+                self.error(value.span().start, "expected a table of keys, such as { \"model.latent_dim\" = [2, 4] }")
+            );
+        };
+        let mut entries = Vec::new();
+        for (key, value) in table.iter() {
+            if matches!(value.get_ref(), DeValue::Table(_)) {
+                let inner = self.entries(value)?;
+                entries.extend(inner.into_iter().map(|(rest, value)| (format!("{}.{rest}", key.get_ref()), value)));
+            } else {
+                entries.push((key.get_ref().to_string(), value));
+            }
+        }
+        Ok(entries)
+    }
+
+    fn placed(&self, key: &str, value: &Value<'_>) -> Result<Placed, GridError> {
+        let refuse = || self.error(value.span().start, format!("no value that {key} could take"));
+        let source = self.text.get(value.span()).ok_or_else(refuse)?;
+        let set = format!("{key}={source}").parse().map_err(|_| refuse())?;
+        Ok(Placed { set, at: position(self.text, value.span().start) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(text: &str) -> Vec<String> {
+        let points = expand(text).unwrap();
+        let name = |point: &Point| point.iter().map(|placed| placed.set.to_string()).collect::<Vec<_>>().join(" ");
+        points.iter().map(name).collect()
+    }
+
+    fn problem(text: &str) -> String {
+        expand(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn product_zip_set_and_chain_make_the_points_that_they_are_named_after() {
+        assert_eq!(names("seed = 1"), [""]);
+        assert_eq!(
+            names("[sweep]\nseeds = [1, 2]\nproduct = { a = [3, 4] }"),
+            ["a=3 seed=1", "a=3 seed=2", "a=4 seed=1", "a=4 seed=2"]
+        );
+        assert_eq!(names("[sweep.zip]\n\"m.a\" = [1, 2]\nm.b = [\"x\", \"y\"]"), ["m.a=1 m.b=x", "m.a=2 m.b=y"]);
+        let chain = "[sweep]\nset = { s = 0 }\n[[sweep.chain]]\nset = {}\n[[sweep.chain]]\nproduct = { a = [1, 2] }";
+        assert_eq!(names(chain), ["s=0", "s=0 a=1", "s=0 a=2"]);
+    }
+
+    #[test]
+    fn what_makes_no_grid_is_named_with_line_and_column() {
+        assert_eq!(problem("[sweep]\nproduct = { a = [] }"), "2:17: an empty list for a makes an empty grid");
+        assert_eq!(problem("[sweep]\nproduct = { a = [1, 2, 1] }"), "2:24: a=1 stands twice in this list");
+        assert_eq!(
+            problem("[sweep]\nzip = { a = [1], b = [1, 2] }"),
+            "2:7: zip needs lists of one length, found a 1, b 2"
+        );
+        assert!(
+            problem("[sweep]\nproducts = {}")
+                .starts_with("2:1: unknown key `products` in a sweep, expected one of seeds")
+        );
+        assert!(problem("[sweep]\nproduct = { a = 1 }").starts_with("2:17: expected a list of values for a"));
+        assert!(
+            problem("[sweep]\nproduct = { a = [1] }\nset = { a = 2 }")
+                .ends_with("a is given twice for the same trial; keep one of them")
+        );
+        assert!(problem("[sweep]\nchain = []").contains("an empty chain"));
+        assert!(problem("sweep = 3").contains("no section"));
+    }
+}

@@ -1,0 +1,196 @@
+//! An experiment: the trials of a config, their names and folders.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use super::config::{Config, ConfigError, Override};
+use super::folder::{RunFolder, Status};
+use super::grid::{GridError, Point, expand};
+use super::source::{Origin, Source};
+
+/// A config with all its trials.
+#[derive(Debug)]
+pub struct Experiment {
+    /// Name: that of the config's file.
+    pub name: String,
+    /// Its folder, in which each trial has one.
+    pub folder: PathBuf,
+    /// The trials in the order of the grid.
+    pub trials: Vec<Trial>,
+}
+
+/// One point of an experiment.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    /// Readable, ending in a hash of the resolved config.
+    pub name: String,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Its resolved config.
+    pub config: Config,
+}
+
+/// Why a config is no experiment.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// A value of the config or of a trial.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The sweep.
+    #[error("{path}:{error}")]
+    Grid {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: GridError,
+    },
+    /// Two trials that are the same.
+    #[error("{path}{place}: this trial is the same as an earlier one ({name}); remove one of them")]
+    Duplicate {
+        /// The file.
+        path: PathBuf,
+        /// Line and column of the later one's last value, where it has one.
+        place: String,
+        /// The name of both.
+        name: String,
+    },
+}
+
+impl Experiment {
+    /// Reads a config and resolves every trial of its sweep; overrides hold for all of them.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its place; nothing has been run or written then.
+    pub fn load(path: &Path, overrides: &[Override], runs: &Path) -> Result<Self, PlanError> {
+        let source = Source::load(path)?;
+        let points = expand(source.own().1).map_err(|error| PlanError::Grid { path: path.to_owned(), error })?;
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let folder = runs.join(&name);
+        let trials = resolve_all(&source, &points, overrides, &folder)?;
+        let mut seen = HashMap::with_capacity(trials.len());
+        for (trial, point) in trials.iter().zip(&points) {
+            if seen.insert(trial.config.hash(), ()).is_some() {
+                let place = point.last().map_or(String::new(), |last| format!(":{}:{}", last.at.0, last.at.1));
+                return Err(PlanError::Duplicate { path: path.to_owned(), place, name: trial.name.clone() });
+            }
+        }
+        Ok(Self { name, folder, trials })
+    }
+
+    /// The state of each trial, in their order.
+    pub fn statuses(&self) -> Vec<Status> {
+        // No folder, no trials: 100,000 of them need not be asked for one by one.
+        if !self.folder.exists() {
+            return vec![Status::Missing; self.trials.len()];
+        }
+        self.trials.iter().map(|trial| RunFolder::status(&trial.folder)).collect()
+    }
+}
+
+/// Resolves all points, on all cores: an experiment may have 100,000 of them.
+fn resolve_all(
+    source: &Source,
+    points: &[Point],
+    overrides: &[Override],
+    folder: &Path,
+) -> Result<Vec<Trial>, PlanError> {
+    let resolve = |point: &Point| -> Result<Trial, PlanError> {
+        let given = overrides.iter().map(|set| (set, Origin::CommandLine));
+        let swept = point.iter().map(|placed| (&placed.set, Origin::Sweep(placed.at)));
+        // The sweep comes last: an override of a swept key would make all its trials the same.
+        let config = source.resolve(given.chain(swept))?;
+        let name = trial_name(overrides.iter().chain(point.iter().map(|placed| &placed.set)), &config);
+        Ok(Trial { folder: folder.join(&name), name, config })
+    };
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let share = points.len().div_ceil(cores).max(1);
+    let parts: Vec<Result<Vec<Trial>, PlanError>> = thread::scope(|scope| {
+        let workers: Vec<_> =
+            points.chunks(share).map(|part| scope.spawn(move || part.iter().map(resolve).collect())).collect();
+        // A worker has no way to panic that would not be a bug of this program; pass it on.
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    });
+    let mut trials = Vec::with_capacity(points.len());
+    for part in parts {
+        trials.extend(part?);
+    }
+    Ok(trials)
+}
+
+/// A trial's name: what was replaced, the seed, and a hash of the resolved config.
+pub fn trial_name<'a>(replaced: impl Iterator<Item = &'a Override>, config: &Config) -> String {
+    let mut parts: Vec<String> = replaced.filter(|set| set.key != "seed").map(readable).collect();
+    parts.push(format!("seed{}", config.seed));
+    parts.push(config.hash());
+    parts.join("-")
+}
+
+/// `model.latent_dim=8` as part of a folder's name: `latent_dim8`.
+fn readable(set: &Override) -> String {
+    let text = set.to_string();
+    let (key, value) = text.split_once('=').unwrap_or((&text, ""));
+    let key = key.rsplit('.').next().unwrap_or(key);
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "._".contains(c) { c } else { '_' };
+    format!("{key}{value}").chars().map(plain).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str, overrides: &[&str]) -> Result<Experiment, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.toml");
+        std::fs::write(&path, text).unwrap();
+        let overrides: Vec<Override> = overrides.iter().map(|set| set.parse().unwrap()).collect();
+        let remove = |error: PlanError| error.to_string().replace(&folder.path().display().to_string(), "");
+        Experiment::load(&path, &overrides, Path::new("runs")).map_err(remove)
+    }
+
+    #[test]
+    fn trials_are_named_after_what_differs_and_their_hash() {
+        let experiment = load("[sweep]\nseeds = [1, 2]\nproduct = { \"beta.value\" = [0.1, 0.2] }", &[]).unwrap();
+        assert_eq!((experiment.name.as_str(), experiment.folder.as_path()), ("test", Path::new("runs/test")));
+        let names: Vec<&str> = experiment.trials.iter().map(|trial| trial.name.rsplit_once('-').unwrap().0).collect();
+        assert_eq!(names, ["value0.1-seed1", "value0.1-seed2", "value0.2-seed1", "value0.2-seed2"]);
+        assert_eq!(experiment.trials[3].config.beta.value, 0.2);
+        assert_eq!(experiment.statuses(), [Status::Missing; 4]);
+    }
+
+    #[test]
+    fn adding_a_value_to_a_grid_adds_only_its_trials() {
+        let names = |values: &str| {
+            let experiment = load(&format!("[sweep]\nproduct = {{ \"beta.value\" = {values} }}"), &[]).unwrap();
+            experiment.trials.into_iter().map(|trial| trial.name).collect::<Vec<_>>()
+        };
+        let (before, after) = (names("[0.1, 0.2]"), names("[0.1, 0.2, 0.3]"));
+        assert_eq!(before[..], after[..2]);
+    }
+
+    #[test]
+    fn wrong_trials_are_refused_with_line_and_column() {
+        let wrong = |text: &str| load(text, &[]).unwrap_err();
+        assert!(
+            wrong("[sweep]\nproduct = { \"beta.valeu\" = [1] }").starts_with("/test.toml:2:29: unknown field `valeu`")
+        );
+        assert!(
+            wrong("[sweep]\nproduct = { \"training.steps\" = [1000, 0] }")
+                .starts_with("/test.toml:2:39: training.steps: 0 is not")
+        );
+        let twice = "seed = 3\n[[sweep.chain]]\nset = {}\n[[sweep.chain]]\nset = { seed = 3 }";
+        assert!(wrong(twice).contains("/test.toml:5:16: this trial is the same as an earlier one"), "{}", wrong(twice));
+    }
+
+    #[test]
+    fn a_hundred_thousand_trials_have_as_many_names() {
+        let seeds: Vec<String> = (0..1000).map(|seed| seed.to_string()).collect();
+        let values: Vec<String> = (0..100).map(|value| format!("0.{value:03}1")).collect();
+        let text =
+            format!("[sweep]\nseeds = [{}]\nproduct = {{ \"beta.value\" = [{}] }}", seeds.join(","), values.join(","));
+        assert_eq!(load(&text, &[]).unwrap().trials.len(), 100_000);
+    }
+}

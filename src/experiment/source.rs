@@ -1,0 +1,189 @@
+//! The text that a config is made of: a file, the files that it builds on, and replaced values.
+
+use std::path::{Path, PathBuf};
+
+use super::config::{Config, ConfigError, ConfigFile, Invalid, Override};
+use super::locate::locate;
+use crate::files;
+
+/// A config file with those it builds on (`base = "other.toml"`, relative to it), read and merged.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// From the one that builds on no other to the one that was asked for.
+    layers: Vec<Layer>,
+    merged: toml::Table,
+}
+
+#[derive(Clone, Debug)]
+struct Layer {
+    path: PathBuf,
+    text: String,
+}
+
+/// Where a replaced value was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// By `--set`.
+    CommandLine,
+    /// In the file's own `[sweep]`, at this line and column.
+    Sweep((usize, usize)),
+}
+
+/// A chain of bases longer than this goes round in a circle.
+const MOST_LAYERS: usize = 16;
+
+impl Source {
+    /// Reads a config and everything that it builds on.
+    ///
+    /// # Errors
+    /// When a file can't be read or is no config.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let mut layers = Vec::new();
+        let mut next = Some(path.to_owned());
+        while let Some(path) = next {
+            if layers.len() == MOST_LAYERS {
+                return Err(ConfigError::Circle(path));
+            }
+            let text = files::read_text(&path)?;
+            let base = parse(&text, &path)?.base;
+            next = base.map(|base| path.parent().unwrap_or(Path::new("")).join(base));
+            layers.push(Layer { path, text });
+        }
+        layers.reverse();
+        Self::merge(layers)
+    }
+
+    /// A config given as text; `path` is for messages.
+    #[cfg(test)]
+    pub fn of_text(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        Self::merge(vec![Layer { path: path.to_owned(), text: text.to_owned() }])
+    }
+
+    fn merge(layers: Vec<Layer>) -> Result<Self, ConfigError> {
+        let mut merged = toml::Table::new();
+        for Layer { path, text } in &layers {
+            // Each layer by itself, so that its errors have their line and column.
+            parse(text, path)?;
+            let table = toml::from_str(text).map_err(|error| ConfigError::parse(path, &error))?;
+            overlay(&mut merged, table);
+        }
+        // They say how the text is read, and are no part of what it says.
+        merged.remove("base");
+        merged.remove("sweep");
+        Ok(Self { layers, merged })
+    }
+
+    /// The file that was asked for, and its own text.
+    pub fn own(&self) -> (&Path, &str) {
+        // There is a layer for the file itself at the least.
+        self.layers.last().map_or((Path::new(""), ""), |layer| (&layer.path, &layer.text))
+    }
+
+    /// The checked config with these values replaced, in order.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its place.
+    pub fn resolve<'s>(
+        &self,
+        replaced: impl Iterator<Item = (&'s Override, Origin)> + Clone,
+    ) -> Result<Config, ConfigError> {
+        let mut table = self.merged.clone();
+        for (set, origin) in replaced.clone() {
+            let value_error = |problem| ConfigError::Value { place: self.place(set, origin), problem };
+            set.apply(&mut table).map_err(value_error)?;
+        }
+        let file: ConfigFile = match table.try_into() {
+            Ok(file) => file,
+            Err(error) => return Err(self.blame(replaced, &error)),
+        };
+        file.check().map_err(|Invalid { key, problem }| {
+            let given = replaced.filter(|(set, _)| set.key == key).last();
+            let place = match given {
+                Some((set, origin)) => self.place(set, origin),
+                None => self.place_of_key(key),
+            };
+            ConfigError::Value { place, problem: format!("{key}: {problem}") }
+        })
+    }
+
+    /// The error of the first replaced value that makes the config unreadable. The merged files are
+    /// readable without any, so there is one.
+    fn blame<'s>(
+        &self,
+        replaced: impl Iterator<Item = (&'s Override, Origin)>,
+        error: &toml::de::Error,
+    ) -> ConfigError {
+        let mut table = self.merged.clone();
+        for (set, origin) in replaced {
+            let problem = set.apply(&mut table).err().or_else(|| {
+                let read: Result<ConfigFile, toml::de::Error> = table.clone().try_into();
+                read.err().map(|error| error.message().to_owned())
+            });
+            if let Some(problem) = problem {
+                return ConfigError::Value { place: self.place(set, origin), problem };
+            }
+        }
+        ConfigError::parse(self.own().0, error)
+    }
+
+    fn place(&self, set: &Override, origin: Origin) -> String {
+        match origin {
+            Origin::CommandLine => format!("--set {set}"),
+            Origin::Sweep((line, column)) => format!("{}:{line}:{column}", self.own().0.display()),
+        }
+    }
+
+    fn place_of_key(&self, key: &str) -> String {
+        let found = self.layers.iter().rev().find_map(|layer| Some((&layer.path, locate(&layer.text, key)?)));
+        match found {
+            Some((path, (line, column))) => format!("{}:{line}:{column}", path.display()),
+            None => format!("{} (default value)", self.own().0.display()),
+        }
+    }
+}
+
+fn parse(text: &str, path: &Path) -> Result<ConfigFile, ConfigError> {
+    toml::from_str(text).map_err(|error| ConfigError::parse(path, &error))
+}
+
+/// Puts one table over another, section by section.
+fn overlay(below: &mut toml::Table, above: toml::Table) {
+    for (key, value) in above {
+        match (below.get_mut(&key), value) {
+            (Some(toml::Value::Table(below)), toml::Value::Table(above)) => overlay(below, above),
+            (_, value) => {
+                below.insert(key, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_preset_builds_on_its_base_and_errors_name_the_file_at_fault() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("base.toml", "seed = 5\n[training]\nsteps = 900\nwarm_up = 7\n");
+        write("preset.toml", "base = \"base.toml\"\n[training]\nsteps = 800\n");
+        let load = || ConfigFile::load(&folder.path().join("preset.toml"), &[]);
+        let config = load().unwrap();
+        assert_eq!((config.seed, config.training.steps, config.training.warm_up), (5, 800, 7));
+        write("base.toml", "[training]\nwarm_up = 800\n");
+        assert!(load().unwrap_err().to_string().contains("base.toml:2:11: training.warm_up: "));
+        write("base.toml", "[training]\nwarm = 1\n");
+        assert!(load().unwrap_err().to_string().contains("base.toml: TOML parse error at line 2, column 1"));
+        write("base.toml", "base = \"preset.toml\"\n");
+        assert!(load().unwrap_err().to_string().contains("goes round in a circle"));
+    }
+
+    #[test]
+    fn replaced_values_are_blamed_where_they_were_given() {
+        let source = Source::of_text("seed = 1", Path::new("a.toml")).unwrap();
+        let wrong: Override = "training.steps=many".parse().unwrap();
+        let error = source.resolve([(&wrong, Origin::Sweep((7, 9)))].into_iter()).unwrap_err().to_string();
+        assert!(error.starts_with("a.toml:7:9: invalid type: string \"many\""), "{error}");
+    }
+}

@@ -1,0 +1,177 @@
+//! `cvae predict`.
+
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+
+use cvae::dates::{Condition, ValidDates};
+
+use crate::common::{code, errors, folder, model, run, run_with_input, text};
+
+const A: &str = "[MON] [DEC] [False] [196]";
+const B: &str = "[WED] [JAN] [True] [200]";
+
+/// Predicts a file with these bytes into `out.txt`.
+fn predict(folder: &Path, input: &[u8], options: &[&str]) -> Output {
+    fs::write(folder.join("in.txt"), input).unwrap();
+    let model = model();
+    let arguments = ["predict", "-i", "in.txt", "out.txt", "--model", model.to_str().unwrap()];
+    run(folder, &[&arguments, options].concat())
+}
+
+fn lines(folder: &Path) -> Vec<String> {
+    fs::read_to_string(folder.join("out.txt")).unwrap().split('\n').map(str::to_owned).collect()
+}
+
+/// The condition part of a line, and whether a date of three numbers follows.
+fn taken_apart(line: &str) -> (&str, bool) {
+    let (condition, date) = line.rsplit_once(' ').unwrap();
+    (condition, date.split('-').filter(|part| part.parse::<u32>().is_ok()).count() == 3)
+}
+
+#[test]
+fn dates_follow_their_conditions_in_the_order_of_the_input() {
+    let folder = folder();
+    let valid = ValidDates::new();
+    let conditions: Vec<String> = valid.conditions().iter().rev().map(Condition::to_string).collect();
+    let output = predict(folder.path(), conditions.join("\n").as_bytes(), &[]);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    let lines = lines(folder.path());
+    assert_eq!(lines.len(), 6804);
+    for (line, condition) in lines.iter().zip(&conditions) {
+        assert_eq!(taken_apart(line), (condition.as_str(), true));
+    }
+    assert!(errors(&output).contains("6804 dates, greedy, seed 1; raw pass rate"), "{}", errors(&output));
+}
+
+#[test]
+fn line_endings_spaces_blank_ends_and_dates_are_accepted() {
+    let folder = folder();
+    let input = format!("{A}\r\n  {B}   \r\n{A} 3-12-1962\n{B} 31-2-9999\n\n \n");
+    let output = predict(folder.path(), input.as_bytes(), &[]);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    let lines = lines(folder.path());
+    assert_eq!(
+        lines.iter().map(|line| taken_apart(line)).collect::<Vec<_>>(),
+        [(A, true), (B, true), (A, true), (B, true)]
+    );
+    assert!(!lines[3].ends_with("31-2-9999"), "the date of the input is ignored");
+}
+
+#[test]
+fn the_seed_decides_and_sampling_differs_from_greedy() {
+    let folder = folder();
+    let input = [A, B].join("\n");
+    let draw = |options: &[&str]| {
+        let output = predict(folder.path(), input.as_bytes(), &[&["-n", "20"], options].concat());
+        assert_eq!(code(&output), 0, "{}", errors(&output));
+        lines(folder.path())
+    };
+    let first = draw(&[]);
+    assert_eq!(first.len(), 40);
+    assert!(first[..20].iter().all(|line| line.starts_with(A)) && first[20..].iter().all(|line| line.starts_with(B)));
+    assert_eq!(first, draw(&["--seed", "1"]));
+    assert_ne!(first, draw(&["--seed", "2"]));
+    let sampled = draw(&["--decode", "sample"]);
+    assert_ne!(first, sampled);
+    assert_ne!(sampled, draw(&["--decode", "sample", "--temperature", "0.3"]));
+    assert_eq!(code(&predict(folder.path(), input.as_bytes(), &["--decode", "sample", "--temperature", "0"])), 2);
+}
+
+#[test]
+fn a_malformed_line_is_named_and_nothing_is_written() {
+    let folder = folder();
+    fs::write(folder.path().join("out.txt"), "old").unwrap();
+    let output = predict(folder.path(), format!("{A}\n{B}\n[MON] [DEZ] [False] [196]\n").as_bytes(), &[]);
+    assert_eq!(code(&output), 2);
+    let message = errors(&output);
+    assert!(message.contains("in.txt:3:7: found \"[DEZ]\", expected a month"), "{message}");
+    assert_eq!(lines(folder.path()), ["old"]);
+    for (wrong, place) in
+        [(format!("{A}\n\n{B}"), "in.txt:2:1"), (format!("{A} soon"), "in.txt:1:27"), (String::new(), "no lines")]
+    {
+        let output = predict(folder.path(), wrong.as_bytes(), &[]);
+        assert_eq!(code(&output), 2, "{wrong}");
+        assert!(errors(&output).contains(place), "{}", errors(&output));
+    }
+    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 3, "{left:?}");
+}
+
+#[test]
+fn a_condition_that_no_date_meets_is_refused_as_such() {
+    let folder = folder();
+    let output = predict(folder.path(), format!("{A}\n[MON] [JAN] [True] [220]\n").as_bytes(), &[]);
+    assert_eq!(code(&output), 2);
+    assert!(errors(&output).contains("in.txt:2:1: no date from 1-1-1800 to 31-12-2200 meets [MON] [JAN] [True] [220]"));
+    assert!(!folder.path().join("out.txt").exists());
+}
+
+#[test]
+fn with_keep_going_bad_lines_stay_in_place_without_a_date() {
+    let folder = folder();
+    let input = format!("{A}\nnonsense 1-1-1900\n[MON] [JAN] [True] [220] 1-1-2200\n\n{B}\n");
+    let output = predict(folder.path(), input.as_bytes(), &["--keep-going"]);
+    assert_eq!(code(&output), 3);
+    let lines = lines(folder.path());
+    assert_eq!(lines.len(), 5);
+    assert_eq!(taken_apart(&lines[0]), (A, true));
+    assert_eq!(lines[1..4], ["nonsense", "[MON] [JAN] [True] [220]", ""]);
+    assert_eq!(taken_apart(&lines[4]), (B, true));
+    let message = errors(&output);
+    assert!(message.contains("in.txt:2:1") && message.contains("3 bad lines left without a date"), "{message}");
+}
+
+#[test]
+fn standard_streams_and_the_output_option_work() {
+    let folder = folder();
+    let model = model();
+    let model = model.to_str().unwrap();
+    let piped =
+        run_with_input(folder.path(), &["predict", "-i", "-", "-", "--model", model], format!("{A}\n{B}").as_bytes());
+    assert_eq!(code(&piped), 0, "{}", errors(&piped));
+    assert_eq!(text(&piped).lines().map(|line| taken_apart(line).0).collect::<Vec<_>>(), [A, B]);
+    assert!(text(&piped).ends_with('\n'));
+    fs::write(folder.path().join("in.txt"), A).unwrap();
+    let option = run(folder.path(), &["predict", "-i", "in.txt", "-o", "out.txt", "--model", model]);
+    assert_eq!(code(&option), 0, "{}", errors(&option));
+    assert_eq!(format!("{}\n", lines(folder.path())[0]), format!("{}\n", text(&piped).lines().next().unwrap()));
+    assert_eq!(code(&run(folder.path(), &["predict", "-i", "in.txt", "--model", model])), 2);
+    let bad = run_with_input(folder.path(), &["predict", "-i", "-", "-", "--model", model], b"x\n");
+    assert_eq!((code(&bad), text(&bad).as_str()), (2, ""));
+    assert!(errors(&bad).contains("standard input:1:1"), "{}", errors(&bad));
+}
+
+#[test]
+fn retries_are_off_by_default_and_counted() {
+    let folder = folder();
+    // The tiny model fails nearly always, so that there is something to draw again.
+    let input = [A; 400].join("\n");
+    let plain = predict(folder.path(), input.as_bytes(), &["--decode", "sample"]);
+    assert!(!errors(&plain).contains("retries"), "{}", errors(&plain));
+    let raw = lines(folder.path());
+    let retried = predict(folder.path(), input.as_bytes(), &["--decode", "sample", "--retries", "40"]);
+    let changed = lines(folder.path()).iter().zip(&raw).filter(|(line, raw)| line != raw).count();
+    assert!(changed > 0);
+    assert!(errors(&retried).contains(&format!("up to 40 retries changed {changed} of them")), "{}", errors(&retried));
+}
+
+#[test]
+fn files_that_cannot_be_read_or_written_are_named() {
+    let folder = folder();
+    let model = model();
+    let model = model.to_str().unwrap();
+    fs::write(folder.path().join("in.txt"), A).unwrap();
+    for (arguments, words) in [
+        (["none.txt", "out.txt", model], "none.txt"),
+        (["in.txt", "no/such/folder/out.txt", model], "no/such/folder/out.txt"),
+        (["in.txt", ".", model], "it is a folder"),
+        (["in.txt", "out.txt", "nowhere"], "cannot load a model from nowhere"),
+    ] {
+        let [input, output, model] = arguments;
+        let done = run(folder.path(), &["predict", "-i", input, output, "--model", model]);
+        assert!(code(&done) == 1 || code(&done) == 2, "{arguments:?}");
+        assert!(errors(&done).contains(words), "{arguments:?}: {}", errors(&done));
+        assert!(!folder.path().join("out.txt").exists());
+    }
+}

@@ -1,0 +1,111 @@
+//! Runs that are killed or interrupted end as if they never were.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use crate::common::{code, cvae, errors, folder, run};
+
+const ARGUMENTS: [&str; 6] = ["train", "tiny.toml", "--set", "training.steps=200", "-o", "run"];
+
+fn start(folder: &Path) -> Child {
+    let mut command = cvae(folder, &ARGUMENTS);
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts")
+}
+
+fn checkpoint(folder: &Path) -> Option<Vec<u8>> {
+    fs::read(folder.join("run/checkpoint/checkpoint.safetensors")).ok()
+}
+
+/// Waits until the run has written so many checkpoints more; its exit status if it ends before.
+fn wait_for_checkpoints(child: &mut Child, folder: &Path, count: usize) -> Option<ExitStatus> {
+    let (mut last, mut seen) = (checkpoint(folder), 0);
+    while seen < count {
+        if let Some(status) = child.try_wait().expect("its state can be asked for") {
+            return Some(status);
+        }
+        let now = checkpoint(folder);
+        if now.is_some() && now != last {
+            (last, seen) = (now, seen + 1);
+        }
+        sleep(Duration::from_millis(2));
+    }
+    None
+}
+
+/// What a run leaves, apart from its log and from how long it took.
+fn results(folder: &Path) -> (Vec<u8>, Vec<String>, String) {
+    let read = |name: &str| fs::read_to_string(folder.join("run").join(name)).unwrap();
+    let timing = |line: &str| line.rsplitn(3, ',').nth(2).unwrap_or_default().to_owned();
+    let metrics = read("metrics.csv");
+    let rows: Vec<Vec<&str>> = metrics.lines().map(|line| line.split(',').collect()).collect();
+    let timed = rows[0].iter().position(|column| *column == "train_seconds").expect("a column of seconds");
+    let metrics = rows[1].iter().enumerate().filter(|(column, _)| *column != timed).map(|(_, value)| *value);
+    (
+        fs::read(folder.join("run/model.safetensors")).unwrap(),
+        read("history.csv").lines().map(timing).collect(),
+        metrics.collect::<Vec<_>>().join(","),
+    )
+}
+
+fn undisturbed() -> (Vec<u8>, Vec<String>, String) {
+    let folder = folder();
+    let output = run(folder.path(), &ARGUMENTS);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    results(folder.path())
+}
+
+#[test]
+fn a_run_killed_at_several_moments_ends_bit_for_bit_as_one_that_was_not() {
+    let folder = folder();
+    let mut kills = 0;
+    // Kills at other distances from a checkpoint each time: before the first, right after one, later.
+    for moment in 0..40 {
+        let mut child = start(folder.path());
+        if let Some(status) = wait_for_checkpoints(&mut child, folder.path(), moment % 4) {
+            assert!(status.success());
+            break;
+        }
+        sleep(Duration::from_millis(7 * moment as u64 % 50));
+        child.kill().expect("it can be killed");
+        child.wait().expect("it ends");
+        kills += 1;
+    }
+    assert!(kills >= 5, "the run ended after {kills} kills; this test needs more of them");
+    let output = run(folder.path(), &ARGUMENTS);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    assert!(results(folder.path()) == undisturbed());
+    let left = fs::read_dir(folder.path().join("run")).unwrap();
+    let left: Vec<_> = left.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(left.iter().all(|name| !name.ends_with(".partial") && name != "checkpoint"), "{left:?}");
+}
+
+#[test]
+fn ctrl_c_and_sigterm_stop_after_a_step_with_everything_kept() {
+    let folder = folder();
+    for signal in ["-INT", "-TERM"] {
+        let mut child = start(folder.path());
+        assert!(wait_for_checkpoints(&mut child, folder.path(), 2).is_none(), "it ended too soon");
+        let sent = Command::new("kill").args([signal, &child.id().to_string()]).status().expect("kill");
+        assert!(sent.success());
+        assert_eq!(child.wait().expect("it ends").code(), Some(130));
+        assert!(checkpoint(folder.path()).is_some());
+    }
+    let log = fs::read_to_string(folder.path().join("run/log.txt")).unwrap();
+    assert_eq!(log.matches("interrupted after step").count(), 2, "{log}");
+    assert_eq!(code(&run(folder.path(), &ARGUMENTS)), 0);
+    assert!(results(folder.path()) == undisturbed());
+}
+
+#[test]
+fn two_processes_never_share_a_run() {
+    let folder = folder();
+    let mut child = start(folder.path());
+    assert!(wait_for_checkpoints(&mut child, folder.path(), 1).is_none(), "it ended too soon");
+    let second = run(folder.path(), &ARGUMENTS);
+    assert_eq!(code(&second), 1);
+    assert!(errors(&second).contains("another process is running this trial"), "{}", errors(&second));
+    assert!(child.wait().expect("it ends").success());
+}

@@ -1,0 +1,266 @@
+//! `cvae sweep` and `cvae compare`.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use crate::common::{code, cvae, errors, folder, run, text};
+
+const SWEEP: &str = "
+base = \"tiny.toml\"
+[sweep]
+seeds = [1, 2]
+product = { \"beta.value\" = [0.2, 0.6] }
+";
+
+fn sweep_folder() -> tempfile::TempDir {
+    let folder = folder();
+    fs::write(folder.path().join("grid.toml"), SWEEP).unwrap();
+    folder
+}
+
+fn sweep(folder: &Path, options: &[&str]) -> Output {
+    run(folder, &[&["sweep", "grid.toml"], options].concat())
+}
+
+/// What a sweep leaves: every file by its place, apart from logs, and less the columns of time.
+fn results(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files = Vec::new();
+    let mut trials: Vec<_> =
+        fs::read_dir(folder.join("runs/grid")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    trials.sort();
+    for trial in trials.iter().filter(|path| path.is_dir()) {
+        let mut names: Vec<_> = fs::read_dir(trial).unwrap().map(|entry| entry.unwrap().path()).collect();
+        names.sort();
+        for path in names.iter().filter(|path| !path.ends_with("log.txt")) {
+            let content = fs::read(path).unwrap();
+            let content = match path.extension().and_then(|extension| extension.to_str()) {
+                Some("csv") => without_times(&String::from_utf8(content).unwrap()).into_bytes(),
+                _ => content,
+            };
+            files.push((path.strip_prefix(folder).unwrap().display().to_string(), content));
+        }
+    }
+    let table = fs::read_to_string(folder.join("runs/grid/results.csv")).unwrap();
+    files.push(("results.csv".to_owned(), without_times(&table).into_bytes()));
+    files
+}
+
+fn without_times(text: &str) -> String {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
+    let records: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    let timed = |column: usize| ["train_seconds", "dates_per_second"].contains(&&records[0][column]);
+    let row = |record: &csv::StringRecord| {
+        let kept = record.iter().enumerate().filter(|(column, _)| !timed(*column)).map(|(_, value)| value);
+        kept.collect::<Vec<_>>().join(",")
+    };
+    records.iter().map(row).collect::<Vec<_>>().join("\n")
+}
+
+fn undisturbed() -> Vec<(String, Vec<u8>)> {
+    let folder = sweep_folder();
+    let output = sweep(folder.path(), &[]);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    results(folder.path())
+}
+
+fn assert_same(left: &[(String, Vec<u8>)], right: &[(String, Vec<u8>)]) {
+    let names = |files: &[(String, Vec<u8>)]| files.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(left), names(right));
+    for ((name, left), (_, right)) in left.iter().zip(right) {
+        assert!(left == right, "{name} differs");
+    }
+}
+
+#[test]
+fn a_sweep_runs_what_is_missing_and_repeats_nothing() {
+    let folder = sweep_folder();
+    let dry = sweep(folder.path(), &["--dry-run"]);
+    assert!(
+        text(&dry).contains("4 trials: 0 finished") && text(&dry).contains("ms as timed just now"),
+        "{}",
+        text(&dry)
+    );
+    assert!(!folder.path().join("runs").exists());
+    assert_eq!(code(&sweep(folder.path(), &[])), 0);
+    let table = fs::read_to_string(folder.path().join("runs/grid/results.csv")).unwrap();
+    assert_eq!(table.lines().count(), 5);
+    assert!(table.starts_with("trial,seed,"));
+    let before = results(folder.path());
+    let again = sweep(folder.path(), &[]);
+    assert_eq!(code(&again), 0);
+    assert!(!errors(&again).contains("finished  "), "{}", errors(&again));
+    assert_same(&before, &results(folder.path()));
+
+    // Another value adds its trials and leaves the others alone.
+    fs::write(folder.path().join("grid.toml"), SWEEP.replace("[0.2, 0.6]", "[0.2, 0.6, 0.8]")).unwrap();
+    let added = sweep(folder.path(), &[]);
+    assert_eq!(errors(&added).matches("finished  value0.8-seed").count(), 2, "{}", errors(&added));
+    assert_eq!(errors(&added).matches("finished  ").count(), 2);
+    assert!(
+        text(&sweep(folder.path(), &["--status"])).contains("6 trials: 6 finished, 0 running, 0 interrupted, 0 failed")
+    );
+}
+
+#[test]
+fn a_failed_trial_is_shown_kept_and_not_tried_again_unasked() {
+    let folder = folder();
+    let grid = |rates: &str| {
+        let text = format!(
+            "base = \"tiny.toml\"\n[sweep]\nproduct = {{ \"training.learning_rate\" = {rates}, \"training.gradient_clip\" = [1e9] }}\n"
+        );
+        fs::write(folder.path().join("grid.toml"), text).unwrap();
+    };
+    grid("[10, 0.01]");
+    let output = sweep(folder.path(), &["--jobs", "1"]);
+    assert_eq!(code(&output), 1);
+    let message = errors(&output);
+    assert!(message.contains("FAILED    learning_rate10") && message.contains("at step "), "{message}");
+    assert!(message.contains("1 finished, 0 running, 0 interrupted, 1 failed"), "{message}");
+    let again = sweep(folder.path(), &[]);
+    assert_eq!(code(&again), 1);
+    assert!(!errors(&again).contains("FAILED"), "{}", errors(&again));
+    let retried = sweep(folder.path(), &["--retry-failed"]);
+    assert!(errors(&retried).contains("FAILED"), "{}", errors(&retried));
+
+    grid("[9, 8, 7, 0.02]");
+    let limited = sweep(folder.path(), &["--jobs", "1", "--max-failures", "2"]);
+    assert_eq!(code(&limited), 1);
+    assert_eq!(errors(&limited).matches("FAILED").count(), 2, "{}", errors(&limited));
+    assert!(errors(&limited).contains("2 trials were not started after 2 failures"), "{}", errors(&limited));
+}
+
+#[test]
+fn two_sweeps_share_a_folder_and_each_trial_is_run_once() {
+    let folder = sweep_folder();
+    let start = || {
+        cvae(folder.path(), &["sweep", "grid.toml", "--jobs", "2"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    let (first, second) = (start(), start());
+    let outputs = [first.wait_with_output().unwrap(), second.wait_with_output().unwrap()];
+    assert!(outputs.iter().all(|output| code(output) == 0), "{} {}", errors(&outputs[0]), errors(&outputs[1]));
+    assert_same(&results(folder.path()), &undisturbed());
+    let trials = fs::read_dir(folder.path().join("runs/grid")).unwrap().map(|entry| entry.unwrap().path());
+    for trial in trials.filter(|path| path.is_dir()) {
+        let log = fs::read_to_string(trial.join("log.txt")).unwrap();
+        assert_eq!(log.matches("started on").count(), 1, "{log}");
+        assert_eq!(log.matches("finished").count(), 1, "{log}");
+    }
+}
+
+#[test]
+fn a_sweep_killed_or_interrupted_ends_as_if_it_was_not() {
+    let folder = sweep_folder();
+    for (round, signal) in ["-KILL", "-TERM", "-KILL", "-INT", "-KILL"].iter().enumerate() {
+        let mut child =
+            cvae(folder.path(), &["sweep", "grid.toml"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        sleep(Duration::from_millis(300 + 170 * round as u64));
+        if child.try_wait().unwrap().is_some() {
+            break;
+        }
+        assert!(Command::new("kill").args([*signal, &child.id().to_string()]).status().unwrap().success());
+        let status = child.wait().unwrap();
+        assert!(*signal == "-KILL" || [Some(130), Some(0)].contains(&status.code()), "{signal}: {status}");
+    }
+    let output = sweep(folder.path(), &[]);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    assert_same(&results(folder.path()), &undisturbed());
+}
+
+#[test]
+fn a_trial_can_be_run_by_its_index() {
+    let folder = sweep_folder();
+    for index in ["0", "1", "2", "3"] {
+        let output = sweep(folder.path(), &["--index", index]);
+        assert_eq!(code(&output), 0, "{}", errors(&output));
+    }
+    assert_eq!(code(&sweep(folder.path(), &["--index", "4"])), 2);
+    assert_eq!(code(&sweep(folder.path(), &[])), 0);
+    assert_same(&results(folder.path()), &undisturbed());
+}
+
+#[test]
+fn configs_that_make_no_sweep_are_refused_before_anything_runs() {
+    let folder = folder();
+    for (wrong, place) in [
+        ("[sweep]\nproduct = { \"beta.value\" = [] }", "grid.toml:2:28: an empty list"),
+        ("[sweep]\nproduct = { \"beta.valu\" = [1] }", "grid.toml:2:28: unknown field `valu`"),
+        ("[sweep]\nseeds = [1, 1]", "grid.toml:2:13: seed=1 stands twice"),
+        ("[sweep]\nproduct = { \"training.steps\" = [1000, 0] }", "grid.toml:2:39: training.steps: 0 is not"),
+        ("base = \"none.toml\"", "none.toml"),
+    ] {
+        fs::write(folder.path().join("grid.toml"), wrong).unwrap();
+        let output = sweep(folder.path(), &[]);
+        assert_eq!(code(&output), 2, "{wrong}: {}", errors(&output));
+        assert!(errors(&output).contains(place), "{wrong}: {}", errors(&output));
+        assert!(!folder.path().join("runs").exists());
+    }
+}
+
+#[test]
+fn compare_joins_seeds_sorts_and_adds_references() {
+    let folder = sweep_folder();
+    assert_eq!(code(&sweep(folder.path(), &[])), 0);
+    let compare = |options: &[&str]| {
+        let output = run(folder.path(), &[&["compare", "runs/grid"], options].concat());
+        assert_eq!(code(&output), 0, "{}", errors(&output));
+        text(&output)
+    };
+    let table = compare(&["--markdown", "--references", "--sort", "test-elbo"]);
+    let names: Vec<&str> = table.lines().skip(2).map(|line| line.split('|').nth(1).unwrap().trim()).collect();
+    assert_eq!(names.len(), 5, "{table}");
+    assert!(names[..2].contains(&"value0.2") && names[..2].contains(&"value0.6") && names[4] == "(random valid dates)");
+    assert!(table.contains(" ± "), "{table}");
+    assert_eq!(compare(&["--markdown", "--each"]).lines().count(), 2 + 4);
+    assert_eq!(compare(&["--csv"]).lines().count(), 1 + 4);
+    assert_eq!(code(&run(folder.path(), &["compare", "."])), 0);
+    fs::create_dir(folder.path().join("empty")).unwrap();
+    assert_eq!(code(&run(folder.path(), &["compare", "empty"])), 2);
+}
+
+#[test]
+fn every_shipped_experiment_runs_for_a_few_steps() {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
+    let short = [
+        "training.steps=12",
+        "training.warm_up=2",
+        "training.batch_size=32",
+        "model.hidden_dim=8",
+        "model.angles=4",
+        "evaluation.every=12",
+        "evaluation.final_samples=1",
+    ];
+    let folder = folder();
+    let mut names = Vec::new();
+    for entry in fs::read_dir(shipped).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        // Rises are for full runs; here every schedule has a dozen steps.
+        let text = fs::read_to_string(&path).unwrap();
+        let text = text
+            .replace("rise = 400", "rise = 6")
+            .replace("rise\" = 1500", "rise\" = 6")
+            .replace("rise\" = 375", "rise\" = 3");
+        fs::write(folder.path().join(&name), text).unwrap();
+        names.push(name);
+    }
+    assert!(names.len() >= 7, "{names:?}");
+    for name in names {
+        let mut arguments = vec!["sweep", &name];
+        short.iter().for_each(|set| arguments.extend(["--set", set]));
+        let status = run(folder.path(), &[arguments.as_slice(), &["--status"]].concat());
+        assert_eq!(code(&status), 0, "{name}: {}", errors(&status));
+        let trials: usize = text(&status).split(' ').next().unwrap().parse().unwrap();
+        // The first and the last trial of a grid; the others differ from them by one value.
+        for index in [0, trials - 1] {
+            let output = run(folder.path(), &[arguments.as_slice(), &["--index", &index.to_string()]].concat());
+            assert_eq!(code(&output), 0, "{name} {index}: {}", errors(&output));
+        }
+    }
+}

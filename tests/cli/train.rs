@@ -1,0 +1,128 @@
+//! `cvae train`: configs, run folders, repeatability, and losses that go wrong.
+
+use std::fs;
+use std::path::Path;
+
+use cvae::training::{History, Row};
+
+use crate::common::{code, errors, folder, run, text};
+
+fn train(folder: &Path, output: &str, sets: &[&str]) -> std::process::Output {
+    let mut arguments = vec!["train", "tiny.toml", "-o", output];
+    sets.iter().for_each(|set| arguments.extend(["--set", set]));
+    run(folder, &arguments)
+}
+
+#[test]
+fn a_seed_makes_a_run_bit_identical() {
+    let folder = folder();
+    for output in ["a", "b"] {
+        let done = train(folder.path(), output, &[]);
+        assert_eq!(code(&done), 0, "{}", errors(&done));
+    }
+    let other = train(folder.path(), "c", &["seed=4"]);
+    assert_eq!(code(&other), 0, "{}", errors(&other));
+    let weights = |output: &str| fs::read(folder.path().join(output).join("model.safetensors")).unwrap();
+    assert!(weights("a") == weights("b"));
+    assert!(weights("a") != weights("c"));
+}
+
+#[test]
+fn a_finished_run_leaves_its_folder_as_documented_and_is_not_repeated() {
+    let folder = folder();
+    let first = run(folder.path(), &["train", "tiny.toml", "--set", "model.latent_dim=3"]);
+    assert_eq!(code(&first), 0, "{}", errors(&first));
+    let trial = fs::read_dir(folder.path().join("runs/tiny")).unwrap().next().unwrap().unwrap();
+    assert!(trial.file_name().to_string_lossy().starts_with("latent_dim3-seed3-"));
+    let mut files: Vec<_> = fs::read_dir(trial.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+    files.sort();
+    assert_eq!(files, ["config.toml", "history.csv", "lock", "log.txt", "metrics.csv", "model.safetensors"]);
+    let history = History::read(&trial.path().join("history.csv")).unwrap();
+    assert_eq!(history.iter().map(|row| row.step).collect::<Vec<_>>(), [20, 40, 60]);
+    let header = fs::read_to_string(trial.path().join("history.csv")).unwrap();
+    assert_eq!(header.lines().next().unwrap(), Row::COLUMNS.join(","));
+    let config = fs::read_to_string(trial.path().join("config.toml")).unwrap();
+    assert!(config.contains("latent_dim = 3") && config.contains("[provenance]") && config.contains("threads = 1"));
+
+    let before = fs::metadata(trial.path().join("model.safetensors")).unwrap().modified().unwrap();
+    let again = run(folder.path(), &["train", "tiny.toml", "--set", "model.latent_dim=3"]);
+    assert_eq!((code(&again), text(&again)), (0, text(&first)));
+    assert!(errors(&again).contains("finished earlier"), "{}", errors(&again));
+    assert_eq!(fs::metadata(trial.path().join("model.safetensors")).unwrap().modified().unwrap(), before);
+}
+
+#[test]
+fn a_resolved_config_trains_the_same_model_again() {
+    let folder = folder();
+    assert_eq!(code(&train(folder.path(), "a", &["training.steps=40"])), 0);
+    let again = run(folder.path(), &["train", "a/config.toml", "-o", "b"]);
+    assert_eq!(code(&again), 0, "{}", errors(&again));
+    let weights = |output: &str| fs::read(folder.path().join(output).join("model.safetensors")).unwrap();
+    assert!(weights("a") == weights("b"));
+}
+
+#[test]
+fn every_kind_of_model_schedule_and_split_trains() {
+    let folder = folder();
+    let kinds: [&[&str]; 6] = [
+        &["model.heads=independent"],
+        &["model.trunk=additive", "beta.schedule=constant"],
+        &["model.heads=independent", "model.trunk=additive", "beta.schedule=linear"],
+        &["beta.schedule=cyclical", "beta.cycles=3", "beta.rise=9"],
+        &["data.split=dates", "objective.free_bits=0.5"],
+        // From high to low and up again within the first steps, so that each phase is passed through.
+        &["beta.calendar=100", "beta.code=0", "beta.high=2"],
+    ];
+    for (index, kind) in kinds.iter().enumerate() {
+        let output = train(folder.path(), &format!("kind{index}"), &[*kind, &["training.steps=30"]].concat());
+        assert_eq!(code(&output), 0, "{kind:?}: {}", errors(&output));
+        let history = History::read(&folder.path().join(format!("kind{index}/history.csv"))).unwrap();
+        assert!(history.iter().all(|row| row.train_loss.is_finite() && row.test_elbo.is_finite()), "{kind:?}");
+    }
+    let phased = fs::read_to_string(folder.path().join("kind5/log.txt")).unwrap();
+    assert!(phased.contains("phase code begins") && phased.contains("phase match begins"), "{phased}");
+}
+
+#[test]
+fn a_loss_that_diverges_ends_the_run_and_says_where() {
+    let folder = folder();
+    let output = train(folder.path(), "a", &["training.learning_rate=10", "training.gradient_clip=1e9"]);
+    assert_eq!(code(&output), 1);
+    let message = errors(&output);
+    assert!(message.contains("at step ") && message.contains("lower training.learning_rate"), "{message}");
+    let kept = fs::read_to_string(folder.path().join("a/error.txt")).unwrap();
+    assert!(message.contains(kept.trim()), "{kept}");
+    assert!(!folder.path().join("a/metrics.csv").exists());
+}
+
+#[test]
+fn configs_that_make_no_sense_are_bad_input_with_their_place() {
+    let folder = folder();
+    let config = |text: &str| fs::write(folder.path().join("bad.toml"), text).unwrap();
+    for (wrong, place) in [
+        ("seeds = 1", "line 1, column 1"),
+        ("[training]\nsteps = -4", "line 2, column 9"),
+        ("[training]\nlearning_rate = nan", "bad.toml:2:17"),
+        ("seed = ", "line 1"),
+    ] {
+        config(wrong);
+        let output = run(folder.path(), &["train", "bad.toml"]);
+        assert_eq!(code(&output), 2, "{wrong}");
+        assert!(errors(&output).contains(place), "{wrong}: {}", errors(&output));
+    }
+    assert!(!folder.path().join("runs").exists());
+    let missing = run(folder.path(), &["train", "none.toml"]);
+    assert_eq!(code(&missing), 2);
+    assert!(errors(&missing).contains("none.toml") && errors(&missing).contains("check the path"));
+}
+
+#[test]
+fn cuda_is_refused_where_there_is_none() {
+    if tch::Cuda::is_available() {
+        return;
+    }
+    let folder = folder();
+    let output = train(folder.path(), "a", &["device=cuda"]);
+    assert_eq!(code(&output), 1);
+    assert!(errors(&output).contains("device = \"cpu\""), "{}", errors(&output));
+}
