@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
+use super::caution::{self, Caution};
 use super::exit::{BadInput, Exit};
 use super::input::Input;
 use super::output;
-use crate::dates::{Condition, Date, DateError, LineError, ValidDates};
+use crate::dates::{Condition, Date, DateError, LineError, Split, ValidDates};
+use crate::experiment::load_model;
 use crate::files::FileError;
-use crate::metrics::{Failures, Tally};
+use crate::metrics::{Failures, Tally, Warning};
 
 /// Score a file of `conditions date` lines, overall and per condition
 ///
@@ -19,7 +21,8 @@ use crate::metrics::{Failures, Tally};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cvae eval predictions.txt
-  cvae eval data/data.txt --json | jq .pass_rate")]
+  cvae eval data/data.txt --json | jq .pass_rate
+  cvae eval predictions.txt --model runs/quick/seed1-0a1b2c3d")]
 pub struct Eval {
     /// File to score; - for standard input
     #[arg(value_name = "FILE", value_parser = super::path)]
@@ -27,6 +30,9 @@ pub struct Eval {
     /// Everything as JSON, with a record for each condition
     #[arg(long)]
     json: bool,
+    /// Folder of the model that made the file: its warnings are raised from the file's dates
+    #[arg(long, value_name = "DIR", value_parser = super::path)]
+    model: Option<PathBuf>,
     /// Number of worst conditions and of failures to show
     #[arg(long, value_name = "N", default_value_t = 5)]
     show: usize,
@@ -44,6 +50,7 @@ struct Report {
     decade_rate: f64,
     conditions: Vec<ConditionReport>,
     failures: Vec<Failure>,
+    warnings: Vec<Caution>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -112,7 +119,17 @@ impl Eval {
         if tallies.is_empty() {
             return Err(BadInput(format!("{name} holds no lines")).into());
         }
-        Ok(report(&tallies, failures))
+        let warnings = self.warnings(valid, &tallies)?;
+        caution::show(&warnings);
+        Ok(report(&tallies, failures, &warnings))
+    }
+
+    /// What the model, where one is named, is to be warned of.
+    fn warnings(&self, valid: &ValidDates, tallies: &[Tally]) -> anyhow::Result<Vec<Warning>> {
+        let Some(folder) = &self.model else { return Ok(Vec::new()) };
+        let (model, config) = load_model(folder)?;
+        let split = Split::new(valid, config.data.split, config.data.held_out, config.data.seed)?;
+        Ok(caution::warnings_of(&model, valid, &split, tallies, config.seed))
     }
 
     fn text(&self, report: &Report) -> String {
@@ -168,7 +185,7 @@ fn reason(condition: Condition, text: &str, date: &Result<Date, DateError>) -> S
     }
 }
 
-fn report(tallies: &[Tally], failures: Vec<Failure>) -> Report {
+fn report(tallies: &[Tally], failures: Vec<Failure>, warnings: &[Warning]) -> Report {
     let mut failed = Failures::default();
     tallies.iter().for_each(|tally| failed.merge(tally.failures));
     let lines = tallies.iter().map(Tally::samples).sum::<u64>();
@@ -193,5 +210,6 @@ fn report(tallies: &[Tally], failures: Vec<Failure>) -> Report {
         decade_rate,
         conditions: tallies.iter().map(condition).collect(),
         failures,
+        warnings: warnings.iter().copied().map(Caution::from).collect(),
     }
 }

@@ -1,5 +1,6 @@
 //! The commands: one file each, with its arguments and its orchestration. No science here.
 
+mod caution;
 mod compare;
 mod data;
 mod eval;

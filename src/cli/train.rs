@@ -9,8 +9,9 @@ use clap::Args;
 use indicatif::ProgressBar;
 
 use super::exit::Exit;
-use super::{interrupt, output, worker};
+use super::{caution, interrupt, output, worker};
 use crate::experiment::{Config, ConfigFile, Metrics, Override, RunFolder, TrialEnding, run_trial, trial_name};
+use crate::metrics::{Figures, warnings};
 use crate::training::{Observer, Phase, Progress, Row};
 
 /// Train one config; run again, it resumes what was interrupted and repeats nothing
@@ -80,12 +81,27 @@ pub fn train_in(path: &Path, config: &Config) -> anyhow::Result<Exit> {
     match ending.with_context(|| format!("training in {} failed", path.display()))? {
         TrialEnding::Finished(metrics) => {
             output::print(&report(&metrics))?;
+            caution::show(&warnings(&figures(&metrics)));
             Ok(Exit::Done)
         }
         TrialEnding::Interrupted(step) => {
             eprintln!("interrupted after step {step}; the same command goes on from there");
             Ok(Exit::Interrupted)
         }
+    }
+}
+
+/// What warnings are read from.
+fn figures(metrics: &Metrics) -> Figures {
+    Figures {
+        recon: metrics.test_recon,
+        floor: metrics.test_entropy_floor,
+        kl: metrics.test_kl,
+        active_units: metrics.active_units,
+        greedy_pass: metrics.greedy_pass,
+        held_out_pass: Some(metrics.greedy_pass_held_out).filter(|pass| pass.is_finite()),
+        greedy_coverage: metrics.greedy_coverage,
+        expected_coverage: metrics.expected_coverage,
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Calendar {
     pub cells: Vec<Cell>,
     /// Count to be expected of each valid day.
     pub expected: f64,
+    /// Generated dates of other months or decades, which the calendar does not show.
+    pub elsewhere: u64,
 }
 
 /// Side of a day, pixels.
@@ -115,6 +117,10 @@ impl Calendar {
         let wrong = ORIGIN.0 + 210;
         area.draw(&Rectangle::new([(wrong, top), (wrong + 22, top + 22)], WRONG.filled()))?;
         word(wrong + 32, "generated, not valid")?;
+        if self.elsewhere > 0 {
+            let words = format!("and {} in other months or decades", self.elsewhere);
+            area.draw_text(&words, &text(TICK, WRONG, HPos::Left, VPos::Top), (wrong, top + 28))?;
+        }
         let (scale, width) = (ORIGIN.0 + 510, 300);
         for step in 0..width {
             let colour = viridis(f64::from(step) / f64::from(width - 1));

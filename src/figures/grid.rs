@@ -36,14 +36,14 @@ impl CodeGrid {
     }
 
     /// Where a date's label stands: the cell of the date that is nearest to the mean of its cells. Dates
-    /// with less than one cell in 100 have no room for one.
+    /// with less than one cell in 160 have no room for one.
     fn labels(&self) -> Vec<(usize, (f64, f64))> {
         let label = |date: usize| {
             let cells: Vec<(f64, f64)> = (0..self.cells.len())
                 .filter(|cell| self.cells[*cell] == Some(date))
                 .map(|cell| self.middle(cell))
                 .collect();
-            if cells.is_empty() || cells.len() * 100 < self.cells.len() {
+            if cells.is_empty() || cells.len() * 160 < self.cells.len() {
                 return None;
             }
             let n = cells.len() as f64;

@@ -117,6 +117,7 @@ mod tests {
             years: (1960, 1969),
             cells: vec![cell(1, 5, true), cell(2, 0, true), cell(9, 2, false)],
             expected: 3.5,
+            elsewhere: 1,
         };
         assert!(twice(&calendar).1.contains("a title"));
         let histogram = Histogram {

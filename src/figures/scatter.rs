@@ -115,11 +115,13 @@ impl Colours {
                     let colour = viridis(1.0 - f64::from(step) / f64::from(height - 1));
                     area.draw(&Rectangle::new([(0, 48 + step), (26, 49 + step)], colour.filled()))?;
                 }
-                for tick in 0..=4 {
-                    let share = f64::from(tick) / 4.0;
-                    let value = range.1 - share * (range.1 - range.0);
+                // Every number of a short scale, every fifth of a long one, each where it belongs.
+                let (low, high) = (range.0.round() as i32, range.1.round() as i32);
+                let step = if high - low > 12 { 5 } else { 1 };
+                for tick in (low..=high).filter(|tick| *tick == low || tick % step == 0) {
+                    let share = (range.1 - f64::from(tick)) / (range.1 - range.0);
                     let at = (36, 48 + (share * f64::from(height)) as i32);
-                    area.draw_text(&format!("{value:.0}"), &style(TICK), at)?;
+                    area.draw_text(&tick.to_string(), &style(TICK), at)?;
                 }
             }
             Self::Groups { names, .. } => {

@@ -2,7 +2,7 @@
 
 use rand_chacha::ChaCha8Rng;
 
-use super::diversity::{coverage, expected_coverage, expected_tv, tv};
+use super::diversity::{coverage, entropy, expected_coverage, expected_entropy, expected_tv, tv};
 use super::summary::{Summary, Worst};
 use super::tally::{Failures, Tally, share};
 use super::workers::{Queue, spread, workers};
@@ -89,6 +89,10 @@ pub struct Scores {
     pub coverage: Summary,
     /// Mean coverage to be expected of a perfect sampler at this number of samples.
     pub expected_coverage: f64,
+    /// Normalised entropy over the valid dates.
+    pub entropy: Summary,
+    /// Mean entropy to be expected of a perfect sampler at this number of samples.
+    pub expected_entropy: f64,
     /// Total variation distance from the uniform distribution on the valid dates.
     pub tv: Summary,
     /// Mean distance to be expected of a perfect sampler from sampling noise alone.
@@ -101,6 +105,9 @@ impl Scores {
         let over = |figure: &dyn Fn(&Tally) -> f64, worst| {
             Summary::over(tallies.iter().map(|tally| (tally.condition, figure(tally))), worst)
         };
+        let expected = |figure: fn(usize, u64) -> f64| {
+            tallies.iter().map(|tally| figure(tally.counts.len(), tally.samples())).sum::<f64>() / tallies.len() as f64
+        };
         let mut failures = Failures::default();
         tallies.iter().for_each(|tally| failures.merge(tally.failures));
         let all: u64 = tallies.iter().map(Tally::samples).sum();
@@ -110,16 +117,18 @@ impl Scores {
             valid_date: share(all - failures.no_date, all),
             pass_by_field: failures.pass_by_field(all),
             coverage: over(&|tally| coverage(&tally.counts), Worst::Lowest)?,
-            expected_coverage: over(&|tally| expected_coverage(tally.counts.len(), tally.samples()), Worst::Lowest)?
-                .mean,
+            expected_coverage: expected(expected_coverage),
+            entropy: over(&|tally| entropy(&tally.counts), Worst::Lowest)?,
+            expected_entropy: expected(expected_entropy),
             tv: over(&|tally| tv(&tally.counts, tally.failures.total), Worst::Highest)?,
-            expected_tv: over(&|tally| expected_tv(tally.counts.len(), tally.samples()), Worst::Highest)?.mean,
+            expected_tv: expected(expected_tv),
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::diversity::{distinct, duplicates};
     use super::*;
     use crate::dates::{Date, DateTokens};
     use crate::model::ModelConfig;
@@ -147,11 +156,16 @@ mod tests {
         assert_eq!(scores.pass_by_field, [1.0; 4]);
         assert!((scores.coverage.mean - scores.expected_coverage).abs() < 0.005);
         assert!((scores.tv.mean - scores.expected_tv).abs() < 0.005);
+        assert!((scores.entropy.mean - scores.expected_entropy).abs() < 0.005);
+        assert!(tallies.iter().all(|tally| duplicates(&tally.counts) + distinct(&tally.counts) as u64 == 200));
     }
 
     #[test]
     fn a_sampler_of_one_valid_date_passes_and_covers_little() {
-        let scores = Scores::of(&tallies(50, |dates| DateTokens::of(dates[0]))).unwrap();
+        let tallies = tallies(50, |dates| DateTokens::of(dates[0]));
+        assert!(tallies.iter().all(|tally| (distinct(&tally.counts), duplicates(&tally.counts)) == (1, 49)));
+        let scores = Scores::of(&tallies).unwrap();
+        assert_eq!((scores.entropy.mean, scores.entropy.half_width), (0.0, 0.0));
         assert_eq!(scores.pass.mean, 1.0);
         assert!(scores.coverage.mean < 0.2 && scores.tv.mean > 0.8);
     }
@@ -162,7 +176,8 @@ mod tests {
         let tallies =
             tallies(200, |_| DateTokens::from_indices([41, 12, 10, 31].map(|n| random.random_range(0..n))).unwrap());
         let scores = Scores::of(&tallies).unwrap();
-        assert!(scores.pass.mean < 0.002);
+        assert!(scores.pass.mean < 0.002 && scores.tv.mean > 0.99 && scores.coverage.mean < 0.1);
+        assert!(scores.entropy.mean < 0.05 && scores.expected_entropy > 0.9);
         assert!((scores.pass_by_field[0] - 1.0 / 7.0 * scores.valid_date).abs() < 0.01);
         assert!(scores.valid_date > 0.9 && scores.valid_date < 1.0);
     }

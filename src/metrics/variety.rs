@@ -26,23 +26,25 @@ pub struct Variety {
 /// Share of the variety of dates that the code explains, 0..=1: 1 - E_z[H(date | z)] / H(date), the
 /// uncertainty coefficient (Theil 1970) of date and code.
 ///
-/// `counts[i]` counts the dates drawn under the i-th code, the same date in the same place for all. Both
-/// entropies are plug-in estimates with the correction of Miller and Madow (1955), (dates seen - 1) / (2
-/// draws), without which a code that explains nothing would seem to explain some. 0 where all dates are equal.
-pub fn explained(counts: &[Vec<u64>]) -> f64 {
-    let corrected = |counts: &[u64]| {
-        let seen = counts.iter().filter(|count| **count > 0).count() as f64;
-        shannon(counts) + (seen - 1.0).max(0.0) / (2.0 * counts.iter().sum::<u64>() as f64)
-    };
-    let width = counts.iter().map(Vec::len).max().unwrap_or(0);
-    let pooled: Vec<u64> =
-        (0..width).map(|date| counts.iter().map(|code| code.get(date).copied().unwrap_or(0)).sum()).collect();
-    let whole = corrected(&pooled);
-    if whole <= 0.0 {
+/// `by_code[i]` counts the dates drawn under the i-th code, `whole` those drawn with a new code each: pooled,
+/// few codes would show too little variety. Both entropies are plug-in estimates with the correction of
+/// Miller and Madow (1955), (dates seen - 1) / (2 draws), without which a code that explains nothing would
+/// seem to explain some. 0 where all dates are equal.
+pub fn explained(by_code: &[Vec<u64>], whole: &[u64]) -> f64 {
+    let corrected = |counts: &[u64]| shannon(counts) + bias(counts);
+    let variety = corrected(whole);
+    if variety <= 0.0 || by_code.is_empty() {
         return 0.0;
     }
-    let within = counts.iter().map(|code| corrected(code)).sum::<f64>() / counts.len() as f64;
-    (1.0 - within / whole).clamp(0.0, 1.0)
+    let within = by_code.iter().map(|code| corrected(code)).sum::<f64>() / by_code.len() as f64;
+    (1.0 - within / variety).clamp(0.0, 1.0)
+}
+
+/// By how much the plug-in entropy is too low, nats, to first order.
+fn bias(counts: &[u64]) -> f64 {
+    let samples = counts.iter().sum::<u64>();
+    let seen = counts.iter().filter(|count| **count > 0).count();
+    if samples == 0 { 0.0 } else { (seen as f64 - 1.0) / (2.0 * samples as f64) }
 }
 
 /// Probability that two independent draws differ, 0..=1, from how often each date was drawn: 1 less
@@ -70,24 +72,22 @@ pub fn variety(
         let sampled = Sampler::new(model, Decode::Sample { temperature: 1.0 });
         for (index, condition) in queue {
             let random = || stream(seed, Purpose::Samples, condition.index() as u64);
-            let mut noise = Noise::default();
-            noise.extend_shared(&mut random(), codes, draws, model.config.latent_dim);
-            let under_codes = count(&sampled.decode(&[*condition], codes * draws, &noise), draws);
-            let mut noise = Noise::default();
-            noise.extend(&mut random(), codes * draws, model.config.latent_dim);
-            let by_code = &count(&greedy.decode(&[*condition], codes * draws, &noise), codes * draws)[0];
-            let pooled: Vec<u64> =
-                (0..under_codes[0].len()).map(|date| under_codes.iter().map(|code| code[date]).sum()).collect();
-            let whole = shannon(&pooled);
-            emit(
-                index,
-                Variety {
-                    condition: *condition,
-                    explained: explained(&under_codes),
-                    greedy_share: if whole > 0.0 { shannon(by_code) / whole } else { 0.0 },
-                    change: change_rate(by_code),
-                },
-            );
+            let (latent_dim, samples) = (model.config.latent_dim, codes * draws);
+            let (mut shared, mut single) = (Noise::default(), Noise::default());
+            shared.extend_shared(&mut random(), codes, draws, latent_dim);
+            single.extend(&mut random(), samples, latent_dim);
+            let by_code = count(&sampled.decode(&[*condition], samples, &shared), draws);
+            // Sampled and greedy dates of the same codes.
+            let whole = &count(&sampled.decode(&[*condition], samples, &single), samples)[0];
+            let greedy = &count(&greedy.decode(&[*condition], samples, &single), samples)[0];
+            let variety = shannon(whole);
+            let measured = Variety {
+                condition: *condition,
+                explained: explained(&by_code, whole),
+                greedy_share: if variety > 0.0 { shannon(greedy) / variety } else { 0.0 },
+                change: change_rate(greedy),
+            };
+            emit(index, measured);
         }
     };
     let mut done = 0;
@@ -121,23 +121,24 @@ mod tests {
 
     #[test]
     fn a_code_that_decides_the_date_explains_everything() {
-        assert_eq!(explained(&[vec![9, 0, 0], vec![0, 9, 0], vec![0, 0, 9]]), 1.0);
+        assert_eq!(explained(&[vec![9, 0, 0], vec![0, 9, 0], vec![0, 0, 9]], &[9, 9, 9]), 1.0);
         // Two codes that halve four dates: 1 - ln 2 / ln 4, but for the corrections.
         let halves = [vec![5000, 5000, 0, 0], vec![0, 0, 5000, 5000]];
-        assert!((explained(&halves) - 0.5).abs() < 1e-4);
-        assert_eq!(explained(&[vec![9], vec![9]]), 0.0);
+        assert!((explained(&halves, &[5000; 4]) - 0.5).abs() < 1e-4);
+        assert_eq!((explained(&[vec![9], vec![9]], &[18]), explained(&[], &[])), (0.0, 0.0));
     }
 
     #[test]
     fn a_code_that_decides_nothing_explains_about_nothing() {
         let mut random = stream(1, Purpose::Samples, 0);
-        let mut code = || {
+        let mut code = |draws| {
             let mut counts = vec![0; 20];
-            (0..64).for_each(|_| counts[random.random_range(0..20)] += 1);
+            (0..draws).for_each(|_| counts[random.random_range(0..20)] += 1);
             counts
         };
-        let counts: Vec<_> = (0..64).map(|_| code()).collect();
-        assert!(explained(&counts) < 0.02, "{}", explained(&counts));
+        let by_code: Vec<_> = (0..64).map(|_| code(64)).collect();
+        let share = explained(&by_code, &code(64 * 64));
+        assert!(share < 0.02, "{share}");
     }
 
     #[test]

@@ -119,6 +119,10 @@ impl fmt::Display for Warning {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dates::{Condition, Date, Held, Split, ValidDates};
+    use crate::metrics::{Dataset, Scores, Tally, latent_use, tally_model, test_terms};
+    use crate::model::{Decode, Model, ModelConfig};
+    use tch::Device;
 
     /// The figures of a model that is as it should be.
     fn sound() -> Figures {
@@ -162,5 +166,51 @@ mod tests {
     fn few_samples_alone_are_no_collapse() {
         let few = Figures { kl: 0.0, greedy_coverage: 0.065, expected_coverage: 0.065, ..sound() };
         assert!(names(few).is_empty());
+    }
+
+    /// The pass rate over conditions of a sampler that is right with this probability.
+    fn pass_of(conditions: &[Condition], valid: &ValidDates, right: impl Fn(Condition) -> bool) -> f64 {
+        let tally = |condition: &Condition| {
+            let mut tally = Tally::new(valid, *condition);
+            tally.add_date(valid, right(*condition).then(|| valid.of(*condition)[0]));
+            tally
+        };
+        Scores::of(&conditions.iter().map(tally).collect::<Vec<_>>()).unwrap().pass.mean
+    }
+
+    #[test]
+    fn a_sampler_that_knows_its_training_conditions_by_heart_shows_a_gap() {
+        let valid = ValidDates::new();
+        let split = Split::new(&valid, Held::Conditions, 0.1, 1).unwrap();
+        let seen: std::collections::HashSet<Condition> = split.seen.iter().copied().collect();
+        let pass = |conditions: &[Condition]| pass_of(conditions, &valid, |condition| seen.contains(&condition));
+        let figures =
+            Figures { greedy_pass: pass(&valid.conditions()), held_out_pass: Some(pass(&split.held_out)), ..sound() };
+        assert_eq!(names(figures), ["HeldOutGap"]);
+    }
+
+    #[test]
+    fn a_model_without_a_code_has_collapsed() {
+        let model = Model::new(ModelConfig { hidden_dim: 16, angles: 8, ..ModelConfig::default() }, Device::Cpu, 1);
+        for name in ["encoder.output.weight", "encoder.output.bias", "decoder.latent.weight", "decoder.latent.bias"] {
+            let _ = tch::no_grad(|| model.named()[name].shallow_clone().zero_());
+        }
+        let valid = ValidDates::new();
+        let conditions: Vec<Condition> = valid.conditions().into_iter().step_by(50).collect();
+        let dates: Vec<Date> = conditions.iter().flat_map(|condition| valid.of(*condition).to_vec()).collect();
+        let data = Dataset::new(&dates, Device::Cpu);
+        let tallies = tally_model(&model, &valid, &conditions, 50, Decode::Greedy, 1, |_| ());
+        let (scores, terms) = (Scores::of(&tallies).unwrap(), test_terms(&model, &data, 1));
+        let figures = Figures {
+            recon: terms.recon,
+            floor: valid.mean_entropy(&conditions),
+            kl: terms.kl,
+            active_units: latent_use(&model, &data).active_units(),
+            greedy_pass: scores.pass.mean,
+            held_out_pass: None,
+            greedy_coverage: scores.coverage.mean,
+            expected_coverage: scores.expected_coverage,
+        };
+        assert_eq!(names(figures), ["PosteriorCollapse"]);
     }
 }

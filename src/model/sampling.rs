@@ -238,7 +238,8 @@ mod tests {
         noise.extend_shared(&mut stream(1, Purpose::Samples, 0), 3, 4, model.config.latent_dim);
         let drawn = Sampler::new(&model, Decode::Greedy).decode(&conditions(1), 12, &noise);
         assert!(drawn.chunks(4).all(|shared| shared.iter().all(|tokens| *tokens == shared[0])));
-        let codes: Vec<f32> = noise.z.chunks(16).flat_map(|shared| shared[..4].to_vec()).collect();
+        let width = model.config.latent_dim as usize;
+        let codes: Vec<f32> = noise.z.chunks(4 * width).flat_map(|shared| shared[..width].to_vec()).collect();
         let given = Noise::of_codes(codes, model.config.latent_dim);
         let alone = Sampler::new(&model, Decode::Greedy).decode(&conditions(1), 3, &given);
         assert_eq!(alone, [drawn[0], drawn[4], drawn[8]]);

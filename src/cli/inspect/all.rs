@@ -5,15 +5,16 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::caution::{self, Caution, held_out};
 use super::row::Row;
 use super::{Inspect, Subject};
+use crate::cli::caution::{self, Caution, held_out};
 use crate::cli::exit::Exit;
 use crate::cli::output;
 use crate::dates::{Condition, Held};
 use crate::figures::{Histogram, Panel, Rate, Rates, write_both};
 use crate::files;
-use crate::metrics::{Scores, Summary, Tally, Warning, Worst, coverage, entropy, expected_entropy, tally_model, tv};
+use crate::metrics::{Scores, Summary, Tally, Warning, Worst, coverage, tally_model, tv};
+use crate::model::Decode;
 
 /// Everything about all conditions.
 #[derive(Debug, Serialize)]
@@ -80,7 +81,10 @@ pub fn run(options: &Inspect, subject: &Subject) -> anyhow::Result<Exit> {
     bar.finish_and_clear();
     let rows: Vec<Row> = tallies.iter().map(|tally| Row::new(subject, tally)).collect();
     let seconds = started.elapsed().as_secs_f64();
-    let warnings = caution::warnings_of(subject, &tallies, options.seed);
+    let warnings = match subject.decode {
+        Decode::Greedy => caution::warnings_of(&subject.model, &subject.valid, &subject.split, &tallies, options.seed),
+        Decode::Sample { .. } => options.warnings(subject),
+    };
     let report = report(options, subject, &tallies, &rows, &warnings, seconds);
     let report = report.ok_or_else(|| anyhow::anyhow!("no condition was measured"))?;
     output::print(&if options.json { serde_json::to_string_pretty(&report)? } else { text(&report) })?;
@@ -110,8 +114,7 @@ fn report(
     seconds: f64,
 ) -> Option<Report> {
     let scores = Scores::of(tallies)?;
-    let held_out = Scores::of(&held_out(subject, tallies));
-    let entropies = tallies.iter().map(|tally| (tally.condition, entropy(&tally.counts)));
+    let held_out = Scores::of(&held_out(&subject.split, tallies));
     // Where whole conditions are held out, this is their coverage again.
     let by_date = subject.config.data.split == Held::Dates;
     let of_dates = tallies
@@ -138,8 +141,8 @@ fn report(
         expected_coverage: scores.expected_coverage,
         coverage_held_out: held_out.map(|scores| scores.coverage.into()),
         held_out_date_coverage: Summary::over(of_dates, Worst::Lowest).map(Figure::from),
-        entropy: Summary::over(entropies, Worst::Lowest)?.into(),
-        expected_entropy: mean(&|row| expected_entropy(row.valid_dates, row.samples)),
+        entropy: scores.entropy.into(),
+        expected_entropy: scores.expected_entropy,
         tv: scores.tv.into(),
         expected_tv: scores.expected_tv,
         tv_held_out: held_out.map(|scores| scores.tv.into()),

@@ -123,7 +123,7 @@ pub fn plane(subject: &Subject, condition: Condition) -> Option<CodeGrid> {
         _ => None,
     };
     Some(CodeGrid {
-        title: format!("Date of each code, {condition}"),
+        title: format!("Date of each code, {condition}; orange-red where it fails"),
         range: (-REACH, REACH),
         side: SIDE,
         cells: decode(subject, condition, &codes).into_iter().map(rank).collect(),

@@ -6,9 +6,9 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::all::{Figure, figure_row, four};
-use super::caution::{self, Caution};
 use super::codes::{self, Interpolation, Traversal};
 use super::{Inspect, Subject, pictures};
+use crate::cli::caution::{self, Caution};
 use crate::cli::exit::Exit;
 use crate::cli::output;
 use crate::dates::{Condition, Date};
@@ -96,7 +96,7 @@ pub fn run(options: &Inspect, subject: &Subject, condition: Option<Condition>) -
     // The whole data, condition by condition: what the pictures show and what uses a dimension.
     let dates: Vec<Date> = all.iter().flat_map(|condition| subject.valid.of(*condition).to_vec()).collect();
     let usage = latent_use(&subject.model, &Dataset::new(&dates, subject.model.device()));
-    let warnings = caution::warnings_of(subject, &[], options.seed);
+    let warnings = options.warnings(subject);
     let cautions = warnings.iter().copied().map(Caution::from).collect();
     let report = report(options, subject, &measured, &usage, (shown, held_out), cautions);
     let report = report.ok_or_else(|| anyhow::anyhow!("no condition was measured"))?;

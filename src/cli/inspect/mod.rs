@@ -1,7 +1,6 @@
 //! `cvae inspect`: what a model generates for one condition, for all of them, and what its code is used for.
 
 mod all;
-mod caution;
 mod codes;
 mod latent;
 mod one;
@@ -16,11 +15,12 @@ use std::thread;
 use anyhow::Context;
 use clap::Args;
 
+use super::caution;
 use super::exit::{BadInput, Exit};
 use super::predict::DecodeKind;
 use crate::dates::{Condition, LineError, Split, ValidDates, parse_line};
 use crate::experiment::{Config, load_model};
-use crate::metrics::Trained;
+use crate::metrics::{Trained, Warning, tally_model};
 use crate::model::{Decode, Model};
 
 /// Show the diversity of one condition's samples, of every condition's, or the use of the latent code
@@ -127,6 +127,14 @@ impl Inspect {
             DecodeKind::Greedy => format!("greedy, seed {}", self.seed),
             DecodeKind::Sample => format!("sampled at temperature {}, seed {}", self.temperature, self.seed),
         }
+    }
+
+    /// What the model is to be warned of, from a few greedy dates of every condition: tenths of a second.
+    fn warnings(&self, subject: &Subject) -> Vec<Warning> {
+        const SAMPLES: usize = 20;
+        let Subject { model, valid, split, .. } = subject;
+        let tallies = tally_model(model, valid, &valid.conditions(), SAMPLES, Decode::Greedy, self.seed, |_| ());
+        caution::warnings_of(model, valid, split, &tallies, self.seed)
     }
 
     /// The folder of --all and --latent.

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use comfy_table::CellAlignment;
 use serde::Serialize;
 
-use super::caution::{self, Caution};
 use super::row::Row;
 use super::{Inspect, Subject, file_name, is_picture, terminal};
+use crate::cli::caution::{self, Caution};
 use crate::cli::exit::Exit;
 use crate::cli::output;
 use crate::dates::{Condition, DateTokens};
@@ -55,21 +55,24 @@ pub fn run(options: &Inspect, subject: &Subject, condition: Condition) -> anyhow
     let mut tally = Tally::new(&subject.valid, condition);
     drawn.iter().for_each(|tokens| tally.add(&subject.valid, *tokens));
     let counts = counted(&drawn);
-    let warnings = caution::warnings_of(subject, &[], options.seed);
+    let warnings = options.warnings(subject);
     let report = report(subject, &tally, &counts, &warnings);
     let cells = cells(subject, &tally, &counts);
+    let elsewhere = samples as u64 - cells.iter().map(|cell| cell.count).sum::<u64>();
     let first = condition.decade.number() as u32 * 10;
     let years = (first, (first + 9).min(crate::dates::LAST_YEAR as u32));
     if options.json {
         output::print(&serde_json::to_string_pretty(&report)?)?;
     } else {
         let map = terminal::calendar(&cells, years, report.expected_count, terminal::takes_colour());
+        let others = format!("\n{elsewhere} dates lie in other months or decades");
+        let map = if elsewhere > 0 { map + &others } else { map };
         output::print(&text(&report, &map, &options.how()))?;
     }
     caution::show(&warnings);
     let title = format!("{condition}: {samples} dates, {}", options.how());
     let month = condition.month.to_string();
-    let calendar = Calendar { title, month, years, cells, expected: report.expected_count };
+    let calendar = Calendar { title, month, years, cells, expected: report.expected_count, elsewhere };
     for path in draw(options, &calendar, condition)? {
         eprintln!("wrote {}", path.display());
     }

@@ -33,17 +33,16 @@ pub fn draw(
     };
     let mut written = Vec::new();
     written.extend(write_both(&bars, folder, "latent_kl")?);
-    let of_date: [(&str, &str, fn(&Date) -> f64, f64, f64); 2] = [
-        ("latent_digit", "last digit of the year", |date| (date.year() % 10) as f64, 0.0, 9.0),
-        ("latent_day", "day of the month", |date| date.day() as f64, 1.0, 31.0),
-    ];
-    for (file, name, value, low, high) in of_date {
+    let mut by_number = |file: &str, name: &str, value: fn(&Date) -> usize, low: f64, high: f64| {
         let places: Vec<usize> = (0..dates.len()).step_by(STRIDE).collect();
-        let values = places.iter().map(|place| value(&dates[*place])).collect();
+        let values = places.iter().map(|place| value(&dates[*place]) as f64).collect();
         let colours = Colours::Scale { name: name.to_owned(), values, range: (low, high) };
         let title = format!("Posterior means by {name}, one date in {STRIDE}");
         written.extend(write_both(&scatter(title, &projection, &places, colours), folder, file)?);
-    }
+        anyhow::Ok(())
+    };
+    by_number("latent_digit", "last digit of the year", |date| date.year() % 10, 0.0, 9.0)?;
+    by_number("latent_day", "day of the month", |date| date.day(), 1.0, 31.0)?;
     let (places, colours) = by_condition(subject, dates, condition);
     let title = format!("Posterior means of {CONDITIONS} conditions");
     written.extend(write_both(&scatter(title, &projection, &places, colours), folder, "latent_condition")?);
@@ -62,7 +61,8 @@ fn scatter(title: String, projection: &Projection, places: &[usize], colours: Co
 fn by_condition(subject: &Subject, dates: &[Date], condition: Condition) -> (Vec<usize>, Colours) {
     let all = subject.valid.conditions();
     let mut chosen = vec![condition];
-    let others = all.iter().skip(17).step_by(all.len() / (CONDITIONS - 1)).filter(|other| **other != condition);
+    // A step that shares no factor with the sizes of the fields, so that all of them vary.
+    let others = all.iter().skip(17).step_by(1009).filter(|other| **other != condition);
     chosen.extend(others.take(CONDITIONS - 1));
     let group = |date: &Date| chosen.iter().position(|chosen| *chosen == Condition::of(*date));
     let members = dates.iter().enumerate().filter_map(|(place, date)| Some((place, group(date)?)));
