@@ -28,7 +28,7 @@ demo: build ## Data, about a minute of training, predictions on the example inpu
 
 seeds: build ## The README's table of seeds: the quick config with seeds 1, 2 and 3
 	for seed in 1 2 3; do $(CVAE) train experiments/quick.toml --set seed=$$seed > /dev/null; done
-	$(CVAE) compare $$(for seed in 1 2 3; do $(CVAE) train experiments/quick.toml --set seed=$$seed --print-folder; done)
+	$(CVAE) compare --each --markdown $$(for seed in 1 2 3; do $(CVAE) train experiments/quick.toml --set seed=$$seed --print-folder; done)
 
 test: libtorch ## Run all tests
 	cargo test --release --locked

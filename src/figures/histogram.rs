@@ -75,9 +75,11 @@ impl Chart for Histogram {
         let marks = [(mean, WRONG, "mean", 0.97), (self.expected, EXPECTED, "perfect sampler", 0.90)];
         for (at, colour, name, height) in marks {
             chart.draw_series([PathElement::new(vec![(at, 0.0), (at, top * height)], colour.stroke_width(2))])?;
-            // The label stands on the side where there is room.
-            let right = at > 0.5 * (low + high);
-            let (side, shift) = if right { (HPos::Right, -6) } else { (HPos::Left, 6) };
+            // Each label stands on the side away from the other mark, unless there is no room for it.
+            let place = (at - low) / (high - low);
+            let lower = at <= mean.min(self.expected);
+            let before = place > 0.75 || (lower && place > 0.25);
+            let (side, shift) = if before { (HPos::Right, -6) } else { (HPos::Left, 6) };
             let label = Text::new(format!("{name} {at:.4}"), (shift, 0), text(LABEL, colour, side, VPos::Top));
             chart.draw_series([EmptyElement::at((at, top * height)) + label])?;
         }
