@@ -175,3 +175,18 @@ fn files_that_cannot_be_read_or_written_are_named() {
         assert!(!folder.path().join("out.txt").exists());
     }
 }
+
+#[test]
+fn the_released_model_answers_every_condition_without_a_calendar() {
+    let folder = folder();
+    let valid = ValidDates::new();
+    let conditions: Vec<String> = valid.conditions().iter().map(Condition::to_string).collect();
+    fs::write(folder.path().join("in.txt"), conditions.join("\n")).unwrap();
+    let release = Path::new(env!("CARGO_MANIFEST_DIR")).join("model");
+    let output = run(folder.path(), &["predict", "-i", "in.txt", "out.txt", "--model", release.to_str().unwrap()]);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    let scored = run(folder.path(), &["eval", "out.txt", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&text(&scored)).unwrap();
+    assert_eq!(report["lines"].as_u64(), Some(6804));
+    assert!(report["pass_rate"].as_f64().unwrap() >= 0.999, "{}", report["pass_rate"]);
+}
