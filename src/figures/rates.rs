@@ -88,7 +88,7 @@ fn draw_panel<DB: DrawingBackend>(
         let whole = (place - place.round()).abs() < 1e-9;
         let rate = whole.then(|| panel.rates.get(place.round() as usize)).flatten();
         // Of many values every other has a label.
-        rate.filter(|_| count <= 20 || place.round() as usize % 2 == 0)
+        rate.filter(|_| count <= 20 || (place.round() as usize).is_multiple_of(2))
             .map_or_else(String::new, |rate| rate.name.clone())
     };
     let digits = if high - low < 0.05 { 3 } else { 2 };
