@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde::Serialize;
 
 use crate::dates::{Condition, Split, ValidDates};
-use crate::metrics::{Dataset, Figures, Scores, Tally, Warning, latent_use, test_terms, warnings};
+use crate::metrics::{Dataset, Figures, Scores, Tally, Warning, alone, latent_use, test_terms, warnings};
 use crate::model::Model;
 
 /// A warning for machines.
@@ -26,12 +26,12 @@ pub fn warnings_of(model: &Model, valid: &ValidDates, split: &Split, tallies: &[
     let Some(all) = Scores::of(tallies) else { return Vec::new() };
     let data = Dataset::new(&split.test, model.device());
     let conditions: Vec<Condition> = split.test.iter().map(|date| Condition::of(*date)).collect();
-    let terms = test_terms(model, &data, seed);
+    let (terms, usage) = alone(|| (test_terms(model, &data, seed), latent_use(model, &data)));
     warnings(&Figures {
         recon: terms.recon,
         floor: valid.mean_entropy(&conditions),
         kl: terms.kl,
-        active_units: latent_use(model, &data).active_units(),
+        active_units: usage.active_units(),
         greedy_pass: all.pass.mean,
         held_out_pass: Scores::of(&held_out(split, tallies)).map(|scores| scores.pass.mean),
         greedy_coverage: all.coverage.mean,

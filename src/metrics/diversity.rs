@@ -38,7 +38,7 @@ pub fn shannon(counts: &[u64]) -> f64 {
 
 /// Normalised entropy to be expected of a uniform sampler over `dates` valid dates in `samples` draws.
 ///
-/// Each count k is binomial(samples, 1/dates), so E[H] = ln samples - dates E[k ln k] / samples, summed over
+/// Each count k is binomial(samples, 1/dates), so the mean of H is ln samples - dates E[k ln k] / samples, summed over
 /// the binomial's probabilities; terms that add less than one part in 10^12 are left out.
 pub fn expected_entropy(dates: usize, samples: u64) -> f64 {
     if samples == 0 || dates <= 1 {

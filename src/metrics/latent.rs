@@ -18,7 +18,7 @@ pub struct LatentUse {
 }
 
 impl LatentUse {
-    /// Number of dimensions with Var E[z] > 0.01 (Burda et al. 2016, section 5.2).
+    /// Number of dimensions with `Var E[z] > 0.01` (Burda et al. 2016, section 5.2).
     pub fn active_units(&self) -> usize {
         self.active().into_iter().filter(|active| *active).count()
     }

@@ -67,6 +67,16 @@ pub(super) fn spread<T: Sync, R: Send>(
     results.into_iter().flatten().collect()
 }
 
+/// Has libtorch run operations on the calling thread alone: on a busy machine its threads wait for each other
+/// longer than these small operations take.
+pub fn alone<R>(work: impl FnOnce() -> R) -> R {
+    let threads = tch::get_num_threads();
+    tch::set_num_threads(1);
+    let result = work();
+    tch::set_num_threads(threads);
+    result
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

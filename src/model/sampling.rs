@@ -82,7 +82,7 @@ pub struct Sampler<'a> {
 }
 
 /// Rows of one decoding block: its activations fit a core's second-level cache.
-const BLOCK: usize = 1024;
+const BLOCK: usize = 512;
 
 impl<'a> Sampler<'a> {
     /// Rows that are best decoded at once.

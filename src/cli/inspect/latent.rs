@@ -14,7 +14,8 @@ use crate::cli::output;
 use crate::dates::{Condition, Date};
 use crate::files;
 use crate::metrics::{
-    Dataset, LatentUse, Likelihood, Summary, Variety, Worst, information, latent_use, likelihood, test_terms, variety,
+    Dataset, LatentUse, Likelihood, Summary, Variety, Worst, alone, information, latent_use, likelihood, test_terms,
+    variety,
 };
 
 /// Draws of z for each date in the mutual information.
@@ -95,7 +96,7 @@ pub fn run(options: &Inspect, subject: &Subject, condition: Option<Condition>) -
     let measured = measure(options, subject, &conditions)?;
     // The whole data, condition by condition: what the pictures show and what uses a dimension.
     let dates: Vec<Date> = all.iter().flat_map(|condition| subject.valid.of(*condition).to_vec()).collect();
-    let usage = latent_use(&subject.model, &Dataset::new(&dates, subject.model.device()));
+    let usage = alone(|| latent_use(&subject.model, &Dataset::new(&dates, subject.model.device())));
     let warnings = options.warnings(subject);
     let cautions = warnings.iter().copied().map(Caution::from).collect();
     let report = report(options, subject, &measured, &usage, (shown, held_out), cautions);
@@ -105,7 +106,7 @@ pub fn run(options: &Inspect, subject: &Subject, condition: Option<Condition>) -
     let table = folder.join("latent.csv");
     write_rows(subject, &measured, &table)?;
     let mut written = vec![table];
-    written.extend(pictures::draw(subject, &dates, &usage, shown, folder)?);
+    written.extend(alone(|| pictures::draw(subject, &dates, &usage, shown, folder))?);
     written.iter().for_each(|path| eprintln!("wrote {}", path.display()));
     Ok(Exit::Done)
 }
@@ -119,7 +120,7 @@ fn measure(options: &Inspect, subject: &Subject, conditions: &[Condition]) -> an
     let likelihood = likelihood(model, valid, &split.test, samples, options.seed, |done| bar.set_position(done as u64));
     let seconds = started.elapsed().as_secs_f64();
     bar.set_message("mutual information");
-    let information = information(model, valid, conditions, INFORMATION_DRAWS, options.seed);
+    let information = alone(|| information(model, valid, conditions, INFORMATION_DRAWS, options.seed));
     bar.set_message("what z decides");
     let variety = variety(model, conditions, CODES, DRAWS, options.seed, |done| bar.set_position(done as u64));
     bar.finish_and_clear();
