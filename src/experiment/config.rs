@@ -71,7 +71,7 @@ pub struct ConfigFile {
     /// Another config whose values hold where this one gives none; a path relative to this one's folder.
     #[serde(skip_serializing)]
     pub base: Option<String>,
-    /// The trials of an experiment; see [`super::grid`].
+    /// The trials of an experiment; README.md shows how to write them.
     #[serde(skip_serializing)]
     pub sweep: Option<toml::Table>,
     /// Where a resolved config comes from; ignored when it is read again.
@@ -368,7 +368,7 @@ mod tests {
         );
         assert!(parse("[training]\nsteps = 401\n", &[]).unwrap_err().contains("(default value): beta.rise"));
         assert!(parse("[training]\nsteps = 100\n", &["beta.schedule=constant"]).unwrap_err().contains("warm_up"));
-        assert!(parse("[beta]\nschedule = \"cyclical\"\nrise = 501\ncycles = 4", &[]).is_err());
+        assert!(parse("[beta]\nschedule = \"cyclical\"\nrise = 751\ncycles = 4", &[]).is_err());
     }
 
     #[test]

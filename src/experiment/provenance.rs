@@ -11,15 +11,18 @@ pub struct Provenance {
     pub version: String,
     /// Commit of the work tree that the command was run in; `unknown` outside of one.
     pub commit: String,
-    /// Whether tracked files differed from that commit.
+    /// Whether tracked files differed from that commit, those that commands write not counted.
     pub dirty: bool,
 }
+
+/// Folders that commands write to: what stands there decides nothing about a run.
+const WRITTEN: [&str; 4] = [":(top,exclude)data", ":(top,exclude)runs", ":(top,exclude)plots", ":(top,exclude)report"];
 
 impl Provenance {
     /// Asks git about the current folder.
     pub fn here() -> Self {
         let commit = git(&["rev-parse", "--short=12", "HEAD"]);
-        let changes = git(&["status", "--porcelain", "--untracked-files=no"]);
+        let changes = git(&[&["status", "--porcelain", "--untracked-files=no", "--", ":/"], &WRITTEN[..]].concat());
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             commit: commit.unwrap_or_else(|| "unknown".to_owned()),
