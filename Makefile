@@ -42,7 +42,7 @@ test-slurm: build ## Run a sweep on a real Slurm of this machine's own, a killed
 lint: libtorch ## Check formatting, lints and documentation
 	cargo fmt --check
 	cargo clippy --release --locked --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --no-deps
 
 clean: ## Remove what was built (libtorch, data and runs stay)
 	cargo clean
