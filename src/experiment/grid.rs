@@ -1,12 +1,14 @@
 //! The grammar of sweeps: product, zip, chain and set over any keys of a config.
 //!
-//!     [sweep]
-//!     seeds = [1, 2, 3]                                   # short for product.seed
-//!     product = { "model.latent_dim" = [2, 4, 8] }        # every combination
-//!     zip = { "beta.low" = [0, 1], "beta.value" = [1, 0] }  # in lockstep
-//!     set = { "training.steps" = 500 }                    # one value
-//!     [[sweep.chain]]                                     # grids one after the other
-//!     set = { "model.trunk" = "additive" }
+//! ```toml
+//! [sweep]
+//! seeds = [1, 2, 3]                                   # short for product.seed
+//! product = { "model.latent_dim" = [2, 4, 8] }        # every combination
+//! zip = { "beta.low" = [0, 1], "beta.value" = [1, 0] }  # in lockstep
+//! set = { "training.steps" = 500 }                    # one value
+//! [[sweep.chain]]                                     # grids one after the other
+//! set = { "model.trunk" = "additive" }
+//! ```
 //!
 //! What stands beside each other in one table is combined as a product.
 

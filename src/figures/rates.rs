@@ -58,8 +58,8 @@ impl Chart for Rates {
         words(48, "mean over conditions, with its 95 % interval")?;
         head.draw(&TriangleMarker::new((470, 58), 6, WRONG.filled()))?;
         words(484, "worst condition")?;
-        let worst = self.panels.iter().flat_map(|panel| &panel.rates).map(|rate| rate.worst).fold(1.0, f64::min);
-        // Room below the worst; the axis never hides how far from 1 it is, since its ticks name the rates.
+        let worst = self.panels.iter().flat_map(|panel| &panel.rates).map(|rate| rate.worst).fold(0.99, f64::min);
+        // Room below the worst, and a hundredth at the least, so that the ticks of a perfect model differ; the axis never hides how far from 1 it is, since its ticks name the rates.
         let low = (worst - 0.06 * (1.0 - worst).max(1e-3)).max(-0.02);
         let high = 1.0 + 0.06 * (1.0 - low);
         let (upper, lower) = body.split_vertically(400);
