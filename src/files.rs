@@ -62,10 +62,12 @@ pub fn replace_text(path: &Path, text: &str) -> Result<(), FileError> {
     replace(path, |partial| fs::write(partial, text))
 }
 
-/// Where a file is written before it is renamed: hidden, beside its place, and one for each process.
+/// Where a file is written before it is renamed: hidden, beside its place, and another each time.
 pub fn partial_path(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{}.partial", std::process::id()))
+    // Processes of several machines that share a folder may have the same id.
+    let moment = jiff::Timestamp::now().subsec_nanosecond();
+    path.with_file_name(format!(".{name}.{}-{moment}.partial", std::process::id()))
 }
 
 /// Reads a whole file as text.

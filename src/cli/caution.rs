@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use serde::Serialize;
 
+use super::output;
 use crate::dates::{Condition, Split, ValidDates};
 use crate::metrics::{Dataset, Figures, Scores, Tally, Warning, alone, latent_use, test_terms, warnings};
 use crate::model::Model;
@@ -47,5 +48,5 @@ pub fn held_out(split: &Split, tallies: &[Tally]) -> Vec<Tally> {
 
 /// Tells warnings on standard error.
 pub fn show(warnings: &[Warning]) {
-    warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+    warnings.iter().for_each(|warning| output::say!("warning: {warning}"));
 }

@@ -1,6 +1,6 @@
 //! `cvae compare`: finished trials side by side.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use super::exit::{BadInput, Exit};
 use super::output;
 use crate::dates::ValidDates;
-use crate::experiment::{Finished, Metrics, to_csv};
+use crate::experiment::{Finished, Metrics, named_hash, to_csv};
 use crate::files::FileError;
 use crate::metrics::{Reference, half_width};
 
@@ -153,6 +153,9 @@ impl Compare {
         for path in &self.runs {
             collect(path, 3, &mut finished)?;
         }
+        // A trial named twice, or run in two experiments, is one trial.
+        let mut seen = HashSet::new();
+        finished.retain(|trial: &Finished| seen.insert(trial.config.hash()));
         if finished.is_empty() {
             let names: Vec<String> = self.runs.iter().map(|path| path.display().to_string()).collect();
             return Err(BadInput(format!("no finished trial (metrics.csv) in {}", names.join(", "))).into());
@@ -175,9 +178,12 @@ impl Compare {
         for trial in finished {
             let key = if self.each { trial.trial.clone() } else { trial.config.with_seed(0).hash() };
             let entry = groups.entry(key);
-            // A trial's name ends in `-seedS-HASH`; what stands before it is common to all seeds.
-            let common = trial.trial.rsplitn(3, '-').nth(2).unwrap_or("default").to_owned();
-            let name = if self.each { trial.trial.clone() } else { common };
+            // What stands before the seed and the hash is common to all seeds.
+            let common = match named_hash(&trial.trial) {
+                Some(_) => trial.trial.rsplitn(3, '-').nth(2).unwrap_or("default"),
+                None => &trial.trial,
+            };
+            let name = if self.each { trial.trial.clone() } else { common.to_owned() };
             entry.or_insert_with(|| Group { name, trials: Vec::new() }).trials.push(trial);
         }
         groups.into_values().collect()

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::exit::{BadInput, Exit};
+use super::output;
 use crate::dates::{self, YearRange};
 use crate::files;
 
@@ -48,6 +49,6 @@ fn write(path: &Path, fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<usiz
         lines = fill(&mut out)?;
         out.flush()
     })?;
-    eprintln!("{}: {lines} lines", path.display());
+    output::say!("{}: {lines} lines", path.display());
     Ok(())
 }

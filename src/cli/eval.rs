@@ -172,7 +172,7 @@ impl Eval {
 
 fn show_fault(name: &str, number: u64, error: &LineError, bad: usize) {
     if bad <= SHOWN {
-        eprintln!("{name}:{number}:{}: {error}", error.column());
+        output::say!("{name}:{number}:{}: {error}", error.column());
     }
 }
 

@@ -3,7 +3,8 @@
 use std::io;
 use std::process::ExitCode;
 
-use crate::experiment::{BUSY, ConfigError, PlanError};
+use super::output;
+use crate::experiment::{BUSY, ConfigError, FolderError, PlanError};
 
 /// The ways in which a command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,10 +52,41 @@ impl Exit {
         if error.chain().any(closed) {
             return Self::Done;
         }
-        eprintln!("error: {error:#}");
+        output::say!("error: {}", message(error));
+        let busy =
+            |cause: &(dyn std::error::Error + 'static)| matches!(cause.downcast_ref(), Some(FolderError::Busy(_)));
+        if error.chain().any(busy) {
+            return Self::TryAgain;
+        }
         let bad_input = |cause: &(dyn std::error::Error + 'static)| {
             cause.is::<BadInput>() || cause.is::<ConfigError>() || cause.is::<PlanError>()
         };
         if error.chain().any(bad_input) { Self::BadInput } else { Self::Failed }
+    }
+}
+
+/// The chain of causes in one line, without those whose words the one before has said already.
+fn message(error: &anyhow::Error) -> String {
+    let mut message = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if message.is_empty() {
+            message = cause;
+        } else if !message.contains(&cause) {
+            message += &format!(": {cause}");
+        }
+    }
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::FileError;
+
+    #[test]
+    fn causes_are_said_once() {
+        let missing = FileError::at("read", std::path::Path::new("x"))(io::ErrorKind::NotFound.into());
+        let error = anyhow::Error::from(missing).context("cannot start");
+        assert_eq!(message(&error), "cannot start: cannot read x: entity not found; check the path");
     }
 }

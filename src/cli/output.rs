@@ -6,6 +6,15 @@ use std::time::Duration;
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+/// Prints a line of message to standard error. One that nobody reads any more is no reason to end.
+macro_rules! say {
+    ($($words:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($words)*);
+    }};
+}
+pub(super) use say;
+
 /// Prints data to standard output; a closed pipe is an error, not a panic.
 ///
 /// # Errors

@@ -120,7 +120,7 @@ impl Predict {
             });
             replaced.map_err(|error| failure.unwrap_or_else(|| error.into()))?;
         }
-        eprintln!("{}", writer.summary(checked.bad));
+        output::say!("{}", writer.summary(checked.bad));
         Ok(if checked.bad > 0 { Exit::Partial } else { Exit::Done })
     }
 
@@ -135,7 +135,7 @@ impl Predict {
                 if let Err(error) = condition(&line, valid) {
                     checked.bad += 1;
                     if checked.bad <= SHOWN {
-                        eprintln!("{name}:{}:{}: {error}", line.number, error.column());
+                        output::say!("{name}:{}:{}: {error}", line.number, error.column());
                     }
                 }
             }
@@ -143,7 +143,7 @@ impl Predict {
         };
         read().map_err(failed)?;
         if checked.bad > SHOWN {
-            eprintln!("... and {} more bad lines", checked.bad - SHOWN);
+            output::say!("... and {} more bad lines", checked.bad - SHOWN);
         }
         Ok(checked)
     }

@@ -131,13 +131,16 @@ impl Sweep {
 
     fn task(&self, experiment: &Experiment, index: usize) -> anyhow::Result<Exit> {
         let Some(trial) = experiment.trials.get(index) else {
-            let last = experiment.trials.len() - 1;
+            let last = experiment.trials.len().saturating_sub(1);
             return Err(BadInput(format!("--index {index}: this experiment has trials 0 to {last}")).into());
         };
         match train_in(&trial.folder, &trial.config)? {
             // A task that is told to stop is one that a scheduler puts back into its queue.
             Exit::Interrupted => Ok(Exit::TryAgain),
-            exit => Ok(exit),
+            exit => {
+                rebuild(&experiment.folder)?;
+                Ok(exit)
+            }
         }
     }
 
@@ -150,13 +153,13 @@ impl Sweep {
         };
         let tasks: Vec<usize> = (0..statuses.len()).filter(|index| open(&statuses[*index])).collect();
         if tasks.is_empty() {
-            eprintln!("nothing to submit\n{}", states(&statuses));
+            output::say!("nothing to submit\n{}", states(&statuses));
             return Ok(Exit::Done);
         }
         let mut command = vec![self.config.display().to_string(), "--runs".to_owned(), self.runs.display().to_string()];
         self.set.iter().for_each(|set| command.extend(["--set".to_owned(), set.to_string()]));
         let job = submit(experiment, &tasks, &command, self.jobs(), &self.sbatch).context("cannot submit to Slurm")?;
-        eprintln!("submitted {} trials as job {job}; see them with --status, or squeue --job {job}", tasks.len());
+        output::say!("submitted {} trials as job {job}; see them with --status, or squeue --job {job}", tasks.len());
         output::print(&job)?;
         Ok(Exit::Done)
     }
@@ -174,16 +177,16 @@ impl Sweep {
         let ending = ending?;
         let finished = if experiment.folder.exists() { rebuild(&experiment.folder)? } else { 0 };
         let results = experiment.folder.join("results.csv");
-        eprintln!("{}\n{}: {finished} finished trials", states(&experiment.statuses()), results.display());
+        output::say!("{}\n{}: {finished} finished trials", states(&experiment.statuses()), results.display());
         if ending.interrupted {
-            eprintln!("interrupted; the same command goes on from there");
+            output::say!("interrupted; the same command goes on from there");
             return Ok(Exit::Interrupted);
         }
         if ending.left > 0 {
-            eprintln!("{} trials were not started after {} failures", ending.left, ending.failed);
+            output::say!("{} trials were not started after {} failures", ending.left, ending.failed);
         }
         if ending.failed > 0 {
-            eprintln!("{} trials failed; --retry-failed runs them again", ending.failed);
+            output::say!("{} trials failed; --retry-failed runs them again", ending.failed);
             return Ok(Exit::Failed);
         }
         Ok(Exit::Done)
@@ -234,7 +237,7 @@ impl<'a> Bars<'a> {
     }
 
     fn line(&self, text: &str) {
-        self.all.suspend(|| eprintln!("{text}"));
+        self.all.suspend(|| output::say!("{text}"));
     }
 
     fn end(&mut self, trial: usize) {

@@ -71,9 +71,9 @@ impl Train {
 pub fn train_in(path: &Path, config: &Config) -> anyhow::Result<Exit> {
     let folder = RunFolder::open(path, config)?;
     if folder.metrics().exists() {
-        eprintln!("{}: finished earlier, nothing to do", path.display());
+        output::say!("{}: finished earlier, nothing to do", path.display());
     } else {
-        eprintln!("{}: training {} steps", path.display(), config.training.steps);
+        output::say!("{}: training {} steps", path.display(), config.training.steps);
     }
     let mut bar = Bar::new(config, interrupt::listen()?);
     let ending = run_trial(&folder, config, &mut bar);
@@ -85,7 +85,7 @@ pub fn train_in(path: &Path, config: &Config) -> anyhow::Result<Exit> {
             Ok(Exit::Done)
         }
         TrialEnding::Interrupted(step) => {
-            eprintln!("interrupted after step {step}; the same command goes on from there");
+            output::say!("interrupted after step {step}; the same command goes on from there");
             Ok(Exit::Interrupted)
         }
     }
@@ -152,7 +152,7 @@ impl Bar {
     }
 
     fn line(&self, text: &str) {
-        self.bar.suspend(|| eprintln!("{text}"));
+        self.bar.suspend(|| output::say!("{text}"));
     }
 
     fn finish(&self) {

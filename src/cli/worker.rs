@@ -23,7 +23,12 @@ pub fn is_worker() -> bool {
 /// # Errors
 /// When training fails.
 pub fn run(folder: &Path, config: &Config) -> anyhow::Result<Exit> {
-    end_with_parent();
+    let order = std::env::var(WORKER).unwrap_or_default();
+    let (parent, hash) = order.split_once(' ').unwrap_or((&order, ""));
+    end_with_parent(parent);
+    if config.hash() != hash {
+        return Err(FolderError::OtherConfig(folder.to_owned()).into());
+    }
     let folder = match RunFolder::open(folder, config) {
         Ok(folder) => folder,
         Err(FolderError::Busy(_)) => return Ok(Exit::TryAgain),
@@ -38,10 +43,10 @@ pub fn run(folder: &Path, config: &Config) -> anyhow::Result<Exit> {
 
 /// A sweep that is killed must not leave trials running: the command run again would wait for them, or
 /// believe them dead.
-fn end_with_parent() {
+fn end_with_parent(parent: &str) {
     // Where the system can't do this, the trial's lock still keeps others away.
     let _ = set_parent_process_death_signal(Some(Signal::KILL));
-    let parent = std::env::var(WORKER).ok().and_then(|parent| parent.parse().ok());
+    let parent = parent.parse().ok();
     let alive = getppid().map(|parent| parent.as_raw_nonzero().get());
     if parent != alive {
         std::process::exit(130);

@@ -192,6 +192,10 @@ impl fmt::Display for Override {
 
 impl Override {
     pub(super) fn apply(&self, table: &mut toml::Table) -> Result<(), String> {
+        let first = self.key.split('.').next().unwrap_or_default();
+        if ["base", "sweep", "provenance"].contains(&first) {
+            return Err(format!("{first} is no value of a run; edit the config to change it"));
+        }
         let (parents, last) =
             self.key.rsplit_once('.').map_or((None, self.key.as_str()), |(path, key)| (Some(path), key));
         let mut table = table;
@@ -228,7 +232,9 @@ impl ConfigFile {
         between("model.hidden_dim", model.hidden_dim, 4, 8192)?;
         between("model.angles", model.angles, 1, 8192)?;
         between("training.steps", steps, 1, 1_000_000_000)?;
-        between("training.batch_size", training.batch_size, 1, 146_462)?;
+        // About as many dates are trained on; how many exactly, the split decides, and training checks again.
+        let dates = 146_462.0 * (1.0 - data.held_out);
+        between("training.batch_size", training.batch_size, 1, dates as i64)?;
         between("training.learning_rate", training.learning_rate, 1e-9, 10.0)?;
         between("training.final_share", training.final_share, 0.0, 1.0)?;
         between("training.gradient_clip", training.gradient_clip, 1e-9, f64::INFINITY)?;
@@ -379,6 +385,7 @@ mod tests {
         assert!(error.starts_with("--set training.step=3: unknown field `step`"), "{error}");
         let error = parse("", &["training.steps=0"]).unwrap_err();
         assert!(error.starts_with("--set training.steps=0: training.steps: 0 is not between"), "{error}");
+        assert!(parse("", &["sweep.seeds=[1, 2]"]).unwrap_err().contains("edit the config"));
         assert!(parse("seed = 1", &["seed.x=3"]).unwrap_err().contains("seed is no section"));
         for text in ["seed", "=3", "seed=", "a..b=1"] {
             assert!(text.parse::<Override>().is_err(), "{text}");
@@ -389,7 +396,12 @@ mod tests {
     fn the_hash_tells_configs_apart_and_ignores_where_they_come_from() {
         let config = parse("", &[]).unwrap();
         assert_ne!(config.hash(), parse("", &["seed=2"]).unwrap().hash());
-        let text = config.to_toml(Some(Provenance { version: "9".into(), commit: "abc".into(), dirty: true }));
+        let text = config.to_toml(Some(Provenance {
+            version: "9".into(),
+            commit: "abc".into(),
+            dirty: true,
+            device: "cpu".into(),
+        }));
         assert!(text.contains("commit = \"abc\""));
         assert_eq!(parse(&text, &[]).unwrap().hash(), config.hash());
     }

@@ -2,6 +2,8 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use super::config::{Config, ConfigError, ConfigFile};
 use super::provenance::Provenance;
@@ -57,7 +59,16 @@ impl RunFolder {
         let lock_path = path.join("lock");
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path);
         let lock = lock.map_err(FileError::at("open", &lock_path))?;
-        match lock.try_lock() {
+        // Whoever asks for the trial's status holds the lock for an instant.
+        let mut locked = lock.try_lock();
+        for _ in 0..5 {
+            if !matches!(locked, Err(TryLockError::WouldBlock)) {
+                break;
+            }
+            thread::sleep(Duration::from_millis(10));
+            locked = lock.try_lock();
+        }
+        match locked {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(FolderError::Busy(path.to_owned())),
             Err(TryLockError::Error(error)) => return Err(FileError::at("lock", &lock_path)(error).into()),
@@ -69,7 +80,7 @@ impl RunFolder {
                 return Err(FolderError::OtherConfig(path.to_owned()));
             }
         } else {
-            files::replace_text(&config_path, &config.to_toml(Some(Provenance::here())))?;
+            files::replace_text(&config_path, &config.to_toml(Some(Provenance::here(config.device))))?;
         }
         files::make_folder(&folder.path.join("checkpoint"))?;
         Ok(folder)
@@ -81,7 +92,7 @@ impl RunFolder {
             return Status::Finished;
         }
         let lock = OpenOptions::new().write(true).open(path.join("lock"));
-        match lock.map(|lock| lock.try_lock().is_ok()) {
+        match lock.map(|lock| lock.try_lock_shared().is_ok()) {
             Err(_) => Status::Missing,
             Ok(false) => Status::Running,
             Ok(true) if path.join("error.txt").exists() => Status::Failed,

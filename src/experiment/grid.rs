@@ -12,19 +12,21 @@
 //!
 //! What stands beside each other in one table is combined as a product.
 
+use std::collections::HashSet;
+
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::config::Override;
 use super::locate::position;
 
-/// A replaced value, and where in the file it stands (line and column, from 1).
+/// A replaced value, and where in the file it stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Placed {
     /// Key and value.
     pub set: Override,
-    /// Line and column.
-    pub at: (usize, usize),
+    /// Byte offset in the file: line and column are worked out for errors alone, not for 100,000 values.
+    pub at: usize,
 }
 
 /// One trial's replaced values.
@@ -117,9 +119,8 @@ impl Grid<'_> {
         for point in &points {
             for (index, placed) in point.iter().enumerate() {
                 if point[..index].iter().any(|earlier| earlier.set.key == placed.set.key) {
-                    let (line, column) = placed.at;
                     let problem = format!("{} is given twice for the same trial; keep one of them", placed.set.key);
-                    return Err(GridError { line, column, problem });
+                    return Err(self.error(placed.at, problem));
                 }
             }
         }
@@ -155,7 +156,11 @@ impl Grid<'_> {
 
     /// The axes of a table of lists.
     fn axes(&self, value: &Value<'_>) -> Result<Vec<(String, Vec<Point>)>, GridError> {
-        self.entries(value)?.into_iter().map(|(key, list)| Ok((key.clone(), self.axis(&key, list)?))).collect()
+        let entries = self.entries(value)?;
+        if entries.is_empty() {
+            return Err(self.error(value.span().start, "an empty table of lists makes an empty grid"));
+        }
+        entries.into_iter().map(|(key, list)| Ok((key.clone(), self.axis(&key, list)?))).collect()
     }
 
     /// One key with a list of values.
@@ -167,9 +172,10 @@ impl Grid<'_> {
             return Err(self.error(value.span().start, format!("an empty list for {key} makes an empty grid")));
         }
         let mut axis: Vec<Point> = Vec::with_capacity(values.len());
+        let mut seen = HashSet::with_capacity(values.len());
         for value in values {
             let placed = self.placed(key, value)?;
-            if axis.iter().any(|earlier| earlier[0].set == placed.set) {
+            if !seen.insert(placed.set.to_string()) {
                 return Err(self.error(value.span().start, format!("{} stands twice in this list", placed.set)));
             }
             axis.push(vec![placed]);
@@ -200,7 +206,7 @@ impl Grid<'_> {
         let refuse = || self.error(value.span().start, format!("no value that {key} could take"));
         let source = self.text.get(value.span()).ok_or_else(refuse)?;
         let set = format!("{key}={source}").parse().map_err(|_| refuse())?;
-        Ok(Placed { set, at: position(self.text, value.span().start) })
+        Ok(Placed { set, at: value.span().start })
     }
 }
 
@@ -248,6 +254,8 @@ mod tests {
                 .ends_with("a is given twice for the same trial; keep one of them")
         );
         assert!(problem("[sweep]\nchain = []").contains("an empty chain"));
+        assert_eq!(problem("[sweep]\nzip = {}"), "2:7: an empty table of lists makes an empty grid");
+        assert_eq!(problem("[sweep]\nproduct = {}"), "2:11: an empty table of lists makes an empty grid");
         assert!(problem("sweep = 3").contains("no section"));
     }
 }

@@ -20,7 +20,7 @@ pub use grid::GridError;
 pub use metrics::{Metrics, MetricsError};
 pub use plan::{Experiment, PlanError, Trial, trial_name};
 pub use provenance::Provenance;
-pub use results::{Finished, rebuild, to_csv};
+pub use results::{Finished, named_hash, rebuild, to_csv};
 pub use runner::{BUSY, RunnerOptions, SweepEnding, SweepObserver, WORKER, run_experiment};
 pub use slurm::{SlurmError, submit};
 pub use trial::{TrialEnding, TrialError, load_model, run_trial, step_seconds};

@@ -7,6 +7,7 @@ use std::thread;
 use super::config::{Config, ConfigError, Override};
 use super::folder::{RunFolder, Status};
 use super::grid::{GridError, Point, expand};
+use super::locate::position;
 use super::source::{Origin, Source};
 
 /// A config with all its trials.
@@ -71,7 +72,10 @@ impl Experiment {
         let mut seen = HashMap::with_capacity(trials.len());
         for (trial, point) in trials.iter().zip(&points) {
             if seen.insert(trial.config.hash(), ()).is_some() {
-                let place = point.last().map_or(String::new(), |last| format!(":{}:{}", last.at.0, last.at.1));
+                let place = point.last().map_or(String::new(), |last| {
+                    let (line, column) = position(source.own().1, last.at);
+                    format!(":{line}:{column}")
+                });
                 return Err(PlanError::Duplicate { path: path.to_owned(), place, name: trial.name.clone() });
             }
         }

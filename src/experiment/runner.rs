@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::config::DeviceChoice;
 use super::folder::{RunFolder, Status};
 use super::plan::{Experiment, Trial};
 use super::provenance::Provenance;
@@ -58,7 +60,8 @@ pub struct SweepEnding {
     pub left: usize,
 }
 
-/// Set for the children of a sweep: they report progress on standard output and end with their parent.
+/// Set for the children of a sweep, which report progress on standard output and end with their parent: the
+/// parent's process id, and the hash of the config that they are to run.
 pub const WORKER: &str = "CVAE_WORKER";
 /// A child's exit code when another process holds its trial.
 pub const BUSY: u8 = 75;
@@ -78,7 +81,8 @@ pub fn run_experiment(
     program: &Path,
     observer: &mut impl SweepObserver,
 ) -> Result<SweepEnding, FileError> {
-    let provenance = Provenance::here();
+    // Git is asked once, not for every trial.
+    let provenance = Provenance::here(DeviceChoice::Auto);
     let (sender, receiver) = channel();
     let mut sweep = Sweep {
         experiment,
@@ -88,13 +92,14 @@ pub fn run_experiment(
         sender,
         receiver,
         running: Vec::new(),
+        new_failures: 0,
         ending: SweepEnding::default(),
     };
     let mut waiting = sweep.queue();
     let mut signalled = false;
     loop {
         let stop = observer.interrupted();
-        let enough = options.max_failures.is_some_and(|most| sweep.ending.failed >= most);
+        let enough = options.max_failures.is_some_and(|most| sweep.new_failures >= most);
         while !stop && !enough && sweep.running.len() < options.jobs {
             let Some(next) = sweep.next(&mut waiting) else { break };
             sweep.start(next)?;
@@ -125,6 +130,8 @@ struct Sweep<'a> {
     receiver: Receiver<Message>,
     /// Trials under way, with their process.
     running: Vec<(usize, u32)>,
+    /// Failures of this sweep, which alone count against --max-failures.
+    new_failures: usize,
     ending: SweepEnding,
 }
 
@@ -140,7 +147,6 @@ impl Sweep<'_> {
                 Status::Missing | Status::Running | Status::Interrupted | Status::Failed => queue.push_back(index),
             }
         }
-        // Failures of the past are reported, but only new ones count against --max-failures.
         queue
     }
 
@@ -162,10 +168,19 @@ impl Sweep<'_> {
         files::make_folder(folder)?;
         let path = folder.join("config.toml");
         if !path.exists() {
-            files::replace_text(&path, &config.to_toml(Some(self.provenance.clone())))?;
+            let provenance = self.provenance.on(config.device);
+            files::replace_text(&path, &config.to_toml(Some(provenance)))?;
         }
+        // The child reads this file; it also refuses one that does not have the trial's hash.
         let mut command = Command::new(self.program);
-        command.arg("train").arg(&path).arg("--output").arg(folder).env(WORKER, std::process::id().to_string());
+        command
+            .arg("train")
+            .arg(&path)
+            .arg("--output")
+            .arg(folder)
+            .env(WORKER, format!("{} {}", std::process::id(), config.hash()));
+        // Ctrl-C reaches this process alone, which asks each child once to stop after its step.
+        command.process_group(0);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.spawn().map_err(FileError::at("start", self.program))?;
         self.running.push((index, child.id()));
@@ -210,16 +225,27 @@ impl Sweep<'_> {
             _ if observer.interrupted() && code.is_none() => observer.stopped(index),
             _ => {
                 self.ending.failed += 1;
+                self.new_failures += 1;
                 let error = match &status {
                     Ok(status) if status.code().is_none() => {
                         format!("{status}; out of memory? The same command takes it up where it was")
                     }
-                    Ok(_) => errors.trim().trim_start_matches("error: ").to_owned(),
+                    Ok(_) => self.kept_error(index, errors.trim().trim_start_matches("error: ")),
                     Err(error) => error.to_string(),
                 };
                 observer.failed(index, &error);
             }
         }
+    }
+
+    /// Sees to it that a failed trial's folder holds its error, also where the trial could not write it.
+    fn kept_error(&self, index: usize, error: &str) -> String {
+        let path = self.experiment.trials[index].folder.join("error.txt");
+        if !path.exists() {
+            // The error is shown either way; a folder that can't be written to may be the very reason.
+            let _ = files::replace_text(&path, &format!("{error}\n"));
+        }
+        error.to_owned()
     }
 
     /// Asks every child to stop after its step.

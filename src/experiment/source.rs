@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::config::{Config, ConfigError, ConfigFile, Invalid, Override};
-use super::locate::locate;
+use super::locate::{locate, position};
 use crate::files;
 
 /// A config file with those it builds on (`base = "other.toml"`, relative to it), read and merged.
@@ -25,8 +25,8 @@ struct Layer {
 pub enum Origin {
     /// By `--set`.
     CommandLine,
-    /// In the file's own `[sweep]`, at this line and column.
-    Sweep((usize, usize)),
+    /// In the file's own `[sweep]`, at this byte offset.
+    Sweep(usize),
 }
 
 /// A chain of bases longer than this goes round in a circle.
@@ -129,7 +129,11 @@ impl Source {
     fn place(&self, set: &Override, origin: Origin) -> String {
         match origin {
             Origin::CommandLine => format!("--set {set}"),
-            Origin::Sweep((line, column)) => format!("{}:{line}:{column}", self.own().0.display()),
+            Origin::Sweep(offset) => {
+                let (path, text) = self.own();
+                let (line, column) = position(text, offset);
+                format!("{}:{line}:{column}", path.display())
+            }
         }
     }
 
@@ -181,9 +185,9 @@ mod tests {
 
     #[test]
     fn replaced_values_are_blamed_where_they_were_given() {
-        let source = Source::of_text("seed = 1", Path::new("a.toml")).unwrap();
+        let source = Source::of_text("seed = 1\n[sweep]\nx = 1", Path::new("a.toml")).unwrap();
         let wrong: Override = "training.steps=many".parse().unwrap();
-        let error = source.resolve([(&wrong, Origin::Sweep((7, 9)))].into_iter()).unwrap_err().to_string();
-        assert!(error.starts_with("a.toml:7:9: invalid type: string \"many\""), "{error}");
+        let error = source.resolve([(&wrong, Origin::Sweep(17))].into_iter()).unwrap_err().to_string();
+        assert!(error.starts_with("a.toml:3:1: invalid type: string \"many\""), "{error}");
     }
 }

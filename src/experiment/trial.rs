@@ -1,5 +1,7 @@
 //! Running one trial in its folder, and loading what it left.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use tch::{Cuda, Device};
@@ -46,11 +48,22 @@ pub enum TrialError {
     /// A file.
     #[error(transparent)]
     File(#[from] FileError),
+    /// libtorch or this program gave up.
+    #[error("training broke down: {0}; with too little memory, lower training.batch_size or model.hidden_dim")]
+    Panicked(String),
     /// A device that isn't there.
     #[error(
         "device is \"cuda\" and libtorch sees no CUDA device; set device = \"cpu\", or build with a CUDA libtorch (LIBTORCH)"
     )]
     NoCuda,
+}
+
+/// The first line of what a panic said; libtorch's go on with the frames of its stack.
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    let text = text.unwrap_or("no message");
+    let line = text.split(['\n']).next().unwrap_or(text).split("\\n").next().unwrap_or(text);
+    line.chars().take(400).collect()
 }
 
 /// Trains a config in its folder, from where an earlier process left it; a finished trial is not repeated.
@@ -68,7 +81,9 @@ pub fn run_trial(folder: &RunFolder, config: &Config, observer: &mut impl Observ
         std::fs::remove_file(folder.error()).map_err(FileError::at("remove", &folder.error()))?;
     }
     let mut observer = Logged::new(observer, &folder.log())?;
-    let ending = train(folder, config, &mut observer);
+    let training = AssertUnwindSafe(|| train(folder, config, &mut observer));
+    // libtorch's own errors, such as a lack of memory, come as panics of `tch`.
+    let ending = catch_unwind(training).unwrap_or_else(|panic| Err(TrialError::Panicked(panic_message(&*panic))));
     match &ending {
         Ok(TrialEnding::Finished(_)) => observer.note("finished"),
         Ok(TrialEnding::Interrupted(step)) => observer.note(&format!("interrupted after step {step}")),
@@ -163,6 +178,7 @@ impl Observer for Silent {
 /// When a file is missing or damaged, or the two don't fit each other.
 pub fn load_model(folder: &Path) -> Result<(Model, Config), TrialError> {
     let config = ConfigFile::load(&folder.join("config.toml"), &[])?;
-    let model = Model::load(config.model, device(config.device)?, &folder.join("model.safetensors"))?;
+    // Trained on a CUDA device, a model is of use without one.
+    let model = Model::load(config.model, device(DeviceChoice::Auto)?, &folder.join("model.safetensors"))?;
     Ok((model, config))
 }

@@ -71,7 +71,10 @@ impl Checkpoint {
     /// When the file can't be read or is damaged.
     pub fn load(path: &Path) -> Result<(Self, Named, Named), CheckpointError> {
         let damaged = |reason: &str| CheckpointError::State { path: path.to_owned(), reason: reason.to_owned() };
-        let mut tensors = load_tensors(path)?;
+        let mut tensors = load_tensors(path).map_err(|error| match error {
+            WeightsError::Format { reason, .. } => damaged(&reason),
+            error => error.into(),
+        })?;
         let state = tensors.remove(STATE).ok_or_else(|| damaged("it has no counters"))?;
         if state.kind() != Kind::Uint8 {
             return Err(damaged("its counters are no text"));

@@ -105,7 +105,7 @@ fn two_processes_never_share_a_run() {
     let mut child = start(folder.path());
     assert!(wait_for_checkpoints(&mut child, folder.path(), 1).is_none(), "it ended too soon");
     let second = run(folder.path(), &ARGUMENTS);
-    assert_eq!(code(&second), 1);
+    assert_eq!(code(&second), 75);
     assert!(errors(&second).contains("another process is running this trial"), "{}", errors(&second));
     assert!(child.wait().expect("it ends").success());
 }

@@ -174,6 +174,48 @@ fn a_sweep_killed_or_interrupted_ends_as_if_it_was_not() {
 }
 
 #[test]
+fn ctrl_c_in_a_terminal_lets_every_trial_keep_its_steps() {
+    use std::os::unix::process::CommandExt;
+    let folder = sweep_folder();
+    // No checkpoint by itself: only a trial that stops cleanly leaves one.
+    let options = ["sweep", "grid.toml", "--set", "training.checkpoint_every=100000", "--set", "training.steps=3000"];
+    let mut command = cvae(folder.path(), &options);
+    let mut child = command.process_group(0).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let logs = || {
+        let trials = fs::read_dir(folder.path().join("runs/grid")).ok()?.filter_map(Result::ok);
+        Some(trials.filter_map(|trial| fs::read_to_string(trial.path().join("log.txt")).ok()).collect::<Vec<_>>())
+    };
+    // Trials under way have begun to evaluate.
+    while logs().is_none_or(|logs| logs.iter().filter(|log| log.contains("step 20:")).count() < 1) {
+        assert!(child.try_wait().unwrap().is_none(), "the sweep ended too soon");
+        sleep(Duration::from_millis(20));
+    }
+    // A terminal sends the signal to the whole process group.
+    assert!(Command::new("kill").args(["-INT", "--", &format!("-{}", child.id())]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let logs = logs().unwrap();
+    assert!(!logs.is_empty() && logs.iter().all(|log| log.contains("interrupted after step")), "{logs:?}");
+}
+
+#[test]
+fn a_folder_whose_config_was_changed_is_not_trained_under_its_old_name() {
+    let folder = sweep_folder();
+    assert_eq!(code(&sweep(folder.path(), &[])), 0);
+    let trials = fs::read_dir(folder.path().join("runs/grid")).unwrap().map(|entry| entry.unwrap().path());
+    let trial = trials.filter(|path| path.is_dir()).min().unwrap();
+    let config = fs::read_to_string(trial.join("config.toml")).unwrap();
+    fs::write(trial.join("config.toml"), config.replace("seed = 1", "seed = 5")).unwrap();
+    let refused = sweep(folder.path(), &[]);
+    assert_eq!(code(&refused), 1);
+    assert!(errors(&refused).contains("holds a trial of another config"), "{}", errors(&refused));
+    fs::remove_file(trial.join("metrics.csv")).unwrap();
+    let refused = sweep(folder.path(), &[]);
+    assert_eq!(code(&refused), 1);
+    assert!(errors(&refused).contains("FAILED") && errors(&refused).contains("another config"), "{}", errors(&refused));
+    assert!(fs::read_to_string(trial.join("error.txt")).unwrap().contains("another config"));
+}
+
+#[test]
 fn a_trial_can_be_run_by_its_index() {
     let folder = sweep_folder();
     for index in ["0", "1", "2", "3"] {

@@ -93,7 +93,7 @@ pub fn run(options: &Inspect, subject: &Subject) -> anyhow::Result<Exit> {
     write_rows(&rows, &table)?;
     let mut written = vec![table];
     written.extend(draw(options, &tallies, &report, folder)?);
-    written.iter().for_each(|path| eprintln!("wrote {}", path.display()));
+    written.iter().for_each(|path| output::say!("wrote {}", path.display()));
     Ok(Exit::Done)
 }
 

@@ -107,7 +107,7 @@ pub fn run(options: &Inspect, subject: &Subject, condition: Option<Condition>) -
     write_rows(subject, &measured, &table)?;
     let mut written = vec![table];
     written.extend(alone(|| pictures::draw(subject, &dates, &usage, shown, folder))?);
-    written.iter().for_each(|path| eprintln!("wrote {}", path.display()));
+    written.iter().for_each(|path| output::say!("wrote {}", path.display()));
     Ok(Exit::Done)
 }
 

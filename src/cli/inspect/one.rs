@@ -74,7 +74,7 @@ pub fn run(options: &Inspect, subject: &Subject, condition: Condition) -> anyhow
     let month = condition.month.to_string();
     let calendar = Calendar { title, month, years, cells, expected: report.expected_count, elsewhere };
     for path in draw(options, &calendar, condition)? {
-        eprintln!("wrote {}", path.display());
+        output::say!("wrote {}", path.display());
     }
     Ok(Exit::Done)
 }
