@@ -210,26 +210,51 @@ fn states(statuses: &[Status]) -> String {
     format!("{} trials: {}", statuses.len(), counts.join(", "))
 }
 
-/// One bar for the whole, and one line for each running trial.
+/// One bar for the whole, over the steps of all trials, and one line for each running trial.
 struct Bars<'a> {
     experiment: &'a Experiment,
     stop: Arc<AtomicBool>,
     all: MultiProgress,
     overall: ProgressBar,
     running: Vec<(usize, ProgressBar)>,
+    finished: usize,
+    /// Steps of the finished trials.
+    done_steps: u64,
     waiting: bool,
 }
 
 impl<'a> Bars<'a> {
     fn new(experiment: &'a Experiment, stop: Arc<AtomicBool>) -> Self {
         let all = MultiProgress::new();
-        let total = experiment.trials.len() as u64;
-        let overall = output::bar(total, "{bar:30} {pos}/{len} trials  {elapsed} gone, {eta} left");
+        // In steps, so that the time left is known before the first trial is finished.
+        let steps = |trial: &Trial| trial.config.training.steps;
+        let overall =
+            output::bar(experiment.trials.iter().map(steps).sum(), "{bar:30} {msg}  {elapsed} gone, {eta} left");
+        let statuses = experiment.statuses();
+        let done: Vec<&Trial> = experiment
+            .trials
+            .iter()
+            .zip(&statuses)
+            .filter(|(_, status)| **status == Status::Finished)
+            .map(|(trial, _)| trial)
+            .collect();
+        let (finished, done_steps) = (done.len(), done.into_iter().map(steps).sum());
         let overall = all.add(overall);
-        let done = experiment.statuses().iter().filter(|status| **status == Status::Finished).count();
-        overall.set_position(done as u64);
+        overall.set_position(done_steps);
         overall.reset_eta();
-        Self { experiment, stop, all, overall, running: Vec::new(), waiting: false }
+        let bars = Self { experiment, stop, all, overall, running: Vec::new(), finished, done_steps, waiting: false };
+        bars.refresh();
+        bars
+    }
+
+    fn steps(&self, trial: usize) -> u64 {
+        self.experiment.trials[trial].config.training.steps
+    }
+
+    fn refresh(&self) {
+        let running: u64 = self.running.iter().map(|(_, bar)| bar.position()).sum();
+        self.overall.set_position(self.done_steps + running);
+        self.overall.set_message(format!("{}/{} trials", self.finished, self.experiment.trials.len()));
     }
 
     fn name(&self, trial: usize) -> &str {
@@ -253,8 +278,7 @@ impl<'a> Bars<'a> {
 
 impl SweepObserver for Bars<'_> {
     fn started(&mut self, trial: usize) {
-        let steps = self.experiment.trials[trial].config.training.steps;
-        let bar = self.all.add(output::bar(steps, "  {bar:20} {pos}/{len}  {prefix}  {msg}"));
+        let bar = self.all.add(output::bar(self.steps(trial), "  {bar:20} {pos}/{len}  {prefix}  {msg}"));
         bar.set_prefix(self.name(trial).to_owned());
         self.running.push((trial, bar));
         self.waiting = false;
@@ -265,11 +289,14 @@ impl SweepObserver for Bars<'_> {
             bar.set_position(step);
             bar.set_message(message.to_owned());
         }
+        self.refresh();
     }
 
     fn finished(&mut self, trial: usize) {
         self.end(trial);
-        self.overall.inc(1);
+        self.finished += 1;
+        self.done_steps += self.steps(trial);
+        self.refresh();
         self.line(&format!("finished  {}", self.name(trial)));
     }
 

@@ -34,7 +34,7 @@ pub fn run(folder: &Path, config: &Config) -> anyhow::Result<Exit> {
         Err(FolderError::Busy(_)) => return Ok(Exit::TryAgain),
         Err(error) => return Err(error.into()),
     };
-    let mut reporter = Reporter { stop: interrupt::listen()?, last: None };
+    let mut reporter = Reporter { stop: interrupt::listen()?, last: None, step: 0 };
     match run_trial(&folder, config, &mut reporter)? {
         TrialEnding::Finished(_) => Ok(Exit::Done),
         TrialEnding::Interrupted(_) => Ok(Exit::Interrupted),
@@ -57,9 +57,19 @@ fn end_with_parent(parent: &str) {
 struct Reporter {
     stop: Arc<AtomicBool>,
     last: Option<Instant>,
+    step: u64,
 }
 
 impl Reporter {
+    /// A line a few times a second, however often there is something to say.
+    fn now_and_then(&mut self, message: &str) {
+        const PAUSE: Duration = Duration::from_millis(200);
+        if self.last.is_none_or(|last| last.elapsed() >= PAUSE) {
+            self.last = Some(Instant::now());
+            self.say(&format!("{} {message}", self.step));
+        }
+    }
+
     fn say(&mut self, line: &str) {
         // A closed pipe means that the sweep is gone, and this process with it.
         let _ = writeln!(std::io::stdout(), "{line}");
@@ -68,18 +78,17 @@ impl Reporter {
 
 impl Observer for Reporter {
     fn step(&mut self, progress: Progress) {
-        const PAUSE: Duration = Duration::from_millis(200);
-        if self.last.is_none_or(|last| last.elapsed() >= PAUSE) {
-            self.last = Some(Instant::now());
-            self.say(&format!("{} loss {:.3}  beta {:.3}", progress.step, progress.loss, progress.beta));
-        }
+        self.step = progress.step;
+        self.now_and_then(&format!("loss {:.3}  beta {:.3}", progress.loss, progress.beta));
     }
 
     fn phase(&mut self, step: u64, phase: Phase) {
         self.say(&format!("{step} phase {}", phase.name()));
     }
 
-    fn evaluating(&mut self, _share: f64) {}
+    fn evaluating(&mut self, share: f64) {
+        self.now_and_then(&format!("evaluating {:.0} %", 100.0 * share));
+    }
 
     fn evaluated(&mut self, row: &Row) {
         self.say(&format!("{} greedy pass {:.4}", row.step, row.greedy_pass));
