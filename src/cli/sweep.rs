@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use indicatif::{MultiProgress, ProgressBar};
+use indicatif::{HumanDuration, MultiProgress, ProgressBar};
 
 use super::exit::{BadInput, Exit};
 use super::train::train_in;
@@ -220,6 +221,9 @@ struct Bars<'a> {
     finished: usize,
     /// Steps of the finished trials.
     done_steps: u64,
+    /// Steps that were done when this sweep began, and when that was.
+    first_step: u64,
+    began: Instant,
     waiting: bool,
 }
 
@@ -228,8 +232,7 @@ impl<'a> Bars<'a> {
         let all = MultiProgress::new();
         // In steps, so that the time left is known before the first trial is finished.
         let steps = |trial: &Trial| trial.config.training.steps;
-        let overall =
-            output::bar(experiment.trials.iter().map(steps).sum(), "{bar:30} {msg}  {elapsed} gone, {eta} left");
+        let overall = output::bar(experiment.trials.iter().map(steps).sum(), "{bar:30} {msg}");
         let statuses = experiment.statuses();
         let done: Vec<&Trial> = experiment
             .trials
@@ -241,8 +244,18 @@ impl<'a> Bars<'a> {
         let (finished, done_steps) = (done.len(), done.into_iter().map(steps).sum());
         let overall = all.add(overall);
         overall.set_position(done_steps);
-        overall.reset_eta();
-        let bars = Self { experiment, stop, all, overall, running: Vec::new(), finished, done_steps, waiting: false };
+        let bars = Self {
+            experiment,
+            stop,
+            all,
+            overall,
+            running: Vec::new(),
+            finished,
+            done_steps,
+            first_step: done_steps,
+            began: Instant::now(),
+            waiting: false,
+        };
         bars.refresh();
         bars
     }
@@ -253,8 +266,15 @@ impl<'a> Bars<'a> {
 
     fn refresh(&self) {
         let running: u64 = self.running.iter().map(|(_, bar)| bar.position()).sum();
-        self.overall.set_position(self.done_steps + running);
-        self.overall.set_message(format!("{}/{} trials", self.finished, self.experiment.trials.len()));
+        let position = self.done_steps + running;
+        self.overall.set_position(position);
+        // The mean pace since this sweep began: evaluations make no steps, and a recent pace would jump.
+        let (done, left) = (position.saturating_sub(self.first_step), self.overall.length().unwrap_or(0) - position);
+        let gone = self.began.elapsed();
+        let left = (done > 0).then(|| HumanDuration(gone.mul_f64(left as f64 / done as f64)).to_string());
+        let left = left.unwrap_or_else(|| "?".to_owned());
+        let (finished, all) = (self.finished, self.experiment.trials.len());
+        self.overall.set_message(format!("{finished}/{all} trials  {:#} gone, {left} left", HumanDuration(gone)));
     }
 
     fn name(&self, trial: usize) -> &str {

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::overrides::Override;
 use super::provenance::Provenance;
 use super::source::{Origin, Source};
 use crate::dates::Held;
@@ -149,62 +149,6 @@ pub enum ConfigError {
 impl ConfigError {
     pub(super) fn parse(path: &Path, error: &toml::de::Error) -> Self {
         Self::Parse { path: path.to_owned(), message: error.to_string().trim_end().to_owned() }
-    }
-}
-
-/// `key=value` from the command line; the key is a dotted path.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Override {
-    /// Dotted path.
-    pub key: String,
-    /// The value; text that is no TOML value is taken as a string.
-    pub value: toml::Value,
-}
-
-/// An override without a key or a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected key=value, such as training.steps=500")]
-pub struct OverrideError;
-
-impl FromStr for Override {
-    type Err = OverrideError;
-
-    fn from_str(text: &str) -> Result<Self, OverrideError> {
-        let (key, value) = text.split_once('=').ok_or(OverrideError)?;
-        let (key, value) = (key.trim(), value.trim());
-        if value.is_empty() || key.split('.').any(str::is_empty) {
-            return Err(OverrideError);
-        }
-        let parsed = toml::from_str::<toml::Table>(&format!("value = {value}")).ok();
-        let value = parsed.and_then(|mut table| table.remove("value")).unwrap_or_else(|| value.into());
-        Ok(Self { key: key.to_owned(), value })
-    }
-}
-
-impl fmt::Display for Override {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.value {
-            toml::Value::String(text) => write!(f, "{}={text}", self.key),
-            value => write!(f, "{}={value}", self.key),
-        }
-    }
-}
-
-impl Override {
-    pub(super) fn apply(&self, table: &mut toml::Table) -> Result<(), String> {
-        let first = self.key.split('.').next().unwrap_or_default();
-        if ["base", "sweep", "provenance"].contains(&first) {
-            return Err(format!("{first} is no value of a run; edit the config to change it"));
-        }
-        let (parents, last) =
-            self.key.rsplit_once('.').map_or((None, self.key.as_str()), |(path, key)| (Some(path), key));
-        let mut table = table;
-        for key in parents.iter().flat_map(|path| path.split('.')) {
-            let entry = table.entry(key).or_insert_with(|| toml::Table::new().into());
-            table = entry.as_table_mut().ok_or_else(|| format!("{key} is no section"))?;
-        }
-        table.insert(last.to_owned(), self.value.clone());
-        Ok(())
     }
 }
 
@@ -387,9 +331,6 @@ mod tests {
         assert!(error.starts_with("--set training.steps=0: training.steps: 0 is not between"), "{error}");
         assert!(parse("", &["sweep.seeds=[1, 2]"]).unwrap_err().contains("edit the config"));
         assert!(parse("seed = 1", &["seed.x=3"]).unwrap_err().contains("seed is no section"));
-        for text in ["seed", "=3", "seed=", "a..b=1"] {
-            assert!(text.parse::<Override>().is_err(), "{text}");
-        }
     }
 
     #[test]

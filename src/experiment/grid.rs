@@ -17,8 +17,8 @@ use std::collections::HashSet;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::config::Override;
 use super::locate::position;
+use super::overrides::Override;
 
 /// A replaced value, and where in the file it stands.
 #[derive(Clone, Debug, PartialEq)]

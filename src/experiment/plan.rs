@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use super::config::{Config, ConfigError, Override};
+use super::config::{Config, ConfigError};
 use super::folder::{RunFolder, Status};
 use super::grid::{GridError, Point, expand};
 use super::locate::position;
+use super::overrides::Override;
 use super::source::{Origin, Source};
 
 /// A config with all its trials.

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::config::{Config, ConfigError, ConfigFile, Invalid, Override};
+use super::config::{Config, ConfigError, ConfigFile, Invalid};
 use super::locate::{locate, position};
+use super::overrides::Override;
 use crate::files;
 
 /// A config file with those it builds on (`base = "other.toml"`, relative to it), read and merged.
