@@ -24,6 +24,8 @@ pub enum Purpose {
     Samples,
     /// The same for samples drawn again after they failed.
     Retries,
+    /// Order of the conditions that codes from the prior are drawn for, in an epoch of these.
+    Conditions,
 }
 
 /// The stream of this seed for a purpose; `index` tells streams of one purpose apart (epoch, step).
@@ -40,6 +42,13 @@ pub fn stream(seed: u64, purpose: Purpose, index: u64) -> ChaCha8Rng {
 pub fn normal(random: &mut ChaCha8Rng, shape: &[i64], device: Device) -> Tensor {
     let count = shape.iter().product::<i64>();
     let values: Vec<f32> = (0..count).map(|_| random.sample(StandardNormal)).collect();
+    Tensor::from_slice(&values).view(shape).to_device(device)
+}
+
+/// Numbers in 0..1 of this shape, on this device.
+pub fn uniform(random: &mut ChaCha8Rng, shape: &[i64], device: Device) -> Tensor {
+    let count = shape.iter().product::<i64>();
+    let values: Vec<f32> = (0..count).map(|_| random.random()).collect();
     Tensor::from_slice(&values).view(shape).to_device(device)
 }
 

@@ -188,7 +188,10 @@ impl ConfigFile {
         between("evaluation.samples", evaluation.samples, 1, 1_000_000)?;
         between("evaluation.final_samples", evaluation.final_samples, 1, 1_000_000)?;
         between("objective.hybrid", objective.hybrid, 0.0, 1e6)?;
+        // Fewer would leave a step without a code, more codes than a step has rows.
+        between("objective.codes", objective.codes, 1, training.batch_size)?;
         between("objective.free_bits", objective.free_bits, 0.0, 1e6)?;
+        between("evaluation.importance", evaluation.importance, 0, 1_000_000)?;
         between("beta.value", beta.value, 0.0, 1e6)?;
         between("beta.low", beta.low, 0.0, 1e6)?;
         between("beta.high", beta.high, 0.0, f64::INFINITY)?;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::files::{self, FileError};
 use crate::metrics::Scores;
-use crate::training::{Evaluation, Phase};
+use crate::training::{Code, Evaluation, Phase};
 
 /// The final metrics of a trial; README.md explains each column.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,6 +41,10 @@ pub struct Metrics {
     pub test_prior_recon: f64,
     pub test_elbo: f64,
     pub test_entropy_floor: f64,
+    pub test_nll: f64,
+    pub test_nll_error: f64,
+    pub test_nll_gap: f64,
+    pub test_mi: f64,
     pub active_units: usize,
 }
 
@@ -63,7 +67,9 @@ pub enum MetricsError {
 impl Metrics {
     /// The metrics of a finished run.
     pub fn new(phase: Phase, train_seconds: f64, test_entropy_floor: f64, evaluation: &Evaluation) -> Self {
-        let Evaluation { test, latent, greedy, greedy_held_out, sampled, sampled_held_out } = evaluation;
+        let Evaluation { test, test_prior_recon, latent, greedy, greedy_held_out, sampled, sampled_held_out, code } =
+            evaluation;
+        let of_code = |figure: fn(&Code) -> f64| code.as_ref().map_or(f64::NAN, figure);
         let held_out = |scores: &Option<Scores>, figure: fn(&Scores) -> f64| scores.as_ref().map_or(f64::NAN, figure);
         Self {
             phase,
@@ -91,9 +97,13 @@ impl Metrics {
             expected_tv: greedy.expected_tv,
             test_recon: test.recon,
             test_kl: test.kl,
-            test_prior_recon: test.prior_recon,
+            test_prior_recon: *test_prior_recon,
             test_elbo: test.elbo(),
             test_entropy_floor,
+            test_nll: of_code(|code| code.likelihood.nll),
+            test_nll_error: of_code(|code| code.likelihood.error),
+            test_nll_gap: of_code(|code| code.likelihood.nll - code.likelihood.floor),
+            test_mi: of_code(|code| code.information),
             active_units: latent.active_units(),
         }
     }

@@ -32,6 +32,14 @@ pub fn information(
     conditions.iter().map(measure).collect()
 }
 
+/// The mean of figures of conditions in which each of a condition's valid dates counts once: of the mutual
+/// information, comparable with the mean entropy over dates, its limit.
+pub fn mean_by_date(valid: &ValidDates, figures: &[(Condition, f64)]) -> f64 {
+    let dates = |condition: &Condition| valid.of(*condition).len() as f64;
+    let count: f64 = figures.iter().map(|(condition, _)| dates(condition)).sum();
+    figures.iter().map(|(condition, figure)| figure * dates(condition)).sum::<f64>() / count
+}
+
 /// Mutual information of a component's index and z under a uniform mixture of Gaussians `[n, latent]`, nats;
 /// noise `[n, draws, latent]` is standard normal.
 fn information_of(posterior: &Posterior, noise: &Tensor) -> f64 {
@@ -52,6 +60,16 @@ fn information_of(posterior: &Posterior, noise: &Tensor) -> f64 {
 mod tests {
     use super::*;
     use tch::Device;
+
+    #[test]
+    fn dates_count_once_each_in_the_mean() {
+        let valid = ValidDates::new();
+        let two = [valid.conditions()[0], valid.conditions()[40]];
+        let entropies = two.map(|condition| (condition, (valid.of(condition).len() as f64).ln()));
+        assert_ne!(entropies[0].1, entropies[1].1);
+        let by_date: Vec<Condition> = two.iter().flat_map(|c| vec![*c; valid.of(*c).len()]).collect();
+        assert!((mean_by_date(&valid, &entropies) - valid.mean_entropy(&by_date)).abs() < 1e-12);
+    }
 
     fn measured(means: &[[f32; 2]], logvar: f64) -> f64 {
         let mu = Tensor::from_slice2(means);

@@ -18,11 +18,11 @@ mod variety;
 mod warning;
 mod workers;
 
-pub use dataset::{Dataset, TestTerms, test_terms};
+pub use dataset::{Dataset, Groups, TestTerms, test_prior_recon, test_terms};
 pub use diversity::{
     coverage, distinct, duplicates, entropy, expected_coverage, expected_entropy, expected_tv, shannon, tv,
 };
-pub use information::information;
+pub use information::{information, mean_by_date};
 pub use interval::half_width;
 pub use latent::{LatentUse, Projection, latent_use, posterior_means, project};
 pub use likelihood::{ConditionNll, Likelihood, likelihood};

@@ -7,6 +7,7 @@ mod decoder;
 mod encoder;
 mod layers;
 mod objective;
+mod pairing;
 mod sampling;
 mod weights;
 
@@ -14,6 +15,7 @@ pub use config::{Heads, ModelConfig, Trunk};
 pub use decoder::Decoder;
 pub use encoder::{Encoder, Posterior};
 pub use layers::{EmbeddingSum, Scope, one_hot_blocks};
-pub use objective::{Batch, Terms, Weights, objective};
+pub use objective::{Batch, Prior, Terms, Weights, objective, paired_reconstruction};
+pub use pairing::{Pairing, PriorBatch};
 pub use sampling::{Decode, DecodeError, Noise, Sampler};
 pub use weights::{Model, WeightsError, load_tensors, save_tensors};

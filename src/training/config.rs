@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::schedule::BetaSchedule;
+use crate::model::Pairing;
 
 /// Steps, batches and the optimizer.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,15 +46,19 @@ impl Default for StepConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Objective {
-    /// Weight of the reconstruction under z from the prior (Sohn et al. 2015).
+    /// Weight of the reconstruction under z from the prior (Sohn et al. 2015), from the match phase on.
     pub hybrid: f64,
+    /// Which dates codes from the prior are paired with.
+    pub pairing: Pairing,
+    /// Codes drawn from the prior for a condition that are paired with its dates together.
+    pub codes: i64,
     /// KL of a latent dimension below which it is not pressed, nats (Kingma et al. 2016).
     pub free_bits: f64,
 }
 
 impl Default for Objective {
     fn default() -> Self {
-        Self { hybrid: 0.4, free_bits: 0.0 }
+        Self { hybrid: 1.0, pairing: Pairing::default(), codes: 64, free_bits: 0.0 }
     }
 }
 
@@ -142,11 +147,13 @@ pub struct EvaluationConfig {
     pub samples: usize,
     /// Samples of each condition at the end.
     pub final_samples: usize,
+    /// Draws of z for each held-out date in the likelihood at the end; 0 leaves it out.
+    pub importance: u32,
 }
 
 impl Default for EvaluationConfig {
     fn default() -> Self {
-        Self { every: 200, samples: 10, final_samples: 1000 }
+        Self { every: 200, samples: 10, final_samples: 1000, importance: 512 }
     }
 }
 

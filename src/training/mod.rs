@@ -13,7 +13,7 @@ mod trainer;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use config::{BetaConfig, EvaluationConfig, Objective, Schedule, StepConfig, TrainingConfig};
-pub use evaluation::{Evaluation, evaluate};
+pub use evaluation::{Code, Effort, Evaluation, TestData, evaluate};
 pub use history::{History, HistoryError, Row};
 pub use optimizer::{Adam, learning_rate};
 pub use schedule::{BetaSchedule, Phase, ScheduleState};

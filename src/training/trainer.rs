@@ -8,13 +8,13 @@ use tch::{Device, Kind, Tensor};
 
 use super::checkpoint::{Checkpoint, CheckpointError};
 use super::config::TrainingConfig;
-use super::evaluation::{Evaluation, evaluate};
+use super::evaluation::{Effort, Evaluation, TestData, evaluate};
 use super::history::{History, HistoryError, Row};
 use super::optimizer::{Adam, learning_rate};
 use super::schedule::{BetaSchedule, Phase, ScheduleState};
 use crate::dates::{Split, ValidDates};
-use crate::metrics::{Dataset, Scores};
-use crate::model::{Batch, Model, ModelConfig, Terms, Weights, objective};
+use crate::metrics::{Dataset, Groups, Scores};
+use crate::model::{Batch, Model, ModelConfig, Pairing, Prior, Terms, Weights, objective};
 use crate::random::{Purpose, normal, stream};
 
 /// Steps whose terms are read from the device at once: reading stops it, so not every step does.
@@ -100,10 +100,9 @@ pub enum TrainingError {
 pub struct Trainer<'a> {
     config: TrainingConfig,
     schedule: BetaSchedule,
-    valid: &'a ValidDates,
-    split: &'a Split,
     train: Dataset,
-    test: Dataset,
+    train_groups: Groups,
+    test: TestData<'a>,
     model: Model,
     adam: Adam,
     state: Checkpoint,
@@ -123,7 +122,10 @@ impl<'a> Trainer<'a> {
         device: Device,
         (history, checkpoint): (&Path, &Path),
     ) -> Result<Self, TrainingError> {
-        let (train, test) = (Dataset::new(&split.train, device), Dataset::new(&split.test, device));
+        let train = Dataset::new(&split.train, device);
+        let train_groups = Groups::new(&split.train, device);
+        let (dates, groups) = (Dataset::new(&split.test, device), Groups::new(&split.test, device));
+        let test = TestData { valid, split, dates, groups };
         if config.training.batch_size > train.len {
             return Err(TrainingError::BatchTooLarge { batch: config.training.batch_size, dates: train.len });
         }
@@ -139,7 +141,7 @@ impl<'a> Trainer<'a> {
         }
         let history = History::resume(history, state.step)?;
         let checkpoint = checkpoint.to_owned();
-        Ok(Self { config, schedule, valid, split, train, test, model, adam, state, history, checkpoint })
+        Ok(Self { config, schedule, train, train_groups, test, model, adam, state, history, checkpoint })
     }
 
     /// Steps done.
@@ -168,15 +170,17 @@ impl<'a> Trainer<'a> {
     /// When the loss diverges or a file can't be written.
     pub fn run(&mut self, observer: &mut impl Observer) -> Result<Ending, TrainingError> {
         let steps = self.config.training.steps;
-        let per_epoch = (self.train.len / self.config.training.batch_size) as u64;
-        let mut order = Order::default();
+        let (seed, batch_size) = (self.config.seed, self.config.training.batch_size);
+        let mut dates = Order::new(self.train.len, batch_size, Purpose::Order, seed);
+        let grouped = batch_size / self.config.objective.codes;
+        let mut conditions = Order::new(self.train_groups.len, grouped, Purpose::Conditions, seed);
         let mut window: Vec<Tensor> = Vec::new();
         let mut started = Instant::now();
         let mut last_loss = f64::NAN;
         while self.state.step < steps {
             let step = self.state.step;
-            let rows = order.rows(self, step, per_epoch);
-            window.push(self.train_step(&self.train.rows(&rows), step));
+            let rows = dates.rows(step, self.model.device());
+            window.push(self.train_step(&self.train.rows(&rows), &mut conditions, step));
             self.state.step += 1;
             let done = self.state.step;
             let evaluates = done.is_multiple_of(self.config.evaluation.every) || done == steps;
@@ -193,7 +197,7 @@ impl<'a> Trainer<'a> {
             if evaluates || saves {
                 self.state.seconds += started.elapsed().as_secs_f64();
                 if evaluates && done < steps {
-                    self.log(self.config.evaluation.samples, observer)?;
+                    self.log(false, observer)?;
                 }
                 if saves && done < steps {
                     self.save()?;
@@ -205,7 +209,7 @@ impl<'a> Trainer<'a> {
             }
         }
         // A run taken up after its last step has nothing left to train and repeats this evaluation only.
-        let evaluation = self.log(self.config.evaluation.final_samples, observer)?;
+        let evaluation = self.log(true, observer)?;
         Ok(Ending::Finished(Box::new(evaluation)))
     }
 
@@ -214,12 +218,22 @@ impl<'a> Trainer<'a> {
     }
 
     /// One update; its terms `[4]`: loss, reconstruction, KL, prior reconstruction.
-    fn train_step(&mut self, batch: &Batch, step: u64) -> Tensor {
+    fn train_step(&mut self, batch: &Batch, conditions: &mut Order, step: u64) -> Tensor {
         let config = &self.config;
+        let (device, latent_dim) = (self.model.device(), self.model.config.latent_dim);
         let mut random = stream(config.seed, Purpose::Noise, step);
-        let shape = [2, config.training.batch_size, self.model.config.latent_dim];
-        let noise = normal(&mut random, &shape, self.model.device());
-        let terms = objective(&self.model, batch, &noise, self.weights(step));
+        let shape = [config.training.batch_size, latent_dim];
+        let noise = normal(&mut random, &shape, device);
+        let weights = self.weights(step);
+        let prior = (weights.hybrid > 0.0).then(|| match config.objective.pairing {
+            Pairing::Own => Prior::Own(normal(&mut random, &shape, device)),
+            pairing => {
+                let (rows, codes) = (conditions.rows(step, device), config.objective.codes);
+                let balanced = pairing == Pairing::Balanced;
+                Prior::Paired(self.train_groups.draw(&rows, (codes, latent_dim), balanced, &mut random))
+            }
+        });
+        let terms = objective(&self.model, batch, &noise, prior.as_ref(), weights);
         let gradient = self.adam.gradient(&terms.loss);
         let rate = learning_rate(&config.training, step);
         self.adam.update(gradient, rate, config.training.gradient_clip, step);
@@ -277,13 +291,13 @@ impl<'a> Trainer<'a> {
     }
 
     /// Evaluates, appends a row to the history and begins new sums.
-    fn log(&mut self, samples: usize, observer: &mut impl Observer) -> Result<Evaluation, TrainingError> {
-        let seed = self.config.seed;
-        let evaluation = evaluate(&self.model, self.valid, self.split, &self.test, samples, seed, |share| {
-            observer.evaluating(share)
-        })
-        // The benchmark has conditions, and each is drawn for.
-        .expect("an evaluation over all conditions has scores");
+    fn log(&mut self, end: bool, observer: &mut impl Observer) -> Result<Evaluation, TrainingError> {
+        let TrainingConfig { seed, objective, evaluation, .. } = &self.config;
+        let effort = Effort::of(evaluation, end);
+        let evaluation =
+            evaluate(&self.model, &self.test, objective, effort, *seed, |share| observer.evaluating(share))
+                // The benchmark has conditions, and each is drawn for.
+                .expect("an evaluation over all conditions has scores");
         let row = self.row(&evaluation);
         self.history.append(&row)?;
         (self.state.sums, self.state.summed) = ([0.0; 4], 0);
@@ -292,7 +306,8 @@ impl<'a> Trainer<'a> {
     }
 
     fn row(&self, evaluation: &Evaluation) -> Row {
-        let Evaluation { test, latent, greedy, greedy_held_out, sampled, sampled_held_out } = evaluation;
+        let Evaluation { test, test_prior_recon, latent, greedy, greedy_held_out, sampled, sampled_held_out, .. } =
+            evaluation;
         let state = &self.state;
         let step = state.step.saturating_sub(1);
         let weights = self.weights(step);
@@ -301,9 +316,9 @@ impl<'a> Trainer<'a> {
         let held_out = |scores: &Option<Scores>| scores.map_or(f64::NAN, |scores| scores.pass.mean);
         // While the code is closed, z can't carry anything, and the loss is the reconstruction without it.
         let test_loss = if weights.beta.is_infinite() {
-            test.prior_recon
+            *test_prior_recon
         } else {
-            test.recon + weights.beta * test.kl + weights.hybrid * test.prior_recon
+            test.recon + weights.beta * test.kl + weights.hybrid * *test_prior_recon
         };
         Row {
             step: state.step,
@@ -318,7 +333,7 @@ impl<'a> Trainer<'a> {
             test_loss,
             test_recon: test.recon,
             test_kl: test.kl,
-            test_prior_recon: test.prior_recon,
+            test_prior_recon: *test_prior_recon,
             test_elbo: test.elbo(),
             greedy_pass: greedy.pass.mean,
             greedy_pass_held_out: held_out(greedy_held_out),
@@ -348,25 +363,32 @@ impl<'a> Trainer<'a> {
     }
 }
 
-/// The order of the training dates in the current epoch, on the device as a whole.
-#[derive(Default)]
+/// A pass after pass over rows in random order, each pass on the device as a whole.
 struct Order {
+    len: i64,
+    batch: i64,
+    purpose: Purpose,
+    seed: u64,
     epoch: Option<u64>,
     rows: Tensor,
 }
 
 impl Order {
+    fn new(len: i64, batch: i64, purpose: Purpose, seed: u64) -> Self {
+        Self { len, batch: batch.min(len), purpose, seed, epoch: None, rows: Tensor::default() }
+    }
+
     /// The rows of a step's batch. What is left of an epoch after its last full batch waits for another
     /// epoch's order.
-    fn rows(&mut self, trainer: &Trainer<'_>, step: u64, per_epoch: u64) -> Tensor {
-        let (epoch, batch) = (step / per_epoch, step % per_epoch);
+    fn rows(&mut self, step: u64, device: Device) -> Tensor {
+        let per_epoch = (self.len / self.batch) as u64;
+        let (epoch, place) = (step / per_epoch, step % per_epoch);
         if self.epoch != Some(epoch) {
-            let mut rows: Vec<i64> = (0..trainer.train.len).collect();
-            rows.shuffle(&mut stream(trainer.config.seed, Purpose::Order, epoch));
-            self.rows = Tensor::from_slice(&rows).to_device(trainer.model.device());
+            let mut rows: Vec<i64> = (0..self.len).collect();
+            rows.shuffle(&mut stream(self.seed, self.purpose, epoch));
+            self.rows = Tensor::from_slice(&rows).to_device(device);
             self.epoch = Some(epoch);
         }
-        let size = trainer.config.training.batch_size;
-        self.rows.narrow(0, batch as i64 * size, size)
+        self.rows.narrow(0, place as i64 * self.batch, self.batch)
     }
 }
