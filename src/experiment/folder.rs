@@ -176,7 +176,12 @@ mod tests {
         assert_eq!(RunFolder::status(&path), Status::Running);
         assert!(matches!(RunFolder::open(&path, &config(1)), Err(FolderError::Busy(_))));
         drop(folder);
-        assert_eq!(RunFolder::status(&path), Status::Interrupted);
+        // A process that another test starts holds all open files for an instant, the lock among them.
+        let freed = (0..500).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            RunFolder::status(&path) == Status::Interrupted
+        });
+        assert!(freed, "{:?}", RunFolder::status(&path));
         let folder = RunFolder::open(&path, &config(1)).unwrap();
         fs::write(folder.metrics(), "").unwrap();
         assert_eq!(RunFolder::status(&path), Status::Finished);
