@@ -55,7 +55,10 @@ enum Column {
     SampledPassHeldOut,
     SampledTv,
     TestElbo,
-    TestKl,
+    /// NLL of the held-out dates above the entropy floor.
+    TestNllGap,
+    /// Mutual information of z and the date.
+    TestMi,
     TrainSeconds,
 }
 
@@ -80,7 +83,8 @@ impl Column {
             Self::SampledPassHeldOut => "held out",
             Self::SampledTv => "tv - noise",
             Self::TestElbo => "test ELBO",
-            Self::TestKl => "KL",
+            Self::TestNllGap => "NLL gap",
+            Self::TestMi => "MI",
             Self::TrainSeconds => "training, s",
         }
     }
@@ -88,7 +92,7 @@ impl Column {
     fn unit(self) -> Unit {
         match self {
             Self::GreedyTv | Self::SampledTv => Unit::Distance,
-            Self::TestElbo | Self::TestKl => Unit::Nats,
+            Self::TestElbo | Self::TestNllGap | Self::TestMi => Unit::Nats,
             Self::TrainSeconds => Unit::Seconds,
             _ => Unit::Share,
         }
@@ -96,7 +100,7 @@ impl Column {
 
     /// Whether large values are good.
     fn rises(self) -> bool {
-        matches!(self.unit(), Unit::Share) || self == Self::TestKl
+        matches!(self.unit(), Unit::Share) || self == Self::TestMi
     }
 
     fn of(self, metrics: &Metrics) -> f64 {
@@ -111,7 +115,8 @@ impl Column {
             Self::SampledPassHeldOut => metrics.sampled_pass_held_out,
             Self::SampledTv => metrics.sampled_tv - metrics.expected_tv,
             Self::TestElbo => metrics.test_elbo,
-            Self::TestKl => metrics.test_kl,
+            Self::TestNllGap => metrics.test_nll_gap,
+            Self::TestMi => metrics.test_mi,
             Self::TrainSeconds => metrics.train_seconds,
         }
     }
@@ -220,7 +225,7 @@ fn cell(values: &[f64], unit: Unit) -> String {
     let (text, factor, decimals) = match unit {
         Unit::Share => (output::percent(mean), 100.0, 3),
         Unit::Distance => (format!("{mean:+.4}"), 1.0, 4),
-        Unit::Nats => (format!("{mean:.3}"), 1.0, 3),
+        Unit::Nats => (format!("{mean:.4}"), 1.0, 4),
         Unit::Seconds => (format!("{mean:.0}"), 1.0, 0),
     };
     match half_width(values) {

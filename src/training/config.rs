@@ -30,14 +30,14 @@ pub struct StepConfig {
 impl Default for StepConfig {
     fn default() -> Self {
         Self {
-            steps: 3000,
+            steps: 12_000,
             batch_size: 512,
             learning_rate: 1e-2,
             warm_up: 100,
             final_share: 0.02,
             gradient_clip: 1.0,
             divergence: 100.0,
-            checkpoint_every: 200,
+            checkpoint_every: 500,
         }
     }
 }
@@ -153,7 +153,7 @@ pub struct EvaluationConfig {
 
 impl Default for EvaluationConfig {
     fn default() -> Self {
-        Self { every: 200, samples: 10, final_samples: 1000, importance: 512 }
+        Self { every: 500, samples: 10, final_samples: 1000, importance: 512 }
     }
 }
 
