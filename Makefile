@@ -42,10 +42,14 @@ test-kill: build ## Kill a sweep with -9 200 times at random moments: its result
 test-slurm: build ## Run a sweep on a real Slurm of this machine's own, a killed task included (root)
 	tests/slurm.sh
 
-lint: libtorch ## Check formatting, lints and documentation
+lint: libtorch ## Check formatting, lints, documentation, and that the model card is in step with the weights
 	cargo fmt --check
 	cargo clippy --release --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --no-deps
+	python3 scripts/release.py --check
+
+release: build ## Measure model/ and write its card's tables; RUN=runs/... releases that finished run first
+	python3 scripts/release.py $(RUN)
 
 clean: ## Remove what was built (libtorch, data and runs stay)
 	cargo clean
