@@ -7,7 +7,7 @@ SHELL := /bin/bash
 CVAE := target/release/cvae
 PREDICTIONS := data/predictions.txt
 
-.PHONY: help libtorch build demo seeds test test-kill test-slurm lint clean
+.PHONY: help libtorch build demo seeds test test-parity test-kill test-slurm lint release clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/' | expand -t 18
@@ -33,16 +33,23 @@ seeds: build ## The README's table of seeds: the quick config with seeds 1, 2 an
 test: libtorch ## Run all tests
 	cargo test --release --locked
 
+test-parity: build ## Compare model/predict.py and model/eval.py with cvae: logits, dates, messages, exit codes
+	CVAE_PYTHON="$$(python3 scripts/environment.py model/requirements.txt)" cargo test --release --locked --test parity -- --ignored
+
 test-kill: build ## Kill a sweep with -9 200 times at random moments: its results must not change
 	tests/kill.sh 200
 
 test-slurm: build ## Run a sweep on a real Slurm of this machine's own, a killed task included (root)
 	tests/slurm.sh
 
-lint: libtorch ## Check formatting, lints and documentation
+lint: libtorch ## Check formatting, lints, documentation, and that the model card is in step with the weights
 	cargo fmt --check
 	cargo clippy --release --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --no-deps
+	python3 scripts/release.py --check
+
+release: build ## Measure model/ and write its card's tables; RUN=runs/... releases that finished run first
+	python3 scripts/release.py $(RUN)
 
 clean: ## Remove what was built (libtorch, data and runs stay)
 	cargo clean

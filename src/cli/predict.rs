@@ -38,7 +38,7 @@ pub struct Predict {
     #[arg(id = "output_option", short, long = "output", value_name = "OUTPUT", value_parser = super::path,
           conflicts_with = "output")]
     output_option: Option<PathBuf>,
-    /// Folder with config.toml and model.safetensors: a release or a finished run
+    /// Folder with config.toml and weights: a release or a finished run
     #[arg(long, value_name = "DIR", default_value = "model", value_parser = super::path)]
     model: PathBuf,
     /// Seed of the latent codes and draws

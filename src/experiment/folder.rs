@@ -9,6 +9,9 @@ use super::config::{Config, ConfigError, ConfigFile};
 use super::provenance::Provenance;
 use crate::files::{self, FileError};
 
+/// What a trial calls its weights.
+pub(super) const TRIAL_WEIGHTS: &str = "model.safetensors";
+
 /// The state of a trial, read off its folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
@@ -122,7 +125,7 @@ impl RunFolder {
 
     /// The trained weights.
     pub fn model(&self) -> PathBuf {
-        self.path.join("model.safetensors")
+        self.path.join(TRIAL_WEIGHTS)
     }
 
     /// The final metrics, written last: their presence says that the trial is finished.

@@ -2,18 +2,21 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tch::{Cuda, Device};
 
 use super::config::{Config, ConfigError, ConfigFile, DeviceChoice};
-use super::folder::{FolderError, RunFolder};
+use super::folder::{FolderError, RunFolder, TRIAL_WEIGHTS};
 use super::log::Logged;
 use super::metrics::{Metrics, MetricsError};
 use crate::dates::{Condition, Split, SplitError, ValidDates};
 use crate::files::{self, FileError};
 use crate::model::{Model, WeightsError};
 use crate::training::{Ending, Observer, Phase, Progress, Row, Schedule, Trainer, TrainingError};
+
+/// What a release calls its weights.
+const RELEASE_WEIGHTS: &str = "cvae.safetensors";
 
 /// How a trial ended.
 #[derive(Debug)]
@@ -48,6 +51,18 @@ pub enum TrialError {
     /// A file.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A folder without weights.
+    #[error(
+        "{} holds no weights: neither {RELEASE_WEIGHTS} nor {TRIAL_WEIGHTS}; name a release or a finished run",
+        .0.display()
+    )]
+    NoWeights(PathBuf),
+    /// A folder with the weights of a release and of a trial: one config can't be that of both.
+    #[error(
+        "{} holds both {RELEASE_WEIGHTS} and {TRIAL_WEIGHTS}; remove the one that is not of its config.toml",
+        .0.display()
+    )]
+    TwoWeights(PathBuf),
     /// libtorch or this program gave up.
     #[error("training broke down: {0}; with too little memory, lower training.batch_size or model.hidden_dim")]
     Panicked(String),
@@ -172,13 +187,50 @@ impl Observer for Silent {
     }
 }
 
-/// Loads the model of a finished trial or a release: a folder with config.toml and model.safetensors.
+/// The weights of a release or a finished trial in this folder.
+///
+/// # Errors
+/// When there are none, or those of both.
+fn weights_file(folder: &Path) -> Result<PathBuf, TrialError> {
+    let (release, trial) = (folder.join(RELEASE_WEIGHTS), folder.join(TRIAL_WEIGHTS));
+    match (release.exists(), trial.exists()) {
+        (true, true) => Err(TrialError::TwoWeights(folder.to_owned())),
+        (true, false) => Ok(release),
+        (false, true) => Ok(trial),
+        (false, false) => Err(TrialError::NoWeights(folder.to_owned())),
+    }
+}
+
+/// Loads the model of a finished trial or a release: a folder with config.toml and weights, which a release
+/// calls cvae.safetensors and a trial model.safetensors.
 ///
 /// # Errors
 /// When a file is missing or damaged, or the two don't fit each other.
 pub fn load_model(folder: &Path) -> Result<(Model, Config), TrialError> {
     let config = ConfigFile::load(&folder.join("config.toml"), &[])?;
     // Trained on a CUDA device, a model is of use without one.
-    let model = Model::load(config.model, device(DeviceChoice::Auto)?, &folder.join("model.safetensors"))?;
+    let model = Model::load(config.model, device(DeviceChoice::Auto)?, &weights_file(folder)?)?;
     Ok((model, config))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_are_those_of_a_release_or_of_a_trial_and_never_of_both() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = weights_file(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("neither cvae.safetensors nor model.safetensors"), "{error}");
+        for name in [TRIAL_WEIGHTS, RELEASE_WEIGHTS] {
+            let path = folder.path().join(name);
+            std::fs::write(&path, "").unwrap();
+            assert_eq!(weights_file(folder.path()).unwrap(), path);
+            std::fs::remove_file(path).unwrap();
+        }
+        for name in [TRIAL_WEIGHTS, RELEASE_WEIGHTS] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        assert!(matches!(weights_file(folder.path()), Err(TrialError::TwoWeights(_))));
+    }
 }

@@ -47,7 +47,7 @@ pub struct Inspect {
     /// What the latent code is used for; CONDITION is the one whose codes are shown
     #[arg(long)]
     latent: bool,
-    /// Folder with config.toml and model.safetensors: a release or a finished run
+    /// Folder with config.toml and weights: a release or a finished run
     #[arg(long, value_name = "DIR", default_value = "model", value_parser = super::path)]
     model: PathBuf,
     /// Dates drawn for each condition

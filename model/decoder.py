@@ -1,0 +1,180 @@
+"""The decoder of a model, from its folder: settings, weights, and the forward pass.
+
+What `src/model/decoder.rs` computes, written a second time: a test feeds both the same latent codes.
+"""
+
+import re
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from files import BadInput, Failure, read_text, reading
+
+# Sizes of the one-hot blocks: weekday, month, leap year, decade of a condition; the fields of a date as generated.
+CONDITION_FIELDS = [7, 12, 2, 41]
+DATE_FIELDS = {"decade": 41, "month": 12, "digit": 10, "day": 31}
+
+DEFAULTS = {"latent_dim": 8, "hidden_dim": 128, "angles": 64, "heads": "autoregressive", "trunk": "multiplicative"}
+KINDS = {"heads": ("autoregressive", "independent"), "trunk": ("multiplicative", "additive")}
+RADIANS_PER_UNIT = np.float32(6.0)
+
+
+def read_config(path):
+    """The [model] table of a resolved config: scalars, one a line."""
+    config, table = dict(DEFAULTS), None
+    for number, line in enumerate(read_text(path).splitlines(), 1):
+        header = re.match(r"\s*\[\s*([\w.-]+)\s*\]\s*(#.*)?$", line)
+        table = header.group(1) if header else table
+        if header or table != "model" or re.match(r"\s*(#.*)?$", line):
+            continue
+        pair = re.match(r'\s*([\w-]+)\s*=\s*(?:"([a-z]*)"|(\d+))\s*(#.*)?$', line)
+        key, kind, size = pair.group(1, 2, 3) if pair else (None, None, None)
+        if key in KINDS and kind in KINDS[key]:
+            config[key] = kind
+        elif key in DEFAULTS and key not in KINDS and size and int(size) > 0:
+            config[key] = int(size)
+        else:
+            raise BadInput(f"{path}:{number}: {line.strip()!r} is no setting of a model that this program knows")
+    return config
+
+
+def shapes(config):
+    """The decoder's tensors and their shapes."""
+    angles, latent, hidden = config["angles"], config["latent_dim"], config["hidden_dim"]
+    if config["trunk"] == "additive":
+        state = features = 2 * angles
+    else:
+        state, features = angles + angles // 2, 2 * angles + angles // 2
+    found = {"trunk.condition.weight": [sum(CONDITION_FIELDS), state]}
+
+    def linear(name, inputs, outputs):
+        found[f"{name}.weight"] = [outputs, inputs]
+        found[f"{name}.bias"] = [outputs]
+
+    if config["heads"] == "autoregressive":
+        # The day comes last: no field is given it.
+        found["trunk.prefix.weight"] = [sum(list(DATE_FIELDS.values())[:3]), state]
+    if config["trunk"] == "additive":
+        linear("trunk.hidden", state, features)
+    widths = {field: max(hidden // 4, 1) if field in ("decade", "month") else hidden for field in DATE_FIELDS}
+    linear("latent", latent, 2 * sum(widths.values()))
+    for field, width in widths.items():
+        linear(f"{field}.input", features, width)
+        linear(f"{field}.hidden", width, width)
+        linear(f"{field}.output", width, DATE_FIELDS[field])
+    return {f"decoder.{name}": shape for name, shape in found.items()}
+
+
+def read_weights(path, config):
+    """The decoder's weights by name, checked against the config; the encoder is not needed to predict."""
+    with reading(path) as file:
+        data = file.read()
+    try:
+        tensors = safetensors.numpy.load(data)
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise Failure(f"{path} is no readable safetensors file ({reason}); copy it again or train anew") from None
+    tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("encoder.")}
+    expected = shapes(config)
+
+    def mismatch(fault):
+        remedy = "use the config that the weights were trained with"
+        return Failure(f"{path} does not fit the config beside it: {fault}; {remedy}")
+
+    for name, shape in sorted(expected.items()):
+        if name not in tensors:
+            raise mismatch(f"{name} is missing")
+        tensor = tensors[name]
+        if list(tensor.shape) != shape:
+            raise mismatch(f"{name} has shape {list(tensor.shape)}, the config asks for {shape}")
+        if tensor.dtype != np.float32:
+            raise mismatch(f"{name} is of kind {tensor.dtype}, expected 32-bit floats")
+        if not np.isfinite(tensor).all():
+            raise mismatch(f"{name} holds values that are not finite")
+    for name in sorted(tensors):
+        if name not in expected:
+            raise mismatch(f"{name} is in the file and not in the model")
+    return tensors
+
+
+def weights_file(folder):
+    """A release calls its weights cvae.safetensors, a finished run model.safetensors."""
+    names = ["cvae.safetensors", "model.safetensors"]
+    found = [folder / name for name in names if (folder / name).exists()]
+    if len(found) == 2:
+        raise Failure(f"{folder} holds both {' and '.join(names)}; remove the one that is not of its config.toml")
+    if not found:
+        raise Failure(f"{folder} holds no weights: neither {' nor '.join(names)}; name a release or a finished run")
+    return found[0]
+
+
+def load_model(folder):
+    """The decoder in a folder with config.toml and weights."""
+    config = read_config(folder / "config.toml")
+    return Decoder(config, read_weights(weights_file(folder), config))
+
+
+def silu(x):
+    with np.errstate(over="ignore"):  # exp of a large number is infinite, and the quotient then rightly 0
+        return x / (1 + np.exp(-x))
+
+
+class Decoder:
+    """p(date | z, condition): a trunk that combines fields, and one head for each field of the date."""
+
+    def __init__(self, config, weights):
+        self.config = config
+        self.weights = {name[len("decoder."):]: tensor for name, tensor in weights.items()}
+
+    def linear(self, name, x):
+        return x @ self.weights[f"{name}.weight"].T + self.weights[f"{name}.bias"]
+
+    def rows(self, table, sizes, field, values):
+        """The rows of a table that a field's values stand for: its one-hot block times the table."""
+        return self.weights[f"trunk.{table}.weight"][sum(sizes[:field]) + values]
+
+    def features(self, state):
+        if self.config["trunk"] == "additive":
+            return silu(self.linear("trunk.hidden", silu(state)))
+        # Angles add up; their cosines and sines are the product of unit complex numbers.
+        angles = self.config["angles"]
+        angle = state[:, :angles] * RADIANS_PER_UNIT
+        return np.concatenate([np.cos(angle), np.sin(angle), state[:, angles:]], axis=1)
+
+    def logits(self, field, state, gate, shift):
+        units = silu(self.linear(f"{field}.input", self.features(state)))
+        gated = silu(units + units * gate + shift)
+        return self.linear(f"{field}.output", silu(self.linear(f"{field}.hidden", gated)) + gated)
+
+    def decode(self, conditions, z, choose):
+        """Fields [n, 4] and their logits from conditions [n, 4] and codes z [n, latent], one field after the other."""
+        state = sum(self.rows("condition", CONDITION_FIELDS, field, conditions[:, field]) for field in range(4))
+        widths = [len(self.weights[f"{field}.input.bias"]) for field in DATE_FIELDS]
+        parts = np.split(self.linear("latent", z), np.cumsum(2 * np.array(widths))[:-1], axis=1)
+        dates, all_logits = np.empty((len(z), 4), dtype=np.int64), []
+        for number, (field, part) in enumerate(zip(DATE_FIELDS, parts)):
+            logits = self.logits(field, state, *np.split(part, 2, axis=1))
+            dates[:, number] = choose(number, logits)
+            all_logits.append(logits)
+            if field != "day" and self.config["heads"] == "autoregressive":
+                state = state + self.rows("prefix", list(DATE_FIELDS.values()), number, dates[:, number])
+        return dates, all_logits
+
+
+def greedy(_, logits):
+    """The most likely value."""
+    return logits.argmax(axis=1)
+
+
+def sampling(uniform, temperature):
+    """Draws by the inverse of the distribution function, from uniform numbers [n, 4]."""
+
+    def choose(number, logits):
+        scaled = logits / np.float32(temperature)
+        weights = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+        passed = np.cumsum(weights / weights.sum(axis=1, keepdims=True), axis=1)
+        mark = uniform[:, number, None] * passed[:, -1:]
+        return np.minimum((passed <= mark).sum(axis=1), logits.shape[1] - 1)
+
+    return choose

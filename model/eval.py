@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+"""Scores a file of `conditions date` lines, overall and per condition, with the standard library alone.
+
+A line passes when its date exists, lies in 1-1-1800 to 31-12-2200, and meets all four conditions. A line without a
+date, or with something that is none, fails. Written apart from `cvae eval`, so that the two check each other.
+
+Exit codes: 0 done; 1 failed; 2 bad arguments, or lines without readable conditions.
+"""
+
+import argparse
+import collections
+import datetime
+import json
+import re
+import sys
+
+WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
+MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+LINE = re.compile(r"\s*\[(\w+)\]\s*\[(\w+)\]\s*\[(\w+)\]\s*\[([0-9]{3})\](.*)", re.DOTALL)
+DATE = re.compile(r"([0-9]{1,2})-([0-9]{1,2})-([0-9]{1,5})")
+FIRST, LAST = 1800, 2200
+SHOWN = 10  # faulty lines that are shown one by one
+
+
+def is_leap(year):
+    return year % 4 == 0 and year % 100 != 0 or year % 400 == 0
+
+
+def conditions_of(date):
+    """The four conditions that a date meets."""
+    return WEEKDAYS[date.weekday()], MONTHS[date.month - 1], str(is_leap(date.year)), str(date.year // 10)
+
+
+def read_date(text):
+    """The date of a text, or why it is none."""
+    if not text:
+        return None, "no date"
+    match = DATE.fullmatch(text)
+    if not match:
+        return None, "not a date of the form day-month-year, such as 3-12-1962"
+    day, month, year = map(int, match.groups())
+    try:
+        date = datetime.date(year, month, day)
+    except ValueError:
+        if year > datetime.MAXYEAR:
+            return None, f"year {year} lies outside {FIRST} to {LAST}"
+        return None, f"no such day: {day}-{month}-{year}"
+    if not FIRST <= year <= LAST:
+        return None, f"year {year} lies outside {FIRST} to {LAST}"
+    return date, ""
+
+
+def why(asked, met, year):
+    """What a date misses, in words; empty where it passes."""
+    leap = "a" if met[2] == "True" else "no"
+    words = (f"falls on {met[0]}", f"lies in {met[1]}", f"{year} is {leap} leap year", f"lies in decade {met[3]}")
+    return ", ".join(said for said, left, right in zip(words, asked, met) if left != right)
+
+
+def valid_dates():
+    """How many dates each condition has."""
+    first, last = datetime.date(FIRST, 1, 1).toordinal(), datetime.date(LAST, 12, 31).toordinal()
+    return collections.Counter(conditions_of(datetime.date.fromordinal(day)) for day in range(first, last + 1))
+
+
+class Score:
+    """Counts over the lines of a file."""
+
+    def __init__(self):
+        self.lines, self.passes, self.dates = collections.Counter(), collections.Counter(), 0
+        self.fields = [0, 0, 0, 0]
+        self.distinct, self.failures = collections.defaultdict(set), []
+
+    def add(self, number, line, asked, text):
+        """One line with its conditions and what follows them."""
+        date, reason = read_date(text)
+        self.lines[asked] += 1
+        if date:
+            self.dates += 1
+            met = conditions_of(date)
+            self.fields = [count + (left == right) for count, left, right in zip(self.fields, asked, met)]
+            reason = why(asked, met, date.year)
+        if reason:
+            self.failures.append({"line": number, "text": line, "reason": reason})
+        else:
+            self.passes[asked] += 1
+            self.distinct[asked].add(date)
+
+    def report(self, show):
+        """Everything, as `cvae eval --json` names it."""
+        total, passed, valid = sum(self.lines.values()), sum(self.passes.values()), valid_dates()
+
+        def order(asked):
+            return WEEKDAYS.index(asked[0]), MONTHS.index(asked[1]), asked[2] == "True", asked[3]
+
+        conditions = [
+            {
+                "condition": " ".join(f"[{part}]" for part in asked),
+                "lines": self.lines[asked],
+                "passes": self.passes[asked],
+                "pass_rate": self.passes[asked] / self.lines[asked],
+                "valid_dates": valid[asked],
+                "distinct_valid_dates": len(self.distinct[asked]),
+            }
+            for asked in sorted(self.lines, key=order)
+        ]
+        rates = dict(zip(("weekday_rate", "month_rate", "leap_rate", "decade_rate"), (n / total for n in self.fields)))
+        return {
+            "lines": total,
+            "passes": passed,
+            "pass_rate": passed / total,
+            "valid_date_rate": self.dates / total,
+            **rates,
+            "conditions": conditions,
+            "failures": self.failures[:show],
+        }
+
+
+def read(file, name):
+    """Scores the lines of a file; blank ones at its end are left out."""
+    score, bad, blank = Score(), [], []
+    for number, raw in enumerate(file, 1):
+        line = raw.decode("utf-8-sig" if number == 1 else "utf-8", "replace").strip()
+        if not line:
+            blank.append(number)
+            continue
+        bad += blank
+        blank = []
+        match = LINE.fullmatch(line)
+        asked = match.groups()[:4] if match else None
+        known = match and asked[0] in WEEKDAYS and asked[1] in MONTHS and asked[2] in ("True", "False")
+        if known and FIRST // 10 <= int(asked[3]) <= LAST // 10:
+            score.add(number, line, asked, match.group(5).strip())
+        else:
+            bad.append(number)
+    for number in bad[:SHOWN]:
+        print(f"{name}:{number}: no readable conditions, such as [MON] [DEC] [False] [196]", file=sys.stderr)
+    if bad:
+        fail(2, f"{len(bad)} lines of {name} have no readable conditions; mend or remove them")
+    if not score.lines:
+        fail(2, f"{name} holds no lines")
+    return score
+
+
+def fail(code, message):
+    print(f"error: {message}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+def text(report, show):
+    """The report as lines."""
+    names = ("pass_rate", "valid_date_rate", "weekday_rate", "month_rate", "leap_rate", "decade_rate")
+    # Rounded down, so that nearly all is never shown as all.
+    out = [f"{name:<16} {int(1e6 * report[name] + 1e-6) / 1e4:9.4f} %" for name in names]
+    out.append(f"{report['passes']} of {report['lines']} lines pass; {len(report['conditions'])} conditions")
+    failing = [row for row in report["conditions"] if row["passes"] < row["lines"]]
+    for row in sorted(failing, key=lambda row: row["pass_rate"])[:show]:
+        out.append(f"{row['condition']:<26} {row['passes']} of {row['lines']} lines pass")
+    out += [f"line {failure['line']}: {failure['text']}: {failure['reason']}" for failure in report["failures"]]
+    return "\n".join(out)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], epilog=__doc__.splitlines()[-1])
+    parser.add_argument("file", metavar="FILE", help="file to score; - for standard input")
+    parser.add_argument("--json", action="store_true", help="everything, with a record for each condition")
+    parser.add_argument("--show", type=int, default=5, metavar="N", help="worst conditions and failures to show")
+    options = parser.parse_args()
+    try:
+        if options.file == "-":
+            score = read(sys.stdin.buffer, "standard input")
+        else:
+            with open(options.file, "rb") as file:
+                score = read(file, options.file)
+    except OSError as error:
+        fail(1, f"cannot read {options.file}: {error.strerror}; check the path")
+    report = score.report(max(options.show, 0))
+    print(json.dumps(report, indent=2) if options.json else text(report, max(options.show, 0)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""Messages and files: errors come with their remedy, and a file is written beside its place, then renamed."""
+
+import contextlib
+import errno
+import os
+import pathlib
+import sys
+
+
+class Failure(Exception):
+    """Ends the program with a message."""
+
+
+class BadInput(Failure):
+    """The same, for what a user has to mend."""
+
+
+def say(message):
+    """A line of message; one that nobody reads any more is no reason to end."""
+    with contextlib.suppress(OSError):
+        print(message, file=sys.stderr, flush=True)
+
+
+REMEDIES = {
+    errno.ENOENT: "; check the path",
+    errno.EACCES: "; check its permissions or choose another place",
+    errno.EPERM: "; check its permissions or choose another place",
+    errno.ENOSPC: "; free some room and run the same command again",
+    errno.EROFS: "; choose a place that can be written to",
+}
+
+
+def file_error(action, path, error):
+    """What the system said of a file, and what to do."""
+    if error.errno == errno.EISDIR:
+        return Failure(f"cannot {action} {path}: is a directory; it is a folder, name a file")
+    said = f"{error.strerror} (os error {error.errno})" if error.errno else str(error)
+    return Failure(f"cannot {action} {path}: {said}{REMEDIES.get(error.errno, '')}")
+
+
+@contextlib.contextmanager
+def reading(path):
+    """A file to read bytes from."""
+    try:
+        with open(path, "rb") as file:
+            yield file
+    except OSError as error:
+        raise file_error("read", path, error) from None
+
+
+def read_text(path):
+    """A whole file as text."""
+    with reading(path) as file:
+        try:
+            return file.read().decode()
+        except UnicodeDecodeError:
+            raise Failure(f"cannot read {path}: it is not UTF-8 text") from None
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """A file to write bytes to; it takes its place when all is written, and where that fails, what stood there stays."""
+    path = pathlib.Path(path)
+    partial = path.parent / f".{path.name}.{os.getpid()}.partial"
+    try:
+        if path.is_dir():
+            raise OSError(errno.EISDIR, "")
+        if path.exists() and not path.is_file():  # a pipe or a device has nothing to keep, and must not be replaced
+            with open(path, "wb") as file:
+                yield file
+            return
+        with open(partial, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        raise file_error("write", path, error) from None
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(partial)

@@ -1,0 +1,173 @@
+#!/usr/bin/env python3
+"""Conditions in, conditions with a generated date out.
+
+An independent forward pass over the weights beside this file, with numpy and safetensors alone. Checks, messages
+and exit codes are those of `cvae predict`. Dates are written as the model generates them: none is checked against a
+calendar, masked or repaired. The share of them that is right is told on standard error.
+"""
+
+import argparse
+import contextlib
+import math
+import os
+import pathlib
+import sys
+
+# Layers this small are slower on several threads; numpy's library reads this when it is loaded.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+try:
+    import numpy as np
+    import safetensors  # noqa: F401, named here so that a missing package is told in one place
+except ImportError as missing:
+    sys.exit(f"error: {missing.name} is missing; pip install numpy safetensors")
+
+from decoder import DATE_FIELDS, greedy, load_model, sampling
+from files import BadInput, Failure, reading, replacing, say
+from lines import Conditions, condition_text, conditions_met, fields_of
+
+EXAMPLES = """examples:
+  python predict.py -i ../data/example_input.txt predictions.txt
+  python predict.py -i conditions.txt -o - -n 5 --decode sample --seed 7
+  echo '[MON] [DEC] [False] [196]' | python predict.py -i - -
+
+Exit codes: 0 done; 1 failed; 2 bad arguments or input; 3 done, but some lines could not be answered; 130 interrupted.
+A seed draws other latent codes than in `cvae predict`, whose generator is another one."""
+# Rows decoded at once: their activations fit a core's second-level cache.
+BLOCK = 1024
+
+
+def parse_arguments():
+    def in_range(low, high):
+        def whole(text):
+            if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
+                raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {low} to {high}")
+            return int(text)
+
+        return whole
+
+    parser = argparse.ArgumentParser(
+        description="Generate a date for each line of conditions, in the order of the input.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    here = pathlib.Path(__file__).resolve().parent
+    parser.add_argument("-i", "--input", required=True, metavar="FILE", help="file of conditions; - for standard input")
+    parser.add_argument("output", nargs="?", metavar="OUTPUT", help="file to write; - for standard output")
+    parser.add_argument("-o", "--output", dest="option", metavar="OUTPUT", help="file to write, in place of OUTPUT")
+    parser.add_argument("--model", type=pathlib.Path, default=here, metavar="DIR",
+                        help="folder of a release or a finished run (default: this program's)")
+    parser.add_argument("--seed", type=in_range(0, 2**64 - 1), default=1, help="seed of codes and draws (default: 1)")
+    parser.add_argument("-n", "--samples", type=in_range(1, 1_000_000), default=1, metavar="N",
+                        help="dates for each line of the input (default: 1)")
+    parser.add_argument("--decode", choices=["greedy", "sample"], default="greedy",
+                        help="the most likely value of each field, or a draw from their distribution (default: greedy)")
+    parser.add_argument("--temperature", type=float, default=1.0, help="temperature of sampling (default: 1)")
+    parser.add_argument("--keep-going", action="store_true",
+                        help="predict the good lines where some are bad; the bad ones are copied without a date")
+    options = parser.parse_args()
+    if (options.output is None) == (options.option is None):
+        parser.error("name the file to write once: as OUTPUT or with -o OUTPUT")
+    options.output = options.output or options.option
+    if "" in (options.input, options.output):
+        parser.error("the path is empty")
+    return options
+
+
+def plain(number):
+    """A number without the point that a whole one does not need."""
+    return "NaN" if math.isnan(number) else repr(number)[:-2] if repr(number).endswith(".0") else repr(number)
+
+
+def percent(share):
+    """A share as a percentage; 100 % is printed for all, never for nearly all."""
+    if math.isnan(share):
+        return "-"
+    rounded = f"{100 * share:.2f} %"
+    return f"{math.floor(1e6 * share) / 1e4:.4f} %" if rounded == "100.00 %" and share < 1 else rounded
+
+
+def draws(decoder, conditions, options):
+    """Fields [n, 4] for conditions in order, `samples` times each, a block at a time, with the conditions."""
+    # Streams of their own, so that neither the block nor the way of decoding changes which codes a seed gives.
+    codes, choices = (np.random.default_rng(part) for part in np.random.SeedSequence(options.seed).spawn(2))
+    total = len(conditions) * options.samples
+    for start in range(0, total, BLOCK):
+        asked = conditions[np.arange(start, min(start + BLOCK, total)) // options.samples]
+        z = codes.standard_normal((len(asked), decoder.config["latent_dim"]), dtype=np.float32)
+        uniform = choices.random((len(asked), len(DATE_FIELDS)), dtype=np.float32)
+        choose = greedy if options.decode == "greedy" else sampling(uniform, options.temperature)
+        yield asked, decoder.decode(fields_of(asked), z, choose)[0]
+
+
+def write(out, decoder, lines, met, options):
+    """Writes all lines, joined by line ends; counts of dates and of those that meet their condition."""
+    counts = [0, 0]
+    indices = np.frombuffer(lines.indices, dtype=np.int16).astype(np.int64)
+
+    def generated():
+        for asked, dates in draws(decoder, indices[indices >= 0], options):
+            counts[0] += len(asked)
+            counts[1] += int((met[tuple(dates.T)] == asked).sum())
+            for index, (decade, month, digit, day) in zip(asked.tolist(), dates.tolist()):
+                yield f"{texts[index]} {day + 1}-{month + 1}-{1800 + 10 * decade + digit}"
+
+    texts = {index: condition_text(index) for index in set(lines.indices) if index >= 0}
+    dated, separator = generated(), ""
+    for place, index in enumerate(lines.indices):
+        of_line = (next(dated) for _ in range(options.samples)) if index >= 0 else [lines.bad[place]]
+        for text in of_line:
+            out.write(f"{separator}{text}".encode())
+            separator = "\n"
+    return counts
+
+
+def run(options):
+    if options.decode == "sample" and not (math.isfinite(options.temperature) and options.temperature >= 1e-3):
+        fault = f"a temperature of {plain(options.temperature)} makes no distribution"
+        raise BadInput(f"{fault}; choose one above 0, or greedy decoding")
+    met = conditions_met()
+    satisfiable = np.bincount(met[met >= 0], minlength=6888) > 0
+    name = "standard input" if options.input == "-" else options.input
+    with contextlib.nullcontext(sys.stdin.buffer) if options.input == "-" else reading(options.input) as file:
+        lines = Conditions(name, file, satisfiable)
+    if lines.bad and not options.keep_going:
+        more = f"{len(lines.bad)} of {len(lines.indices)} lines are bad; nothing was written"
+        raise BadInput(f"{more}. Mend them, or use --keep-going to predict the others")
+    if not lines.indices:
+        raise BadInput(f"{name} holds no lines")
+    try:
+        decoder = load_model(options.model)
+    except Failure as error:
+        named = f"cannot load a model from {options.model} (--model names a release or a finished run)"
+        raise type(error)(f"{named}: {error}") from None
+    if options.output == "-":
+        counts = write(sys.stdout.buffer, decoder, lines, met, options)
+        sys.stdout.buffer.write(b"\n")
+        sys.stdout.buffer.flush()
+    else:
+        with replacing(options.output) as out:
+            counts = write(out, decoder, lines, met, options)
+    dates, passes = counts
+    how = f"sampled at temperature {plain(options.temperature)}" if options.decode == "sample" else options.decode
+    rate = percent(passes / dates if dates else math.nan)
+    left = f"; {len(lines.bad)} bad lines left without a date" if lines.bad else ""
+    say(f"{dates} dates, {how}, seed {options.seed}; raw pass rate {rate} ({dates - passes} fail){left}")
+    return 3 if lines.bad else 0
+
+
+def main():
+    try:
+        return run(parse_arguments())
+    except BrokenPipeError:  # a reader that has seen enough, such as `head`, is no failure
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Failure as error:
+        say(f"error: {error}")
+        return 2 if isinstance(error, BadInput) else 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,213 @@
+#!/usr/bin/env python3
+"""Puts a finished run's weights into model/, measures what is there, and writes the figures of the model card.
+
+    python3 scripts/release.py [RUN]      release this run; without one, measure the model that is there anew
+    python3 scripts/release.py --check    say whether the card, its figures and the weights belong together
+
+Figures go to model/figures.json as the commands print them; the card shows them between its marks. Nothing in the
+card's tables is typed by hand.
+"""
+
+import hashlib
+import json
+import math
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+
+from environment import ROOT, environment
+
+MODEL = ROOT / "model"
+WEIGHTS, CONFIG = MODEL / "cvae.safetensors", MODEL / "config.toml"
+FIGURES, CARD = MODEL / "figures.json", MODEL / "MODEL_CARD.md"
+INPUT = "data/example_input.txt"
+ALL = "cvae inspect --all --json -n 1000"
+# The commands that make the figures, as a reader would type them.
+COMMANDS = {
+    "greedy": ALL,
+    "sampled": f"{ALL} --decode sample",
+    "latent": "cvae inspect --latent --json",
+    "rust": "cvae eval predictions.txt --json",
+    "python": "python model/eval.py predictions.txt --json",
+    "failures": "cvae eval predictions.txt --json --show 8",
+}
+
+
+def fail(message):
+    print(f"release: error: {message}", file=sys.stderr)
+    raise SystemExit(1)
+
+
+def replace(path, text):
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text)
+    os.replace(partial, path)
+
+
+def digest():
+    return hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
+
+
+def take_over(run):
+    """Copies the weights, config and metrics of a finished run."""
+    names = {"model.safetensors": "cvae.safetensors", "config.toml": "config.toml", "metrics.csv": "metrics.csv"}
+    missing = [name for name in names if not (run / name).exists()]
+    if missing:
+        fail(f"{run} is no finished run: {', '.join(missing)} missing; cvae compare lists finished runs")
+    if "dirty = true" in (run / "config.toml").read_text():
+        fail(f"{run} was trained from uncommitted changes: nobody could train it again; commit and train it anew")
+    for source, name in names.items():
+        partial = MODEL / f".{name}.partial"
+        shutil.copyfile(run / source, partial)
+        os.replace(partial, MODEL / name)
+
+
+def output(command):
+    """Runs a command and takes what it prints; `cvae` is the release build."""
+    words = shlex.split(command)
+    if words[0] == "cvae":
+        words[0] = str(ROOT / "target" / "release" / "cvae")
+    print(f"release: {command}", file=sys.stderr, flush=True)
+    done = subprocess.run(words, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        fail(f"{command} ended with {done.returncode}")
+    return done.stdout
+
+
+def measure():
+    """What the commands print of the model, less the long lists."""
+    python = environment(MODEL / "requirements.txt")
+    with tempfile.TemporaryDirectory() as folder:
+        place = shlex.quote(folder)
+        output("cvae data")
+        inspected = ("greedy", "sampled", "latent")
+        found = {name: json.loads(output(f"{COMMANDS[name]} -o {place}")) for name in inspected}
+        dates = f"{place}/dates.txt"
+        output(f"cvae predict -i {INPUT} {dates}")
+        found["rust"] = json.loads(output(f"cvae eval {dates} --json"))
+        output(f"{python} model/predict.py -i {INPUT} {dates}")
+        found["python"] = json.loads(output(f"{sys.executable} model/eval.py {dates} --json"))
+        output(f"cvae predict -i data/data.txt {dates} --decode sample")
+        found["failures"] = json.loads(output(f"cvae eval {dates} --json --show 8"))
+    for report in found.values():
+        for long in ("conditions", "traversals", "interpolation", "dimensions", "seconds", "nll_seconds"):
+            if isinstance(report.get(long), (list, dict)) or "seconds" in long:
+                report.pop(long, None)
+        report["ten_worst"] = report.pop("ten_worst", [])[:3]
+    return {"weights_sha256": digest(), **found}
+
+
+def percent(share):
+    """Rounded down, so that nearly all is never shown as all."""
+    return f"{math.floor(1e6 * share + 1e-9) / 1e4:.4f} %"
+
+
+def four(value):
+    return f"{value:.4f}"
+
+
+def of_decoding(name, report):
+    """Rows of the table for one way of decoding."""
+    rows = []
+    for key, title, form, perfect in (
+        ("pass", "pass rate", percent, percent(1)),
+        ("coverage", "coverage of valid dates", percent, percent(report["expected_coverage"])),
+        ("tv", "total variation from uniform", four, four(report["expected_tv"])),
+    ):
+        every, held_out = report[key], report[f"{key}_held_out"]
+        held_out = form(held_out["mean"]) if held_out else "-"
+        worst = form(every["worst"]) + ("" if every["worst"] == every["mean"] else f" {every['worst_condition']}")
+        rows.append((f"{title}, {name}", form(every["mean"]), held_out, worst, perfect))
+    return rows
+
+
+def tables(figures):
+    """The card's text between its marks."""
+    greedy, sampled, latent = figures["greedy"], figures["sampled"], figures["latent"]
+    lines = [f"Weights: `cvae.safetensors`, sha256 `{figures['weights_sha256']}`.", ""]
+    lines += [f"Raw output, {greedy['conditions']:,} conditions x 1,000 dates each; the first two columns are means."]
+    lines += ["", "| | all conditions | held out | worst condition | perfect sampler |", "|---|---:|---:|---:|---:|"]
+    for row in of_decoding("greedy", greedy) + of_decoding("sampled", sampled):
+        lines.append("| " + " | ".join(row) + " |")
+    lines += [
+        "",
+        f"Greedy decoding generated {greedy['distinct']:,} distinct valid dates of 146,462, sampling "
+        f"{sampled['distinct']:,}.",
+        f"Made by `{COMMANDS['greedy']}` and the same with `--decode sample`.",
+        "",
+        f"| {'held-out' if latent['held_out'] else 'test'} conditions | nats a date |",
+        "|---|---:|",
+        f"| reconstruction | {four(latent['recon'])} |",
+        f"| KL | {four(latent['kl'])} |",
+        f"| ELBO at beta 1 | {four(latent['elbo'])} |",
+        f"| negative log-likelihood, {latent['importance_samples']} importance samples | {four(latent['nll'])} ± "
+        f"{four(latent['nll_error'])} |",
+        f"| entropy floor: no model is below | {four(latent['entropy_floor'])} |",
+        f"| mean gap to the floor | {four(latent['nll_gap']['mean'])} |",
+        f"| information that z carries about the date, given the condition | {four(latent['information']['mean'])} |",
+        f"| active latent dimensions | {latent['active_units']} |",
+        "",
+        f"Made by `{COMMANDS['latent']}`.",
+        "",
+        "| one date for each line of `example_input.txt` | pass | lines |",
+        "|---|---:|---:|",
+    ]
+    programs = {"rust": "`cvae predict`, scored by `cvae eval`", "python": "`predict.py`, scored by `eval.py`"}
+    for name, title in programs.items():
+        report = figures[name]
+        lines.append(f"| {title} | {percent(report['pass_rate'])} | {report['passes']:,} of {report['lines']:,} |")
+    failures = figures["failures"]
+    lines += [
+        "",
+        "Sampling one date for each line of `data.txt` (`cvae predict -i data/data.txt predictions.txt --decode sample`, "
+        f"`{COMMANDS['failures']}`): {failures['lines'] - failures['passes']:,} of {failures['lines']:,} fail"
+        + ("; the first of them:" if failures["failures"] else "."),
+    ]
+    if failures["failures"]:
+        lines += ["", "| line | failure | reason |", "|---:|---|---|"]
+        lines += [f"| {row['line']} | `{row['text']}` | {row['reason']} |" for row in failures["failures"]]
+    warnings = [warning for report in (greedy, sampled, latent) for warning in report["warnings"]]
+    lines += ["", f"Warnings that the commands raise: {len(warnings) or 'none'}."]
+    return "\n".join(lines)
+
+
+def settings():
+    """The resolved config, as it stands."""
+    return f"```toml\n{CONFIG.read_text().strip()}\n```"
+
+
+def render(card, figures):
+    """The card with its tables written anew."""
+    for mark, text in (("figures", tables(figures)), ("settings", settings())):
+        pattern = rf"(<!-- {mark}: [^>]*-->\n).*?(<!-- end of {mark} -->)"
+        card, count = re.subn(pattern, lambda match: f"{match[1]}\n{text}\n\n{match[2]}", card, flags=re.DOTALL)
+        if count != 1:
+            fail(f"{CARD.name} has {count} places for {mark}, expected 1: <!-- {mark}: ... --> to <!-- end of {mark} -->")
+    return card
+
+
+def main():
+    if sys.argv[1:] == ["--check"]:
+        figures = json.loads(FIGURES.read_text())
+        if figures["weights_sha256"] != digest():
+            fail("model/figures.json was measured with other weights; run make release")
+        if render(CARD.read_text(), figures) != CARD.read_text():
+            fail("model/MODEL_CARD.md is not what its figures and config make; run make release")
+        return
+    if len(sys.argv) > 2:
+        fail("one run folder at most is expected")
+    if len(sys.argv) == 2 and sys.argv[1]:
+        take_over(pathlib.Path(sys.argv[1]))
+    figures = measure()
+    replace(FIGURES, json.dumps(figures, indent=2) + "\n")
+    replace(CARD, render(CARD.read_text(), figures))
+    print("release: model/MODEL_CARD.md and model/figures.json are written", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

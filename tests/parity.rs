@@ -1,0 +1,305 @@
+//! The Rust program against the Python ones in `model/`: the same logits, dates, scores, messages and exit codes.
+//!
+//! Needs a Python with numpy and safetensors in `CVAE_PYTHON`: `make test-parity` makes one and runs these.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use cvae::dates::{Condition, DateTokens, Field, ValidDates};
+use cvae::experiment::load_model;
+use cvae::model::{Decode, Heads, Model, ModelConfig, Noise, Sampler, Trunk, save_tensors};
+use cvae::random::{Purpose, normal, stream};
+use tch::{Device, Tensor};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Python with these arguments, in this folder.
+fn python(folder: &Path, arguments: &[&str]) -> Command {
+    let interpreter = env::var_os("CVAE_PYTHON").expect("CVAE_PYTHON names a Python with numpy; run make test-parity");
+    let mut command = Command::new(interpreter);
+    // Helpers in Python leave no compiled files in the repository.
+    command.current_dir(folder).args(arguments).env("PYTHONDONTWRITEBYTECODE", "1");
+    command
+}
+
+/// A program in `model/` with these arguments.
+fn program(folder: &Path, name: &str, arguments: &[&str]) -> Command {
+    let path = root().join("model").join(name);
+    python(folder, &[&[path.to_str().unwrap()], arguments].concat())
+}
+
+fn cvae(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cvae"));
+    command.current_dir(folder).args(arguments).env("NO_COLOR", "1");
+    command
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn release() -> PathBuf {
+    root().join("model")
+}
+
+/// A release of an untrained model of this kind.
+fn untrained(folder: &Path, heads: Heads, trunk: Trunk) -> PathBuf {
+    let config = ModelConfig { latent_dim: 3, hidden_dim: 10, angles: 7, heads, trunk };
+    let folder = folder.join(format!("{heads:?}-{trunk:?}"));
+    fs::create_dir(&folder).unwrap();
+    Model::new(config, Device::Cpu, 5).save(&folder.join("cvae.safetensors")).unwrap();
+    let settings =
+        format!("[model]\nlatent_dim = 3\nhidden_dim = 10\nangles = 7\nheads = \"{heads:?}\"\ntrunk = \"{trunk:?}\"\n");
+    fs::write(folder.join("config.toml"), settings.to_lowercase()).unwrap();
+    folder
+}
+
+fn indices(rows: impl Iterator<Item = [usize; 4]>) -> Tensor {
+    Tensor::from_slice2(&rows.map(|row| row.map(|index| index as i64)).collect::<Vec<_>>())
+}
+
+/// Temperature and decoding that are compared. Draws are the median of each field's distribution.
+const TEMPERATURES: [(&str, f64); 2] = [("1", 1.0), ("0.7", 0.7)];
+
+/// Writes codes of all conditions, with the dates and logits that the model in this folder makes of them.
+fn write_case(model: &Path, case: &Path) {
+    let (model, _) = load_model(model).unwrap();
+    let conditions = ValidDates::new().conditions();
+    assert_eq!(conditions.len(), 6804);
+    let latent = model.config.latent_dim;
+    let z = normal(&mut stream(11, Purpose::Samples, 0), &[conditions.len() as i64, latent], Device::Cpu);
+    let draw = |decode| {
+        let codes = Vec::<f32>::try_from(z.view([-1])).unwrap();
+        Sampler::new(&model, decode).decode(&conditions, 1, &Noise::of_codes(codes, latent))
+    };
+    let condition = indices(conditions.iter().map(|condition: &Condition| condition.indices()));
+    let mut tensors = Vec::new();
+    let decodings = TEMPERATURES.map(|(name, temperature)| (format!("sampled.{name}"), Decode::Sample { temperature }));
+    for (name, decode) in [("greedy".to_owned(), Decode::Greedy)].into_iter().chain(decodings) {
+        let date = indices(draw(decode).into_iter().map(DateTokens::indices));
+        let decoder = &model.decoder;
+        let logits = tch::no_grad(|| decoder.forced_logits(&decoder.forced_units(&condition, &date), &z));
+        for field in Field::ALL {
+            tensors.push((format!("{name}.{}", field.name()), logits[field as usize].shallow_clone()));
+        }
+        tensors.push((format!("{name}.dates"), date));
+    }
+    tensors.push(("conditions".to_owned(), condition));
+    tensors.push(("z".to_owned(), z));
+    save_tensors(&tensors, case).unwrap();
+}
+
+#[test]
+#[ignore = "needs numpy and safetensors: make test-parity"]
+fn both_programs_make_the_same_logits_and_dates_of_the_same_codes() {
+    let folder = tempfile::tempdir().unwrap();
+    let kinds = [Heads::Independent, Heads::Autoregressive]
+        .into_iter()
+        .flat_map(|heads| [Trunk::Additive, Trunk::Multiplicative].map(|trunk| untrained(folder.path(), heads, trunk)));
+    for model in std::iter::once(release()).chain(kinds) {
+        let case = folder.path().join("case.safetensors");
+        write_case(&model, &case);
+        let compare = root().join("tests/parity.py");
+        let arguments = [compare.to_str().unwrap(), model.to_str().unwrap(), case.to_str().unwrap()];
+        let output = python(folder.path(), &arguments).output().unwrap();
+        assert!(output.status.success(), "{}: {}{}", model.display(), text(&output.stdout), text(&output.stderr));
+        println!("{}: {}", model.display(), text(&output.stdout).trim_end());
+    }
+}
+
+fn run(mut command: Command, input: Option<&[u8]>) -> Output {
+    use std::io::Write;
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    // A program that refuses its arguments does not read.
+    let _ = child.stdin.take().unwrap().write_all(input.unwrap_or_default());
+    child.wait_with_output().unwrap()
+}
+
+const A: &str = "[MON] [DEC] [False] [196]";
+
+#[test]
+#[ignore = "needs numpy and safetensors: make test-parity"]
+fn both_programs_say_the_same_of_bad_input_and_end_alike() {
+    let long = "x".repeat(5000);
+    let many = format!("{A}\n") + &"[MON]\n".repeat(20);
+    let inputs: [(&str, &[u8]); 18] = [
+        ("good", A.as_bytes()),
+        ("ends", b"\xef\xbb\xbf [MON]\t[DEC][False] [196] 31-2-9999 \r\n[WED] [JAN] [True] [200]\r\n\n \n"),
+        ("month", b"[MON] [DEZ] [False] [196]"),
+        ("decade", b"[MON] [DEC] [False] [221] 1-1-2210"),
+        ("leap", b"[MON] [DEC] [true] [196]"),
+        ("short", b"[MON] [DEC]"),
+        ("plain", b"MON DEC False 196"),
+        ("open", "[\u{c4}\u{d6}\"\\\t\u{7f} and more than that".as_bytes()),
+        ("soon", "[MON] [DEC] [False] [196]  s\u{f6}\u{f6}n ".as_bytes()),
+        ("impossible", b"[MON] [JAN] [True] [220] 1-1-2200"),
+        ("blank", b"\n[MON] [DEC] [False] [196]\n\n \n[MON] [DEC] [False] [196]\n\n"),
+        ("bytes", b"\xff\xfe[MON]\n[MON] [DEC] [False] [196]"),
+        ("long", long.as_bytes()),
+        ("unicode", "\u{a0}[MON]\u{2003}[DEC] [False]\u{3000}[196] x-1-1".as_bytes()),
+        ("control", b"[MON]\x1c[DEC] [False] [196]"),
+        ("many", many.as_bytes()),
+        ("empty", b""),
+        ("only blank", b"\n \n\n"),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let model = release();
+    let here = folder.path();
+    let without_dates = |name: &str| -> Option<Vec<String>> {
+        let written = text(&fs::read(here.join(name)).ok()?);
+        let dated = |line: &str| line.rsplit_once(' ').is_some_and(|(_, last)| last.split('-').count() == 3);
+        let shorn =
+            |line: &str| if dated(line) { line.rsplit_once(' ').unwrap().0.to_owned() + " date" } else { line.into() };
+        Some(written.split('\n').map(shorn).collect())
+    };
+    for (name, bytes) in inputs {
+        for more in [&[][..], &["--keep-going", "-n", "3"][..]] {
+            fs::write(here.join("in.txt"), bytes).unwrap();
+            let arguments = [&["-i", "in.txt", "--model", model.to_str().unwrap()], more].concat();
+            let ours = run(cvae(here, &[&["predict", "rust.txt"][..], &arguments].concat()), None);
+            let theirs = run(program(here, "predict.py", &[&["python.txt"][..], &arguments].concat()), None);
+            assert_eq!(text(&ours.stderr), text(&theirs.stderr), "{name} {more:?}");
+            assert_eq!(ours.status.code(), theirs.status.code(), "{name} {more:?}");
+            assert_eq!(without_dates("rust.txt"), without_dates("python.txt"), "{name} {more:?}");
+            for file in ["rust.txt", "python.txt"] {
+                let _ = fs::remove_file(here.join(file));
+            }
+        }
+    }
+    assert_eq!(fs::read_dir(here).unwrap().count(), 1, "nothing but the input is left");
+}
+
+#[test]
+#[ignore = "needs numpy and safetensors: make test-parity"]
+fn both_programs_refuse_the_same_arguments_files_and_models() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    fs::write(here.join("in.txt"), A).unwrap();
+    let model = untrained(here, Heads::Autoregressive, Trunk::Multiplicative);
+    let copy = |name: &str| {
+        let to = here.join(name);
+        fs::create_dir(&to).unwrap();
+        for file in ["config.toml", "cvae.safetensors"] {
+            fs::copy(model.join(file), to.join(file)).unwrap();
+        }
+        to
+    };
+    let settings = fs::read_to_string(model.join("config.toml")).unwrap();
+    fs::write(copy("wider").join("config.toml"), settings.replace("angles = 7", "angles = 9")).unwrap();
+    fs::write(copy("additive").join("config.toml"), settings.replace("multiplicative", "additive")).unwrap();
+    fs::write(copy("independent").join("config.toml"), settings.replace("autoregressive", "independent")).unwrap();
+    fs::remove_file(copy("no weights").join("cvae.safetensors")).unwrap();
+    fs::remove_file(copy("no config").join("config.toml")).unwrap();
+    fs::write(copy("both").join("model.safetensors"), "").unwrap();
+    let good = ["-i", "in.txt", "out.txt", "--model", model.to_str().unwrap()];
+    // Arguments, exit code, and whether the messages are the same (clap's and argparse's own are not).
+    let cases: [(&[&str], i32, bool); 14] = [
+        (&["-i", "none.txt", "out.txt"], 1, true),
+        (&["-i", ".", "out.txt"], 1, true),
+        (&["-i", "in.txt", "out.txt", "--model", "wider"], 1, true),
+        (&["-i", "in.txt", "out.txt", "--model", "additive"], 1, true),
+        (&["-i", "in.txt", "out.txt", "--model", "independent"], 1, true),
+        (&["-i", "in.txt", "out.txt", "--model", "no weights"], 1, true),
+        (&["-i", "in.txt", "out.txt", "--model", "both"], 1, true),
+        (&["-i", "in.txt", "no/such/folder/out.txt", "--model", good[4]], 1, true),
+        (&["-i", "in.txt", ".", "--model", good[4]], 1, true),
+        (&["-i", "in.txt", "out.txt", "--decode", "sample", "--temperature", "0"], 2, true),
+        (&["-i", "in.txt", "out.txt", "--decode", "best"], 2, false),
+        (&["-i", "in.txt", "out.txt", "-n", "0"], 2, false),
+        (&["-i", "in.txt", "out.txt", "-o", "out.txt"], 2, false),
+        (&["-i", "in.txt"], 2, false),
+    ];
+    for (arguments, code, alike) in cases {
+        let ours = run(cvae(here, &[&["predict"], arguments].concat()), None);
+        let theirs = run(program(here, "predict.py", arguments), None);
+        assert_eq!(ours.status.code(), Some(code), "{arguments:?}: {}", text(&ours.stderr));
+        assert_eq!(theirs.status.code(), Some(code), "{arguments:?}: {}", text(&theirs.stderr));
+        if alike {
+            assert_eq!(text(&ours.stderr), text(&theirs.stderr), "{arguments:?}");
+        }
+        assert!(!here.join("out.txt").exists());
+    }
+    // What a config's own errors say is up to each program; both refuse, with the file's name.
+    for model in ["no config", "nowhere"] {
+        let arguments = ["-i", "in.txt", "out.txt", "--model", model];
+        for refused in [cvae(here, &[&["predict"][..], &arguments].concat()), program(here, "predict.py", &arguments)] {
+            let output = run(refused, None);
+            assert!(matches!(output.status.code(), Some(1 | 2)), "{}", text(&output.stderr));
+            assert!(text(&output.stderr).contains("config.toml"), "{}", text(&output.stderr));
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs numpy and safetensors: make test-parity"]
+fn standard_streams_seeds_and_sampling_work_in_python_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let draw = |more: &[&str]| {
+        let output = run(
+            program(folder.path(), "predict.py", &[&["-i", "-", "-", "-n", "30"], more].concat()),
+            Some(A.as_bytes()),
+        );
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let greedy = draw(&[]);
+    assert_eq!(greedy.lines().count(), 30);
+    assert!(greedy.ends_with('\n') && greedy.lines().all(|line| line.starts_with(A)));
+    assert_eq!(greedy, draw(&["--seed", "1"]));
+    assert_ne!(greedy, draw(&["--seed", "2"]));
+    let sampled = draw(&["--decode", "sample"]);
+    assert_ne!(greedy, sampled);
+    assert_ne!(sampled, draw(&["--decode", "sample", "--temperature", "0.5"]));
+}
+
+#[test]
+#[ignore = "needs numpy and safetensors: make test-parity"]
+fn both_scorers_give_the_same_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let conditions: Vec<String> = ValidDates::new().conditions().iter().map(Condition::to_string).collect();
+    fs::write(here.join("in.txt"), conditions.join("\n")).unwrap();
+    // At this temperature thousands of the dates are wrong, in every way that dates can be.
+    let hot = ["--decode", "sample", "--temperature", "5", "-n", "3"];
+    let predicted = run(program(here, "predict.py", &[&["-i", "in.txt", "out.txt"], &hot[..]].concat()), None);
+    assert_eq!(predicted.status.code(), Some(0), "{}", text(&predicted.stderr));
+    let mut file = fs::read_to_string(here.join("out.txt")).unwrap();
+    for rest in [
+        "",
+        "soon",
+        "31-2-1960",
+        "0-1-1960",
+        "1-13-1960",
+        "1-1-1799",
+        "1-1-99999",
+        "03-012-1962",
+        "03-12-1962",
+        "5-12-1962 x",
+    ] {
+        file += &format!("\n{A} {rest}");
+    }
+    file += "\n[MON] [JAN] [True] [220] 1-1-2200\n\n";
+    fs::write(here.join("out.txt"), file).unwrap();
+    let options = ["out.txt", "--json", "--show", "100000"];
+    let report = |command: Command| -> serde_json::Value {
+        let output = run(command, None);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let mut ours = report(cvae(here, &[&["eval"], &options[..]].concat()));
+    let theirs = report(program(here, "eval.py", &options));
+    assert_eq!(ours["warnings"].as_array().map(Vec::len), Some(0));
+    ours.as_object_mut().unwrap().remove("warnings");
+    assert!(ours["failures"].as_array().unwrap().len() > 1000);
+    assert_eq!(ours, theirs);
+    for (bytes, code) in [(&b"nonsense"[..], 2), (b"", 2)] {
+        fs::write(here.join("bad.txt"), bytes).unwrap();
+        assert_eq!(run(cvae(here, &["eval", "bad.txt"]), None).status.code(), Some(code));
+        assert_eq!(run(program(here, "eval.py", &["bad.txt"]), None).status.code(), Some(code));
+    }
+}
