@@ -64,6 +64,7 @@ checkpoint_every = 10
 every = 500
 samples = 1
 final_samples = 1
+importance = 2
 [sweep]
 seeds = [1, 2, 3]
 product = { "model.latent_dim" = [2, 3] }

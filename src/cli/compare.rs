@@ -8,8 +8,8 @@ use clap::{Args, ValueEnum};
 
 use super::exit::{BadInput, Exit};
 use super::output;
-use crate::dates::ValidDates;
-use crate::experiment::{Finished, Metrics, named_hash, to_csv};
+use crate::dates::{Condition, ValidDates};
+use crate::experiment::{Finished, named_hash, to_csv};
 use crate::files::FileError;
 use crate::metrics::{Reference, half_width};
 
@@ -21,6 +21,7 @@ use crate::metrics::{Reference, half_width};
   cvae compare runs/quick
   cvae compare runs/baselines --references
   cvae compare runs/ablation --sort sampled-tv --markdown
+  cvae compare runs/seeds --each --columns greedy-pass,greedy-tv,sampled-pass,sampled-tv
   cvae compare runs/* --csv > all.csv")]
 pub struct Compare {
     /// Folders of trials, or folders that hold such
@@ -29,6 +30,9 @@ pub struct Compare {
     /// What to sort by, best first
     #[arg(long, value_enum, default_value_t = Column::GreedyPassHeldOut)]
     sort: Column,
+    /// Which figures to show, separated by commas
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "COLUMNS", default_values_t = DEFAULT)]
+    columns: Vec<Column>,
     /// A row for each trial, seeds apart
     #[arg(long)]
     each: bool,
@@ -47,11 +51,13 @@ pub struct Compare {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Column {
     GreedyPass,
+    GreedyPassSeen,
     GreedyPassHeldOut,
     GreedyPassWorst,
     GreedyCoverage,
     GreedyTv,
     SampledPass,
+    SampledPassSeen,
     SampledPassHeldOut,
     SampledTv,
     TestElbo,
@@ -61,6 +67,19 @@ enum Column {
     TestMi,
     TrainSeconds,
 }
+
+/// What is shown unless something else is asked for: as much as fits on a wide terminal.
+const DEFAULT: [Column; 9] = [
+    Column::GreedyPass,
+    Column::GreedyPassHeldOut,
+    Column::GreedyPassWorst,
+    Column::GreedyCoverage,
+    Column::GreedyTv,
+    Column::SampledPass,
+    Column::TestNllGap,
+    Column::TestMi,
+    Column::TrainSeconds,
+];
 
 /// How a figure is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,13 +94,15 @@ impl Column {
     fn header(self) -> &'static str {
         match self {
             Self::GreedyPass => "greedy pass",
-            Self::GreedyPassHeldOut => "held out",
-            Self::GreedyPassWorst => "worst",
-            Self::GreedyCoverage => "coverage / perfect",
-            Self::GreedyTv => "tv - noise",
+            Self::GreedyPassSeen => "greedy, seen",
+            Self::GreedyPassHeldOut => "greedy, held out",
+            Self::GreedyPassWorst => "greedy, worst",
+            Self::GreedyCoverage => "greedy coverage / perfect",
+            Self::GreedyTv => "greedy tv - noise",
             Self::SampledPass => "sampled pass",
-            Self::SampledPassHeldOut => "held out",
-            Self::SampledTv => "tv - noise",
+            Self::SampledPassSeen => "sampled, seen",
+            Self::SampledPassHeldOut => "sampled, held out",
+            Self::SampledTv => "sampled tv - noise",
             Self::TestElbo => "test ELBO",
             Self::TestNllGap => "NLL gap",
             Self::TestMi => "MI",
@@ -103,15 +124,18 @@ impl Column {
         matches!(self.unit(), Unit::Share) || self == Self::TestMi
     }
 
-    fn of(self, metrics: &Metrics) -> f64 {
+    fn of(self, trial: &Finished) -> f64 {
+        let metrics = &trial.metrics;
         match self {
             Self::GreedyPass => metrics.greedy_pass,
+            Self::GreedyPassSeen => seen(trial, metrics.greedy_pass, metrics.greedy_pass_held_out),
             Self::GreedyPassHeldOut => metrics.greedy_pass_held_out,
             Self::GreedyPassWorst => metrics.greedy_pass_worst,
             // Trials of other numbers of samples can be compared only against what could be covered.
             Self::GreedyCoverage => metrics.greedy_coverage / metrics.expected_coverage,
             Self::GreedyTv => metrics.greedy_tv - metrics.expected_tv,
             Self::SampledPass => metrics.sampled_pass,
+            Self::SampledPassSeen => seen(trial, metrics.sampled_pass, metrics.sampled_pass_held_out),
             Self::SampledPassHeldOut => metrics.sampled_pass_held_out,
             Self::SampledTv => metrics.sampled_tv - metrics.expected_tv,
             Self::TestElbo => metrics.test_elbo,
@@ -123,12 +147,27 @@ impl Column {
 
     fn of_reference(self, reference: &Reference) -> f64 {
         match self {
-            Self::GreedyPass | Self::GreedyPassHeldOut | Self::SampledPass | Self::SampledPassHeldOut => reference.pass,
+            Self::GreedyPass
+            | Self::GreedyPassSeen
+            | Self::GreedyPassHeldOut
+            | Self::SampledPass
+            | Self::SampledPassSeen
+            | Self::SampledPassHeldOut => reference.pass,
             Self::GreedyCoverage => reference.coverage,
             Self::GreedyTv | Self::SampledTv => reference.tv,
             _ => f64::NAN,
         }
     }
+}
+
+/// The mean over the conditions that were trained on, from that over all and that over the held-out ones.
+fn seen(trial: &Finished, all: f64, held_out: f64) -> f64 {
+    if held_out.is_nan() {
+        return all;
+    }
+    let count = Condition::SATISFIABLE as f64;
+    let held = (count * trial.config.data.held_out).round();
+    (count * all - held * held_out) / (count - held)
 }
 
 /// A row of the table: trials that differ in their seed alone, or one.
@@ -139,7 +178,7 @@ struct Group {
 
 impl Group {
     fn values(&self, column: Column) -> Vec<f64> {
-        self.trials.iter().map(|trial| column.of(&trial.metrics)).collect()
+        self.trials.iter().map(|trial| column.of(trial)).collect()
     }
 
     fn mean(&self, column: Column) -> f64 {
@@ -195,7 +234,7 @@ impl Compare {
     }
 
     fn table(&self, groups: &[Group]) -> String {
-        let columns = Column::value_variants();
+        let columns = &self.columns;
         let header: Vec<&str> =
             ["trials", "seeds"].into_iter().chain(columns.iter().map(|column| column.header())).collect();
         let mut rows: Vec<Vec<String>> = groups

@@ -122,6 +122,9 @@ impl Condition {
         Some(Self { weekday, month, leap: rest % 2 == 1, decade })
     }
 
+    /// Number of conditions that some date meets.
+    pub const SATISFIABLE: usize = Self::COUNT - Weekday::COUNT * Month::COUNT;
+
     /// All 6,888 conditions in order of index; 84 of them are met by no date, since 2200,
     /// the only year of its decade, is no leap year.
     pub fn all() -> impl Iterator<Item = Self> {

@@ -92,6 +92,7 @@ mod tests {
         let valid = ValidDates::new();
         let conditions = valid.conditions();
         assert_eq!(conditions.len(), 6804);
+        assert_eq!(conditions.len(), Condition::SATISFIABLE);
         let counts: Vec<usize> = conditions.iter().map(|condition| valid.of(*condition).len()).collect();
         assert_eq!(counts.iter().sum::<usize>(), 146_462);
         assert_eq!((counts.iter().min(), counts.iter().max()), (Some(&4), Some(&37)));

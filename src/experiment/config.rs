@@ -12,7 +12,7 @@ use super::provenance::Provenance;
 use super::source::{Origin, Source};
 use crate::dates::Held;
 use crate::files::FileError;
-use crate::model::ModelConfig;
+use crate::model::{ModelConfig, Pairing};
 use crate::training::{BetaConfig, EvaluationConfig, Objective, Schedule, StepConfig, TrainingConfig};
 
 /// Where tensors live.
@@ -188,8 +188,13 @@ impl ConfigFile {
         between("evaluation.samples", evaluation.samples, 1, 1_000_000)?;
         between("evaluation.final_samples", evaluation.final_samples, 1, 1_000_000)?;
         between("objective.hybrid", objective.hybrid, 0.0, 1e6)?;
-        // Fewer would leave a step without a code, more codes than a step has rows.
-        between("objective.codes", objective.codes, 1, training.batch_size)?;
+        between("objective.codes", objective.codes, 1, 1_000_000)?;
+        if objective.codes > training.batch_size && objective.pairing != Pairing::Own {
+            let (codes, batch) = (objective.codes, training.batch_size);
+            let problem =
+                format!("{codes} codes are more than training.batch_size ({batch}); lower one or raise the other");
+            return Err(Invalid { key: "objective.codes", problem });
+        }
         between("objective.free_bits", objective.free_bits, 0.0, 1e6)?;
         between("evaluation.importance", evaluation.importance, 0, 1_000_000)?;
         between("beta.value", beta.value, 0.0, 1e6)?;
