@@ -8,14 +8,23 @@ use crate::dates::{CONDITION_FIELDS, DATE_FIELDS, Field};
 
 /// Adam moves every entry of a table by about the learning rate a step. In units of 6 radians an
 /// angle can turn within a few hundred steps; in radians it took three times as long (measured).
-const RADIANS_PER_UNIT: f64 = 6.0;
+pub(super) const RADIANS_PER_UNIT: f64 = 6.0;
 /// Spread of the initial angles, in the units above: 1.8 radians.
 const ANGLE_STDEV: f64 = 0.3;
 
 /// Units of a multiplicative trunk's state that are added and not multiplied. The length of a month does
 /// not depend on the weekday; from angles alone it was learned late, and 30-2 was sampled for long.
-fn plain_units(angles: i64) -> i64 {
+pub(super) fn plain_units(angles: i64) -> i64 {
     angles / 2
+}
+
+/// Width of a field's head.
+pub(super) fn head_width(field: Field, hidden_dim: i64) -> i64 {
+    match field {
+        // Decade and month repeat the condition; a quarter of the width is plenty for that.
+        Field::Decade | Field::Month => (hidden_dim / 4).max(1),
+        Field::Digit | Field::Day => hidden_dim,
+    }
 }
 
 /// Trunk and heads.
@@ -147,11 +156,7 @@ impl Decoder {
 
 impl Head {
     fn new(scope: &Scope<'_>, field: Field, features: i64, hidden_dim: i64) -> Self {
-        // Decade and month repeat the condition; a quarter of the width is plenty for that.
-        let width = match field {
-            Field::Decade | Field::Month => (hidden_dim / 4).max(1),
-            Field::Digit | Field::Day => hidden_dim,
-        };
+        let width = head_width(field, hidden_dim);
         Self {
             input: scope.hidden("input", features, width),
             hidden: scope.hidden("hidden", width, width),

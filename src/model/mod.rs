@@ -5,6 +5,7 @@
 mod config;
 mod decoder;
 mod encoder;
+mod fused;
 mod layers;
 mod objective;
 mod pairing;
@@ -14,6 +15,7 @@ mod weights;
 pub use config::{Heads, ModelConfig, Trunk};
 pub use decoder::Decoder;
 pub use encoder::{Encoder, Posterior};
+pub use fused::{AdamStep, Fused};
 pub use layers::{EmbeddingSum, Scope, one_hot_blocks};
 pub use objective::{Batch, Prior, Terms, Weights, objective, paired_reconstruction};
 pub use pairing::{Pairing, PriorBatch};

@@ -24,7 +24,7 @@ pub enum Pairing {
 }
 
 /// Rounds of Sinkhorn's algorithm. After four the dates' shares are even within some percent.
-const ROUNDS: usize = 8;
+pub(super) const ROUNDS: usize = 8;
 
 /// Codes from the prior, and the dates that they may be paired with.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ mod checkpoint;
 mod config;
 mod evaluation;
 mod history;
+mod learner;
 mod optimizer;
 mod schedule;
 mod trainer;

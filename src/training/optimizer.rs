@@ -11,10 +11,11 @@ use tch::{Kind, Tensor};
 use super::config::StepConfig;
 
 /// Decay of the first moment.
-const BETA_1: f64 = 0.9;
+pub(super) const BETA_1: f64 = 0.9;
 /// Decay of the second moment.
-const BETA_2: f64 = 0.999;
-const EPSILON: f64 = 1e-8;
+pub(super) const BETA_2: f64 = 0.999;
+/// What keeps the update finite.
+pub(super) const EPSILON: f64 = 1e-8;
 
 /// Adam (Kingma and Ba 2015) over a model's weights.
 #[derive(Debug)]

@@ -10,11 +10,12 @@ use super::checkpoint::{Checkpoint, CheckpointError};
 use super::config::TrainingConfig;
 use super::evaluation::{Effort, Evaluation, TestData, evaluate};
 use super::history::{History, HistoryError, Row};
+use super::learner::{Learner, Stride};
 use super::optimizer::{Adam, learning_rate};
 use super::schedule::{BetaSchedule, Phase, ScheduleState};
 use crate::dates::{Split, ValidDates};
 use crate::metrics::{Dataset, Groups, Scores};
-use crate::model::{Batch, Model, ModelConfig, Pairing, Prior, Terms, Weights, objective};
+use crate::model::{Batch, Model, ModelConfig, Pairing, Prior, Weights};
 use crate::random::{Purpose, normal, stream};
 
 /// Steps whose terms are read from the device at once: reading stops it, so not every step does.
@@ -105,6 +106,7 @@ pub struct Trainer<'a> {
     test: TestData<'a>,
     model: Model,
     adam: Adam,
+    learner: Learner,
     state: Checkpoint,
     history: History,
     checkpoint: PathBuf,
@@ -139,9 +141,10 @@ impl<'a> Trainer<'a> {
             adam.restore(moments).map_err(|reason| CheckpointError::State { path: checkpoint.to_owned(), reason })?;
             state = saved;
         }
+        let learner = Learner::new(&model, &adam);
         let history = History::resume(history, state.step)?;
         let checkpoint = checkpoint.to_owned();
-        Ok(Self { config, schedule, train, train_groups, test, model, adam, state, history, checkpoint })
+        Ok(Self { config, schedule, train, train_groups, test, model, adam, learner, state, history, checkpoint })
     }
 
     /// Steps done.
@@ -195,6 +198,7 @@ impl<'a> Trainer<'a> {
             }
             observer.step(Progress { step: done, steps, beta: self.beta(step), loss: last_loss });
             if evaluates || saves {
+                self.learner.settle(&self.model, &mut self.adam);
                 self.state.seconds += started.elapsed().as_secs_f64();
                 if evaluates && done < steps {
                     self.log(false, observer)?;
@@ -233,12 +237,9 @@ impl<'a> Trainer<'a> {
                 Prior::Paired(self.train_groups.draw(&rows, (codes, latent_dim), balanced, &mut random))
             }
         });
-        let terms = objective(&self.model, batch, &noise, prior.as_ref(), weights);
-        let gradient = self.adam.gradient(&terms.loss);
         let rate = learning_rate(&config.training, step);
-        self.adam.update(gradient, rate, config.training.gradient_clip, step);
-        let Terms { loss, recon, kl, prior_recon } = terms;
-        Tensor::stack(&[loss, recon, kl, prior_recon], 0).detach()
+        let stride = Stride { rate, clip: config.training.gradient_clip, step };
+        self.learner.step((&self.model, &mut self.adam), (batch, &noise, prior.as_ref()), weights, stride)
     }
 
     fn weights(&self, step: u64) -> Weights {

@@ -1,0 +1,107 @@
+//! The decoder's latent layer. A code has few numbers: too few for a library's matrix product to pay.
+//!
+//! The layer's weights `[outputs, latent]` lie transposed here, `[latent, outputs]`, so that loops run over outputs.
+
+use multiversion::multiversion;
+
+/// Codes, or rows, that are taken at a time: sums are read and written once for so many.
+const AT_ONCE: usize = 4;
+
+/// The transpose of a matrix of `columns` columns.
+pub fn transpose(out: &mut Vec<f32>, matrix: &[f32], columns: usize) {
+    let rows = matrix.len() / columns;
+    out.clear();
+    out.extend((0..columns).flat_map(|column| (0..rows).map(move |row| matrix[row * columns + column])));
+}
+
+/// Adds a transposed matrix to one of `columns` columns.
+pub fn add_transposed(out: &mut [f32], transposed: &[f32], columns: usize) {
+    let rows = out.len() / columns;
+    for (row, out) in out.chunks_exact_mut(columns).enumerate() {
+        out.iter_mut().enumerate().for_each(|(column, entry)| *entry += transposed[column * rows + row]);
+    }
+}
+
+/// out `[n, outputs]` = codes `[n, latent]` through the layer's weights.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+pub fn from_codes(out: &mut [f32], codes: &[f32], weights: &[f32], latent: usize) {
+    let outputs = weights.len() / latent;
+    for (out, code) in out.chunks_exact_mut(outputs).zip(codes.chunks_exact(latent)) {
+        out.fill(0.0);
+        let (quads, rest) = code.as_chunks::<AT_ONCE>();
+        let mut row_quads = weights.chunks_exact(AT_ONCE * outputs);
+        for ([a, b, c, d], rows) in quads.iter().zip(&mut row_quads) {
+            let (first, last) = rows.split_at(2 * outputs);
+            let ((row_a, row_b), (row_c, row_d)) = (first.split_at(outputs), last.split_at(outputs));
+            let entries = row_a.iter().zip(row_b).zip(row_c.iter().zip(row_d));
+            for (out, ((by_a, by_b), (by_c, by_d))) in out.iter_mut().zip(entries) {
+                *out += (a * by_a + b * by_b) + (c * by_c + d * by_d);
+            }
+        }
+        for (a, row) in rest.iter().zip(row_quads.remainder().chunks_exact(outputs)) {
+            for (out, by_a) in out.iter_mut().zip(row) {
+                *out += a * by_a;
+            }
+        }
+    }
+}
+
+/// Adds the gradient of the layer's weights from that of its outputs `[n, outputs]`.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+pub fn by_codes(weights: &mut [f32], gradient: &[f32], codes: &[f32], latent: usize) {
+    let outputs = weights.len() / latent;
+    let quads = gradient.chunks_exact(AT_ONCE * outputs);
+    let rest = quads.remainder().chunks_exact(outputs);
+    let mut code_quads = codes.chunks_exact(AT_ONCE * latent);
+    for (rows, codes) in quads.zip(&mut code_quads) {
+        let (first, last) = rows.split_at(2 * outputs);
+        let ((row_a, row_b), (row_c, row_d)) = (first.split_at(outputs), last.split_at(outputs));
+        for (dimension, weights) in weights.chunks_exact_mut(outputs).enumerate() {
+            let [a, b, c, d] = std::array::from_fn(|row| codes[row * latent + dimension]);
+            let entries = row_a.iter().zip(row_b).zip(row_c.iter().zip(row_d));
+            for (weight, ((by_a, by_b), (by_c, by_d))) in weights.iter_mut().zip(entries) {
+                *weight += (a * by_a + b * by_b) + (c * by_c + d * by_d);
+            }
+        }
+    }
+    for (row, code) in rest.zip(code_quads.remainder().chunks_exact(latent)) {
+        for (weights, a) in weights.chunks_exact_mut(outputs).zip(code) {
+            for (weight, by_a) in weights.iter_mut().zip(row) {
+                *weight += a * by_a;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_with_codes_are_the_sums_that_they_stand_for() {
+        let numbers = |count: usize, step: usize| -> Vec<f32> {
+            (0..count).map(|place| ((place * step) % 11) as f32 - 5.0).collect()
+        };
+        for (n, latent, outputs) in [(11, 7, 18), (8, 8, 32), (1, 1, 2)] {
+            let (codes, layer, rows) = (numbers(n * latent, 3), numbers(outputs * latent, 5), numbers(n * outputs, 7));
+            let (mut weights, mut out) = (Vec::new(), vec![9.0; n * outputs]);
+            transpose(&mut weights, &layer, latent);
+            from_codes(&mut out, &codes, &weights, latent);
+            let mut gradient = vec![0.0; latent * outputs];
+            by_codes(&mut gradient, &rows, &codes, latent);
+            let mut sums = vec![1.0; outputs * latent];
+            add_transposed(&mut sums, &gradient, latent);
+            // Whole numbers: no order of summation rounds.
+            for output in 0..outputs {
+                for row in 0..n {
+                    let product = (0..latent).map(|k| codes[row * latent + k] * layer[output * latent + k]);
+                    assert_eq!(out[row * outputs + output], product.sum::<f32>());
+                }
+                for k in 0..latent {
+                    let product = (0..n).map(|row| rows[row * outputs + output] * codes[row * latent + k]);
+                    assert_eq!(sums[output * latent + k], 1.0 + product.sum::<f32>());
+                }
+            }
+        }
+    }
+}

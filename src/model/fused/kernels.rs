@@ -1,0 +1,263 @@
+//! What lies between matrix products: few passes over rows, compiled for several sets of vector instructions, of
+//! which the widest that the machine has is taken. All give the same results.
+//!
+//! Matrices are stored by rows. Slices of one call must fit each other; where they don't, the shortest counts.
+
+use multiversion::multiversion;
+
+use super::scalar::{exp, fold, larger, silu, sin_cos};
+
+/// Numbers that are added or compared side by side.
+const LANES: usize = 16;
+
+/// values = silu(values + bias); slopes are those of the silu.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+pub fn bias_silu(values: &mut [f32], slopes: &mut [f32], bias: &[f32]) {
+    for (values, slopes) in values.chunks_exact_mut(bias.len()).zip(slopes.chunks_exact_mut(bias.len())) {
+        for ((value, slope), bias) in values.iter_mut().zip(slopes).zip(bias) {
+            (*value, *slope) = silu(*value + bias);
+        }
+    }
+}
+
+/// values = silu(values + bias) + skipped; slopes are those of the silu.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+pub fn bias_silu_add(values: &mut [f32], slopes: &mut [f32], bias: &[f32], skipped: &[f32]) {
+    let width = bias.len();
+    let rows = values.chunks_exact_mut(width).zip(slopes.chunks_exact_mut(width)).zip(skipped.chunks_exact(width));
+    for ((values, slopes), skipped) in rows {
+        for (((value, slope), bias), skipped) in values.iter_mut().zip(slopes).zip(bias).zip(skipped) {
+            let (unit, rise) = silu(*value + bias);
+            (*value, *slope) = (unit + skipped, rise);
+        }
+    }
+}
+
+/// gradient *= slopes; its sum over rows is added to `sums`.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+pub fn through_slopes(gradient: &mut [f32], slopes: &[f32], sums: &mut [f32]) {
+    for (gradient, slopes) in gradient.chunks_exact_mut(sums.len()).zip(slopes.chunks_exact(sums.len())) {
+        for ((gradient, slope), sum) in gradient.iter_mut().zip(slopes).zip(sums.iter_mut()) {
+            *gradient *= slope;
+            *sum += *gradient;
+        }
+    }
+}
+
+/// out = gradient slopes; its sum over rows is added to `sums`.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+pub fn through_slopes_to(out: &mut [f32], gradient: &[f32], slopes: &[f32], sums: &mut [f32]) {
+    let width = sums.len();
+    let rows = out.chunks_exact_mut(width).zip(gradient.chunks_exact(width)).zip(slopes.chunks_exact(width));
+    for ((out, gradient), slopes) in rows {
+        for (((out, gradient), slope), sum) in out.iter_mut().zip(gradient).zip(slopes).zip(sums.iter_mut()) {
+            *out = gradient * slope;
+            *sum += *out;
+        }
+    }
+}
+
+/// silu(units + units gate + shift) by rows: `picked` names each row's units in a table of `units`. The latent
+/// layer's products `[n, 2 width]` become gate and shift here, by their bias `[2 width]`.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+pub fn gate(out: &mut [f32], slopes: &mut [f32], latent: &mut [f32], bias: &[f32], units: &[f32], picked: &[usize]) {
+    let width = bias.len() / 2;
+    let (gate_bias, shift_bias) = bias.split_at(width);
+    let rows = out.chunks_exact_mut(width).zip(slopes.chunks_exact_mut(width));
+    for ((out, slopes), (latent, row)) in rows.zip(latent.chunks_exact_mut(2 * width).zip(picked)) {
+        let units = &units[row * width..][..width];
+        let (gates, shifts) = latent.split_at_mut(width);
+        let outputs = out.iter_mut().zip(slopes).zip(units);
+        let inputs = gates.iter_mut().zip(shifts).zip(gate_bias.iter().zip(shift_bias));
+        for (((out, slope), unit), ((gate, shift), (gate_bias, shift_bias))) in outputs.zip(inputs) {
+            *gate += gate_bias;
+            *shift += shift_bias;
+            (*out, *slope) = silu(unit + unit * *gate + *shift);
+        }
+    }
+}
+
+/// Back through [`gate`]: `latent` turns from gate and shift into their gradients, which are added up in `sums`, and
+/// the units' gradients are added to `unit_gradient` at the rows that were picked.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+pub fn gate_backward(
+    gradient: &[f32],
+    slopes: &[f32],
+    latent: &mut [f32],
+    sums: &mut [f32],
+    units: &[f32],
+    unit_gradient: &mut [f32],
+    picked: &[usize],
+) {
+    let width = sums.len() / 2;
+    let (gate_sums, shift_sums) = sums.split_at_mut(width);
+    let rows = gradient.chunks_exact(width).zip(slopes.chunks_exact(width));
+    for ((gradient, slopes), (latent, row)) in rows.zip(latent.chunks_exact_mut(2 * width).zip(picked)) {
+        let units = &units[row * width..][..width];
+        let unit_gradient = &mut unit_gradient[row * width..][..width];
+        let (gates, shifts) = latent.split_at_mut(width);
+        let inputs = gradient.iter().zip(slopes).zip(units);
+        let outputs = gates.iter_mut().zip(shifts).zip(unit_gradient);
+        let sums = gate_sums.iter_mut().zip(shift_sums.iter_mut());
+        for ((((gradient, slope), unit), ((gate, shift), back)), (gate_sum, shift_sum)) in inputs.zip(outputs).zip(sums)
+        {
+            let change = gradient * slope;
+            *back += change + change * *gate;
+            *gate = change * unit;
+            *shift = change;
+            *gate_sum += *gate;
+            *shift_sum += change;
+        }
+    }
+}
+
+/// Cross-entropy of rows of logits, `stride` apart, whose first `bias.len()` entries are the classes. Logits turn into
+/// their gradients, `scale` (softmax - one-hot), and these are added up in `sums`; the sum of -log p is returned.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+pub fn cross_entropy(
+    logits: &mut [f32],
+    stride: usize,
+    bias: &[f32],
+    targets: &[usize],
+    scale: f32,
+    sums: &mut [f32],
+) -> f64 {
+    let mut total = 0.0;
+    let classes = bias.len();
+    for (row, target) in logits.chunks_exact_mut(stride).zip(targets) {
+        for (logit, bias) in row.iter_mut().zip(bias) {
+            *logit += bias;
+        }
+        row[classes..].fill(f32::MIN);
+        let mut highest = [f32::MIN; LANES];
+        for lanes in row.chunks_exact(LANES) {
+            for (highest, logit) in highest.iter_mut().zip(lanes) {
+                *highest = larger(*logit, *highest);
+            }
+        }
+        let highest = fold(highest, larger);
+        let own = row[*target] - highest;
+        let mut mass = [0.0; LANES];
+        for lanes in row.chunks_exact_mut(LANES) {
+            for (mass, logit) in mass.iter_mut().zip(lanes) {
+                *logit = exp(*logit - highest);
+                *mass += *logit;
+            }
+        }
+        let mass = fold(mass, |a, b| a + b);
+        total += f64::from(mass.ln() - own);
+        let share = scale / mass;
+        for logit in row.iter_mut() {
+            *logit *= share;
+        }
+        row[*target] -= scale;
+        for (sum, gradient) in sums.iter_mut().zip(&*row) {
+            *sum += gradient;
+        }
+    }
+    total
+}
+
+/// The state's features `[cosines, sines, plain units]` from the state `[angles, plain units]`.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+pub fn features(out: &mut [f32], state: &[f32], angles: usize, radians: f32) {
+    let (turning, plain) = state.split_at(angles);
+    let (cosines, rest) = out.split_at_mut(angles);
+    let (sines, rest) = rest.split_at_mut(angles);
+    for ((cosine, sine), angle) in cosines.iter_mut().zip(sines).zip(turning) {
+        (*sine, *cosine) = sin_cos(angle * radians);
+    }
+    rest.copy_from_slice(plain);
+}
+
+/// Back through [`features`]: the state's gradient into `out`.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+pub fn features_backward(out: &mut [f32], gradient: &[f32], features: &[f32], angles: usize, radians: f32) {
+    let (by_cosine, rest) = gradient.split_at(angles);
+    let (by_sine, plain) = rest.split_at(angles);
+    let (cosines, sines) = features.split_at(angles);
+    let (turning, out) = out.split_at_mut(angles);
+    let gradients = by_cosine.iter().zip(by_sine);
+    for ((out, (by_cosine, by_sine)), (cosine, sine)) in
+        turning.iter_mut().zip(gradients).zip(cosines.iter().zip(sines))
+    {
+        *out = (by_sine * cosine - by_cosine * sine) * radians;
+    }
+    out.copy_from_slice(plain);
+}
+
+/// out = the sum of these rows of a table.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+pub fn gather(out: &mut [f32], table: &[f32], rows: &[usize]) {
+    let width = out.len();
+    out.fill(0.0);
+    for row in rows {
+        for (out, entry) in out.iter_mut().zip(&table[row * width..][..width]) {
+            *out += entry;
+        }
+    }
+}
+
+/// Adds a gradient to these rows of a table's gradient.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+pub fn scatter(gradient: &[f32], table: &mut [f32], rows: &[usize]) {
+    let width = gradient.len();
+    for row in rows {
+        for (entry, gradient) in table[row * width..][..width].iter_mut().zip(gradient) {
+            *entry += gradient;
+        }
+    }
+}
+
+/// Adds the sum over rows to `sums`.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+pub fn sum_rows(values: &[f32], sums: &mut [f32]) {
+    for row in values.chunks_exact(sums.len()) {
+        for (sum, value) in sums.iter_mut().zip(row) {
+            *sum += value;
+        }
+    }
+}
+
+/// The sum of squares.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+pub fn square_norm(values: &[f32]) -> f64 {
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    let mut sums = [0f64; LANES];
+    for chunk in chunks {
+        for (sum, value) in sums.iter_mut().zip(chunk) {
+            *sum += f64::from(value * value);
+        }
+    }
+    sums.iter().sum::<f64>() + rest.iter().map(|value| f64::from(value * value)).sum::<f64>()
+}
+
+/// One update of Adam: moments, then weights, from the gradient times `shrink`.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+pub fn adam(weights: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32], by: &AdamStep) {
+    let AdamStep { shrink, first_move, second_move, first_scale, second_scale, epsilon } = *by;
+    let moments = first.iter_mut().zip(second);
+    for ((weight, gradient), (first, second)) in weights.iter_mut().zip(gradient).zip(moments) {
+        let gradient = gradient * shrink;
+        *first += (gradient - *first) * first_move;
+        *second += (gradient * gradient - *second) * second_move;
+        *weight -= *first * first_scale / ((*second * second_scale).sqrt() + epsilon);
+    }
+}
+
+/// What one update of Adam is computed with.
+#[derive(Clone, Copy, Debug)]
+pub struct AdamStep {
+    /// Factor of the gradient.
+    pub shrink: f32,
+    /// How far the first moments move to the gradient.
+    pub first_move: f32,
+    /// How far the second moments move to its square.
+    pub second_move: f32,
+    /// Learning rate over the first moments' share of a steady gradient.
+    pub first_scale: f32,
+    /// One over the same share of the second moments.
+    pub second_scale: f32,
+    /// What keeps the quotient finite.
+    pub epsilon: f32,
+}

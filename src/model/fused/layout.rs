@@ -1,0 +1,118 @@
+//! Where each of a model's weights lies in one flat vector, in the order of [`Model::parameters`].
+
+use std::ops::Range;
+
+use crate::dates::Field;
+use crate::dates::{CONDITION_FIELDS, DATE_FIELDS};
+use crate::model::decoder::{head_width, plain_units};
+use crate::model::{Heads, Model, ModelConfig, Trunk};
+
+/// A layer's weights `[outputs, inputs]` and biases `[outputs]`.
+#[derive(Clone, Debug)]
+pub struct Linear {
+    pub weight: Range<usize>,
+    pub bias: Range<usize>,
+    pub inputs: usize,
+    pub outputs: usize,
+}
+
+/// The layers of one head.
+#[derive(Clone, Debug)]
+pub struct Head {
+    pub input: Linear,
+    pub hidden: Linear,
+    pub output: Linear,
+    /// The head's rows of the decoder's latent layer: its gate, then its shift.
+    pub latent: Linear,
+    pub width: usize,
+    pub size: usize,
+}
+
+/// Places and sizes of all weights.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    /// The encoder's table, `[sum of sizes, hidden]`.
+    pub embed: Range<usize>,
+    pub encoder_hidden: Linear,
+    pub encoder_output: Linear,
+    pub heads: Vec<Head>,
+    /// The decoder's tables, `[sum of sizes, state]`.
+    pub condition: Range<usize>,
+    pub prefix: Range<usize>,
+    pub len: usize,
+    pub hidden: usize,
+    pub latent: usize,
+    pub angles: usize,
+    pub plain: usize,
+}
+
+/// Hands out places one after another.
+struct Places(usize);
+
+impl Places {
+    fn take(&mut self, len: usize) -> Range<usize> {
+        self.0 += len;
+        self.0 - len..self.0
+    }
+
+    fn linear(&mut self, inputs: usize, outputs: usize) -> Linear {
+        Linear { weight: self.take(outputs * inputs), bias: self.take(outputs), inputs, outputs }
+    }
+}
+
+impl Layout {
+    /// The layout of a model of the kind that is computed here, or none.
+    pub fn of(model: &Model) -> Option<Self> {
+        let ModelConfig { latent_dim, hidden_dim, angles, heads, trunk } = model.config;
+        if (heads, trunk) != (Heads::Autoregressive, Trunk::Multiplicative) {
+            return None;
+        }
+        let layout = Self::new(latent_dim as usize, hidden_dim, angles);
+        let len: usize = model.parameters().iter().map(tch::Tensor::numel).sum();
+        // Another sum of sizes is another model than the one that this layout was written for.
+        (len == layout.len).then_some(layout)
+    }
+
+    fn new(latent: usize, hidden_dim: i64, angle_count: i64) -> Self {
+        let (hidden, angles, plain) = (hidden_dim as usize, angle_count as usize, plain_units(angle_count) as usize);
+        let (state, features) = (angles + plain, 2 * angles + plain);
+        let mut places = Places(0);
+        let rows = CONDITION_FIELDS.iter().chain(&DATE_FIELDS).sum::<usize>();
+        let embed = places.take(rows * hidden);
+        let encoder_hidden = places.linear(hidden, hidden);
+        let encoder_output = places.linear(hidden, 2 * latent);
+        let mut heads: Vec<Head> = Vec::new();
+        for field in Field::ALL {
+            let (width, size) = (head_width(field, hidden_dim) as usize, field.size());
+            heads.push(Head {
+                input: places.linear(features, width),
+                hidden: places.linear(width, width),
+                output: places.linear(width, size),
+                latent: Linear { weight: 0..0, bias: 0..0, inputs: latent, outputs: 2 * width },
+                width,
+                size,
+            });
+        }
+        let condition = places.take(CONDITION_FIELDS.iter().sum::<usize>() * state);
+        let prefix = places.take(DATE_FIELDS[..3].iter().sum::<usize>() * state);
+        let outputs = heads.iter().map(|head| head.latent.outputs).sum();
+        let all = places.linear(latent, outputs);
+        let (mut weight, mut bias) = (Places(all.weight.start), Places(all.bias.start));
+        for head in &mut heads {
+            head.latent.weight = weight.take(head.latent.outputs * latent);
+            head.latent.bias = bias.take(head.latent.outputs);
+        }
+        let len = places.0;
+        Self { embed, encoder_hidden, encoder_output, heads, condition, prefix, len, hidden, latent, angles, plain }
+    }
+
+    /// Entries of the trunk's state.
+    pub fn state(&self) -> usize {
+        self.angles + self.plain
+    }
+
+    /// The trunk's features.
+    pub fn features(&self) -> usize {
+        2 * self.angles + self.plain
+    }
+}
