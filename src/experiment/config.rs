@@ -326,7 +326,7 @@ mod tests {
         );
         assert!(parse("[training]\nsteps = 401\n", &[]).unwrap_err().contains("(default value): beta.rise"));
         assert!(parse("[training]\nsteps = 100\n", &["beta.schedule=constant"]).unwrap_err().contains("warm_up"));
-        assert!(parse("[beta]\nschedule = \"cyclical\"\nrise = 3001\ncycles = 4", &[]).is_err());
+        assert!(parse("[beta]\nschedule = \"cyclical\"\nrise = 4001\ncycles = 4", &[]).is_err());
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub struct StepConfig {
 impl Default for StepConfig {
     fn default() -> Self {
         Self {
-            steps: 12_000,
+            steps: 16_000,
             batch_size: 512,
             learning_rate: 1e-2,
             warm_up: 100,
@@ -153,7 +153,7 @@ pub struct EvaluationConfig {
 
 impl Default for EvaluationConfig {
     fn default() -> Self {
-        Self { every: 500, samples: 10, final_samples: 1000, importance: 512 }
+        Self { every: 800, samples: 10, final_samples: 1000, importance: 512 }
     }
 }
 
