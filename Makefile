@@ -7,7 +7,7 @@ SHELL := /bin/bash
 CVAE := target/release/cvae
 PREDICTIONS := data/predictions.txt
 
-.PHONY: help libtorch build demo seeds test test-parity test-kill test-slurm lint release clean
+.PHONY: help libtorch build demo seeds test test-parity test-kill test-slurm lint release bench clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/' | expand -t 18
@@ -50,6 +50,9 @@ lint: libtorch ## Check formatting, lints, documentation, and that the model car
 
 release: build ## Measure model/ and write its card's tables; RUN=runs/... releases that finished run first
 	python3 scripts/release.py $(RUN)
+
+bench: build ## Measure against PyTorch and the machine's limit into benches/, some eight minutes; QUICK=1 to try it
+	QUICK=$(QUICK) python3 benches/bench.py
 
 clean: ## Remove what was built (libtorch, data and runs stay)
 	cargo clean
