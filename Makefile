@@ -35,6 +35,7 @@ test: libtorch ## Run all tests
 
 test-parity: build ## Compare model/predict.py and model/eval.py with cvae: logits, dates, messages, exit codes
 	CVAE_PYTHON="$$(python3 scripts/environment.py model/requirements.txt)" cargo test --release --locked --test parity -- --ignored
+	"$$(python3 scripts/environment.py tests/requirements.txt)" tests/conda.py
 
 test-kill: build ## Kill a sweep with -9 200 times at random moments: its results must not change
 	tests/kill.sh 200

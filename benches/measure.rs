@@ -1,6 +1,6 @@
 //! What `make bench` measures from inside the library: one command a line on standard input, one line of JSON each.
 //!
-//!     case FILE                 a batch with its noise and what a step makes of it, for the baseline to compare with
+//!     case FILE MODEL           a batch with its noise and what a step makes of it, for the baseline to compare with
 //!     train PHASE STEPS         seconds of so many steps of the training loop, after a tenth as many to warm up
 //!     evaluate MODEL SAMPLES    seconds of so many greedy samples of every condition, tallied, and the pass rate
 //!     products                  32-bit matrix products of several shapes, FLOP a second
@@ -16,7 +16,7 @@ use anyhow::{Context, bail};
 use cvae::dates::{DATE_FIELDS, DateTokens, Split, ValidDates};
 use cvae::experiment::{Config, ConfigFile, load_model};
 use cvae::metrics::{Dataset, Groups, Scores, tally_model};
-use cvae::model::{Decode, Model, Pairing, Prior, Weights, objective, save_tensors};
+use cvae::model::{Decode, Pairing, Prior, Weights, objective, save_tensors};
 use cvae::random::{Purpose, normal, stream};
 use cvae::training::{Adam, Observer, Phase, Progress, Row, Schedule, Trainer, TrainingConfig};
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ fn main() -> anyhow::Result<()> {
         let line = line?;
         let words: Vec<&str> = line.split_whitespace().collect();
         let answer = match words.as_slice() {
-            ["case", file] => case(&config, &valid, &split, Path::new(file))?,
+            ["case", file, model] => case(&config, (&valid, &split), Path::new(file), Path::new(model))?,
             ["train", phase, steps] => train(&config, (&valid, &split), phase, steps.parse()?)?,
             ["evaluate", model, samples] => evaluate(&valid, Path::new(model), samples.parse()?)?,
             ["products"] => products(),
@@ -108,8 +108,13 @@ fn train(config: &Config, data: (&ValidDates, &Split), phase: &str, steps: u64) 
     Ok(json!({ "seconds": seconds, "steps_per_second": steps as f64 / seconds, "batch": batch }))
 }
 
-/// Writes weights, data, a batch, noise, and for each phase the terms and the weights after one update.
-fn case(config: &Config, valid: &ValidDates, split: &Split, file: &Path) -> anyhow::Result<Value> {
+/// Writes weights, data, a batch, noise, and for each phase the terms and the weights after one update. The weights
+/// are trained ones: those of a new model make much the same of right and of slightly wrong arithmetic.
+fn case(config: &Config, (valid, split): (&ValidDates, &Split), file: &Path, folder: &Path) -> anyhow::Result<Value> {
+    let (trained, _) = load_model(folder)?;
+    if trained.config != config.model {
+        bail!("{} is not of the config's model, {:?}", folder.display(), config.model);
+    }
     let device = Device::Cpu;
     let (data, groups) = (Dataset::new(&split.train, device), Groups::new(&split.train, device));
     let (batch_size, latent) = (config.training.batch_size, config.model.latent_dim);
@@ -149,7 +154,7 @@ fn case(config: &Config, valid: &ValidDates, split: &Split, file: &Path) -> anyh
     .into();
     for phase in PHASES {
         let settings = of_phase(config, phase)?;
-        let model = Model::new(config.model, device, config.seed);
+        let model = trained.replica();
         for (name, weight) in model.named() {
             if phase == PHASES[0] {
                 tensors.push((format!("weights.{name}"), weight.detach().copy()));
