@@ -27,14 +27,27 @@ PHASES = ["calendar", "code", "match"]
 WAYS = {"tuned": "PyTorch eager, tuned", "plain": "PyTorch eager, plain"}
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 FULL = {
-    "pairs": 3, "steps": {"cvae": 200, "tuned": 100, "plain": 60, "compile": 100}, "starts": 5, "lines": [10_000, 100_000, 1_000_000],
-    "line_pairs": 2, "samples": [100, 300, 1000], "trials": [1, 2, 4], "trial_steps": 400, "train": [],
-}  # fmt: skip
+    "pairs": 3,
+    "steps": {"cvae": 200, "tuned": 100, "plain": 60, "compile": 100},
+    "starts": 5,
+    "lines": [10_000, 100_000, 1_000_000],
+    "line_pairs": 2,
+    "samples": [100, 300, 1000],
+    "trials": [1, 2, 4],
+    "trial_steps": 400,
+    "train": [],
+}
 QUICK = {
-    "pairs": 1, "steps": {"cvae": 5, "tuned": 5, "plain": 5, "compile": 5}, "starts": 1, "lines": [1000, 2000, 4000],
-    "line_pairs": 1, "samples": [1, 2, 4], "trials": [1, 2, 4], "trial_steps": 10, 
+    "pairs": 1,
+    "steps": {"cvae": 5, "tuned": 5, "plain": 5, "compile": 5},
+    "starts": 1,
+    "lines": [1000, 2000, 4000],
+    "line_pairs": 1,
+    "samples": [1, 2, 4],
+    "trials": [1, 2, 4],
+    "trial_steps": 10,
     "train": ["training.steps=20", "training.warm_up=5", "evaluation.every=10"],
-}  # fmt: skip
+}
 
 
 def say(message):
@@ -45,9 +58,8 @@ class Server:
     """A process that answers commands with a line of JSON each."""
 
     def __init__(self, command):
-        self.process = subprocess.Popen(
-            [str(word) for word in command], cwd=ROOT, env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        self.process = subprocess.Popen([str(word) for word in command], cwd=ROOT, env=ENVIRONMENT, **pipes)
 
     def ask(self, *words):
         self.process.stdin.write(" ".join(map(str, words)) + "\n")
@@ -64,9 +76,10 @@ class Server:
 
 def run(*command, watch=None):
     """Seconds and peak memory in MiB of a command from its start to its end; `watch` is called while it runs."""
+    words = [str(word) for word in command]
     with tempfile.TemporaryFile() as errors:
         started = time.perf_counter()
-        process = subprocess.Popen([str(word) for word in command], cwd=ROOT, env=ENVIRONMENT, stdout=errors, stderr=errors)
+        process = subprocess.Popen(words, cwd=ROOT, env=ENVIRONMENT, stdout=errors, stderr=errors)
         while watch:
             done, status, usage = os.wait4(process.pid, os.WNOHANG)
             watch(time.perf_counter() - started)
@@ -79,7 +92,7 @@ def run(*command, watch=None):
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode != 0:
             errors.seek(0)
-            raise SystemExit(f"bench: {command} ended with {process.returncode}: {errors.read().decode()}")
+            raise SystemExit(f"bench: {' '.join(words)} ended with {process.returncode}: {errors.read().decode()}")
     return seconds, usage.ru_maxrss / 1024
 
 
@@ -227,8 +240,8 @@ def main():
     if not CVAE.exists():
         raise SystemExit(f"bench: {CVAE} is missing; run make bench")
     started = time.perf_counter()
-    python = subprocess.run([sys.executable, ROOT / "scripts" / "pytorch.py"], check=True, stdout=subprocess.PIPE, text=True)
-    python = python.stdout.strip()
+    set_up = [sys.executable, ROOT / "scripts" / "pytorch.py"]
+    python = subprocess.run(set_up, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
     binary = measure_binary()
     table = results.Table()
     with tempfile.TemporaryDirectory() as name:

@@ -224,13 +224,14 @@ class Bench:
             model, (_, rate, _) = self.model(way), self.phase(phase)
             optimizer = torch.optim.Adam(model.parameters(), lr=rate)
             terms = self.step(model, optimizer, batch, case["noise"], prior, phase, way)
-            theirs = case[f"terms.{phase}"].tolist()
+            reference = case[f"terms.{phase}"].tolist()
             terms = [float(term.detach()) for term in terms]
-            updated = ((tensor.detach() - case[f"updated.{phase}.{name}"]).abs() / rate for name, tensor in model.named_parameters())
-            updated = torch.cat([tensor.view(-1) for tensor in updated])
+            theirs = {name: case[f"updated.{phase}.{name}"] for name, _ in model.named_parameters()}
+            moved = [(tensor - theirs[name]).abs().view(-1) / rate for name, tensor in model.state_dict().items()]
+            updated = torch.cat(moved)
             found[phase] = {
                 "loss": terms[0],
-                "terms": max(abs(own - other) for own, other in zip(terms, theirs)),
+                "terms": max(abs(own - other) for own, other in zip(terms, reference)),
                 # Adam's first step is the sign of the gradient; where that is near 0, rounding decides it.
                 "updates": float((updated > 0.01).float().mean()),
             }
@@ -292,7 +293,8 @@ def load_model(folder):
     """The decoder of a release or a run, and its number of latent dimensions."""
     folder = pathlib.Path(folder)
     section = (folder / "config.toml").read_text().split("[model]")[1].split("\n[")[0]
-    settings = {key: int(value) if value.isdigit() else value.strip('"') for key, value in re.findall(r"(\w+) = (\S+)", section)}
+    pairs = re.findall(r"(\w+) = (\S+)", section)
+    settings = {key: int(value) if value.isdigit() else value.strip('"') for key, value in pairs}
     path = next(folder / name for name in ("cvae.safetensors", "model.safetensors") if (folder / name).exists())
     weights = {name[8:]: tensor for name, tensor in tensors(path).items() if name.startswith("decoder.")}
     decoder = Decoder(settings, look_up=True)
