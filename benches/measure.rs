@@ -16,9 +16,9 @@ use anyhow::{Context, bail};
 use cvae::dates::{DATE_FIELDS, DateTokens, Split, ValidDates};
 use cvae::experiment::{Config, ConfigFile, load_model};
 use cvae::metrics::{Dataset, Groups, Scores, tally_model};
-use cvae::model::{Decode, Pairing, Prior, Weights, objective, save_tensors};
+use cvae::model::{Decode, Pairing, Prior, Weights, save_tensors};
 use cvae::random::{Purpose, normal, stream};
-use cvae::training::{Adam, Observer, Phase, Progress, Row, Schedule, Trainer, TrainingConfig};
+use cvae::training::{Adam, Learner, Observer, Phase, Progress, Row, Schedule, Stride, Trainer, TrainingConfig};
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
@@ -169,14 +169,14 @@ fn case(config: &Config, (valid, split): (&ValidDates, &Split), file: &Path, fol
             true => Prior::Own(drawn().z.view([batch_size, latent])),
             false => Prior::Paired(drawn()),
         });
-        let terms = objective(&model, &batch, &noise, prior.as_ref(), weights);
+        // The very step that a training run takes.
         let mut adam = Adam::new(model.parameters());
-        let gradient = adam.gradient(&terms.loss);
-        let (rate, clip) = (settings.training.learning_rate, settings.training.gradient_clip);
-        adam.update(gradient, rate, clip, 0);
-        let terms = Tensor::stack(&[terms.loss, terms.recon, terms.kl, terms.prior_recon], 0).detach();
+        let mut learner = Learner::new(&model, &adam);
+        let stride = Stride { rate: settings.training.learning_rate, clip: settings.training.gradient_clip, step: 0 };
+        let terms = learner.step((&model, &mut adam), (&batch, &noise, prior.as_ref()), weights, stride);
+        learner.settle(&model, &mut adam);
         tensors.push((format!("terms.{phase}"), terms));
-        let constants = [weights.beta, weights.hybrid, weights.free_bits, rate, clip];
+        let constants = [weights.beta, weights.hybrid, weights.free_bits, stride.rate, stride.clip];
         tensors.push((format!("settings.{phase}"), Tensor::from_slice(&constants)));
         for (name, weight) in model.named() {
             tensors.push((format!("updated.{phase}.{name}"), weight.detach().copy()));
