@@ -7,7 +7,7 @@ SHELL := /bin/bash
 CVAE := target/release/cvae
 PREDICTIONS := data/predictions.txt
 
-.PHONY: help libtorch build demo seeds test test-parity test-kill test-slurm lint release clean
+.PHONY: help libtorch build demo seeds test test-parity test-kill test-slurm lint release bench clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/' | expand -t 18
@@ -35,6 +35,7 @@ test: libtorch ## Run all tests
 
 test-parity: build ## Compare model/predict.py and model/eval.py with cvae: logits, dates, messages, exit codes
 	CVAE_PYTHON="$$(python3 scripts/environment.py model/requirements.txt)" cargo test --release --locked --test parity -- --ignored
+	"$$(python3 scripts/environment.py tests/requirements.txt)" tests/conda.py
 
 test-kill: build ## Kill a sweep with -9 200 times at random moments: its results must not change
 	tests/kill.sh 200
@@ -50,6 +51,9 @@ lint: libtorch ## Check formatting, lints, documentation, and that the model car
 
 release: build ## Measure model/ and write its card's tables; RUN=runs/... releases that finished run first
 	python3 scripts/release.py $(RUN)
+
+bench: build ## Measure against PyTorch and the machine's limit into benches/, some eight minutes; QUICK=1 to try it
+	QUICK=$(QUICK) python3 benches/bench.py
 
 clean: ## Remove what was built (libtorch, data and runs stay)
 	cargo clean

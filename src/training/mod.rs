@@ -16,6 +16,7 @@ pub use checkpoint::{Checkpoint, CheckpointError};
 pub use config::{BetaConfig, EvaluationConfig, Objective, Schedule, StepConfig, TrainingConfig};
 pub use evaluation::{Code, Effort, Evaluation, TestData, evaluate};
 pub use history::{History, HistoryError, Row};
+pub use learner::{Learner, Stride};
 pub use optimizer::{Adam, learning_rate};
 pub use schedule::{BetaSchedule, Phase, ScheduleState};
 pub use trainer::{Ending, Observer, Progress, Trainer, TrainingError};
