@@ -67,12 +67,15 @@ pub fn gate(out: &mut [f32], slopes: &mut [f32], latent: &mut [f32], bias: &[f32
     for ((out, slopes), (latent, row)) in rows.zip(latent.chunks_exact_mut(2 * width).zip(picked)) {
         let units = &units[row * width..][..width];
         let (gates, shifts) = latent.split_at_mut(width);
-        let outputs = out.iter_mut().zip(slopes).zip(units);
+        // Two loops: in one, the compiler gives up on telling seven slices apart, and stays with single numbers.
         let inputs = gates.iter_mut().zip(shifts).zip(gate_bias.iter().zip(shift_bias));
-        for (((out, slope), unit), ((gate, shift), (gate_bias, shift_bias))) in outputs.zip(inputs) {
+        for ((out, unit), ((gate, shift), (gate_bias, shift_bias))) in out.iter_mut().zip(units).zip(inputs) {
             *gate += gate_bias;
             *shift += shift_bias;
-            (*out, *slope) = silu(unit + unit * *gate + *shift);
+            *out = unit + unit * *gate + *shift;
+        }
+        for (out, slope) in out.iter_mut().zip(slopes) {
+            (*out, *slope) = silu(*out);
         }
     }
 }
