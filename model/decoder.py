@@ -3,13 +3,14 @@
 What `src/model/decoder.rs` computes, written a second time: a test feeds both the same latent codes.
 """
 
+import hashlib
 import re
 
 import numpy as np
 import safetensors
 import safetensors.numpy
 
-from files import BadInput, Failure, read_text, reading
+from files import SUMS, BadInput, Failure, read_text, reading, vouched
 
 # Sizes of the one-hot blocks: weekday, month, leap year, decade of a condition; the fields of a date as generated.
 CONDITION_FIELDS = [7, 12, 2, 41]
@@ -23,7 +24,9 @@ RADIANS_PER_UNIT = np.float32(6.0)
 def read_config(path):
     """The [model] table of a resolved config: scalars, one a line."""
     config, table = dict(DEFAULTS), None
-    for number, line in enumerate(read_text(path).splitlines(), 1):
+    text = read_text(path)
+    vouched(path, text.encode())
+    for number, line in enumerate(text.splitlines(), 1):
         header = re.match(r"\s*\[\s*([\w.-]+)\s*\]\s*(#.*)?$", line)
         table = header.group(1) if header else table
         if header or table != "model" or re.match(r"\s*(#.*)?$", line):
@@ -66,15 +69,36 @@ def shapes(config):
     return {f"decoder.{name}": shape for name, shape in found.items()}
 
 
+# A header may begin with the SHA-256 of the file, taken with the digest's own digits as zeros.
+START = b'{"__metadata__":{"sha256":"'
+
+
+def check_weights(path, data):
+    """Whether a checksum vouches for the bytes, in the header or beside the file; an error where one does not."""
+    beside = vouched(path, data)
+    begin, end = 8 + len(START), 8 + len(START) + 64
+    if data[8:begin] != START or len(data) < end:
+        return beside
+    digest = hashlib.sha256(data[:begin] + b"0" * 64 + data[end:]).hexdigest()
+    if data[begin:end] != digest.encode():
+        remedy = "copy it again or train anew"
+        raise Failure(f"{path} is damaged: it does not match the checksum in its header; {remedy}")
+    return True
+
+
 def read_weights(path, config):
     """The decoder's weights by name, checked against the config; the encoder is not needed to predict."""
     with reading(path) as file:
         data = file.read()
+    checked = check_weights(path, data)
     try:
         tensors = safetensors.numpy.load(data)
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise Failure(f"{path} is no readable safetensors file ({reason}); copy it again or train anew") from None
+    if not checked:
+        remedy = f"if you trust it, run in its folder: sha256sum {path.name} >> {SUMS}"
+        raise Failure(f"{path} has no checksum in {SUMS} beside it, so damage could not be noticed; {remedy}")
     tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("encoder.")}
     expected = shapes(config)
 

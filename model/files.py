@@ -2,8 +2,10 @@
 
 import contextlib
 import errno
+import hashlib
 import os
 import pathlib
+import re
 import sys
 
 
@@ -55,6 +57,26 @@ def read_text(path):
             return file.read().decode()
         except UnicodeDecodeError:
             raise Failure(f"cannot read {path}: it is not UTF-8 text") from None
+
+
+SUMS = "SHA256SUMS"
+
+
+def vouched(path, data):
+    """Whether the checksum beside a file, where there is one, vouches for what was read from it."""
+    path = pathlib.Path(path)
+    sums = path.with_name(SUMS)
+    digest = None
+    for number, line in enumerate(read_text(sums).splitlines() if sums.exists() else [], 1):
+        found = re.match(r"([0-9a-fA-F]{64}) [ *]?(.*)$", line)
+        if not found:
+            remedy = "restore the file from a copy, or make it anew with sha256sum"
+            raise Failure(f"{sums}:{number}: no line of sha256sum; {remedy}")
+        digest = found.group(1).lower() if found.group(2) == path.name else digest
+    if digest not in (None, hashlib.sha256(data).hexdigest()):
+        remedy = "restore it from a copy, or remove its folder and run the trial again"
+        raise Failure(f"{path} is damaged or was edited: it does not match its checksum in {SUMS}; {remedy}")
+    return digest is not None
 
 
 @contextlib.contextmanager

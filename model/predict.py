@@ -62,7 +62,7 @@ def parse_arguments():
                         help="dates for each line of the input (default: 1)")
     parser.add_argument("--decode", choices=["greedy", "sample"], default="greedy",
                         help="the most likely value of each field, or a draw from their distribution (default: greedy)")
-    parser.add_argument("--temperature", type=float, default=1.0, help="temperature of sampling (default: 1)")
+    parser.add_argument("--temperature", type=float, help="temperature of --decode sample (default: 1)")
     parser.add_argument("--keep-going", action="store_true",
                         help="predict the good lines where some are bad; the bad ones are copied without a date")
     options = parser.parse_args()
@@ -123,6 +123,9 @@ def write(out, decoder, lines, met, options):
 
 
 def run(options):
+    if options.decode == "greedy" and options.temperature is not None:
+        raise BadInput("--temperature has no effect on greedy decoding; add --decode sample")
+    options.temperature = 1.0 if options.temperature is None else options.temperature
     if options.decode == "sample" and not (math.isfinite(options.temperature) and options.temperature >= 1e-3):
         fault = f"a temperature of {plain(options.temperature)} makes no distribution"
         raise BadInput(f"{fault}; choose one above 0, or greedy decoding")

@@ -65,6 +65,9 @@ def take_over(run):
         partial = MODEL / f".{name}.partial"
         shutil.copyfile(run / source, partial)
         os.replace(partial, MODEL / name)
+    # In the form of sha256sum: cvae reads these files as they are listed, or not at all.
+    sums = {name: hashlib.sha256((MODEL / name).read_bytes()).hexdigest() for name in names.values()}
+    replace(MODEL / "SHA256SUMS", "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())))
 
 
 def output(command):

@@ -1,7 +1,7 @@
 //! Files that are never half written: written beside their place, flushed to disk, then renamed.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// A file operation that failed, with the file and what to do.
@@ -23,6 +23,10 @@ fn remedy(error: &io::Error) -> &'static str {
         io::ErrorKind::StorageFull => "; free some room and run the same command again",
         io::ErrorKind::IsADirectory => "; it is a folder, name a file",
         io::ErrorKind::ReadOnlyFilesystem => "; choose a place that can be written to",
+        io::ErrorKind::AlreadyExists => "; a file has that name, choose another place",
+        io::ErrorKind::NotADirectory => "; a part of the path is a file, check the path",
+        io::ErrorKind::InvalidData => "; it is no text, name another file",
+        io::ErrorKind::FileTooLarge => "; it is too large for what it should be, name another file",
         _ => "",
     }
 }
@@ -70,12 +74,38 @@ pub fn partial_path(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{name}.{}-{moment}.partial", std::process::id()))
 }
 
+/// No text that is read as a whole, a config or a table, comes near this many bytes.
+const LARGEST_TEXT: u64 = 256 << 20;
+/// Nor do the weights of the largest model.
+const LARGEST: u64 = 8 << 30;
+
+/// Reads a whole file.
+///
+/// # Errors
+/// Those of the file system, and when it is larger than 8 GiB.
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>, FileError> {
+    read_at_most(path, LARGEST)
+}
+
 /// Reads a whole file as text.
 ///
 /// # Errors
-/// Those of the file system.
+/// Those of the file system, when it is no UTF-8, and when it is larger than 256 MiB.
 pub fn read_text(path: &Path) -> Result<String, FileError> {
-    fs::read_to_string(path).map_err(FileError::at("read", path))
+    let text = String::from_utf8(read_at_most(path, LARGEST_TEXT)?);
+    text.map_err(|_| FileError::at("read", path)(io::ErrorKind::InvalidData.into()))
+}
+
+fn read_at_most(path: &Path, most: u64) -> Result<Vec<u8>, FileError> {
+    let read = || {
+        let file = File::open(path)?;
+        // A device such as /dev/zero has no end, and no size to judge it by.
+        let most = if file.metadata()?.is_file() { most } else { most.min(LARGEST_TEXT) };
+        let mut bytes = Vec::new();
+        let length = file.take(most + 1).read_to_end(&mut bytes)?;
+        if length as u64 > most { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+    };
+    read().map_err(FileError::at("read", path))
 }
 
 /// Makes a folder and those above it.

@@ -1,5 +1,7 @@
+#![forbid(unsafe_code)]
 #![warn(missing_docs)]
 //! `cvae`: a research workbench for conditional variational autoencoders on libtorch.
+pub mod checksums;
 pub mod cli;
 pub mod dates;
 pub mod experiment;

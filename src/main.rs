@@ -1,5 +1,7 @@
 //! Parses the arguments, runs the command, prints the error chain and sets the exit code.
 
+#![forbid(unsafe_code)]
+
 use std::io::Write;
 use std::process::ExitCode;
 

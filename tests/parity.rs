@@ -196,9 +196,15 @@ fn both_programs_refuse_the_same_arguments_files_and_models() {
     fs::remove_file(copy("no weights").join("cvae.safetensors")).unwrap();
     fs::remove_file(copy("no config").join("config.toml")).unwrap();
     fs::write(copy("both").join("model.safetensors"), "").unwrap();
+    // A flipped bit against the checksum in the header, and a whole other file against the one beside it.
+    let flipped = copy("flipped").join("cvae.safetensors");
+    let mut bytes = fs::read(&flipped).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&flipped, bytes).unwrap();
+    fs::write(copy("swapped").join("SHA256SUMS"), format!("{}  cvae.safetensors\n", "0".repeat(64))).unwrap();
     let good = ["-i", "in.txt", "out.txt", "--model", model.to_str().unwrap()];
     // Arguments, exit code, and whether the messages are the same (clap's and argparse's own are not).
-    let cases: [(&[&str], i32, bool); 14] = [
+    let cases: [(&[&str], i32, bool); 17] = [
         (&["-i", "none.txt", "out.txt"], 1, true),
         (&["-i", ".", "out.txt"], 1, true),
         (&["-i", "in.txt", "out.txt", "--model", "wider"], 1, true),
@@ -209,6 +215,9 @@ fn both_programs_refuse_the_same_arguments_files_and_models() {
         (&["-i", "in.txt", "no/such/folder/out.txt", "--model", good[4]], 1, true),
         (&["-i", "in.txt", ".", "--model", good[4]], 1, true),
         (&["-i", "in.txt", "out.txt", "--decode", "sample", "--temperature", "0"], 2, true),
+        (&["-i", "in.txt", "out.txt", "--temperature", "2"], 2, true),
+        (&["-i", "in.txt", "out.txt", "--model", "flipped"], 1, true),
+        (&["-i", "in.txt", "out.txt", "--model", "swapped"], 1, true),
         (&["-i", "in.txt", "out.txt", "--decode", "best"], 2, false),
         (&["-i", "in.txt", "out.txt", "-n", "0"], 2, false),
         (&["-i", "in.txt", "out.txt", "-o", "out.txt"], 2, false),

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::overrides::Override;
 use super::provenance::Provenance;
 use super::source::{Origin, Source};
+use crate::checksums::ChecksumError;
 use crate::dates::Held;
 use crate::files::FileError;
 use crate::model::{ModelConfig, Pairing};
@@ -125,6 +126,9 @@ pub enum ConfigError {
     /// The file could not be read.
     #[error(transparent)]
     File(#[from] FileError),
+    /// It does not match its checksum.
+    #[error(transparent)]
+    Checksum(#[from] ChecksumError),
     /// No TOML, an unknown key, or a value of the wrong type; the message holds line and column.
     #[error("{path}: {message}")]
     Parse {
@@ -148,7 +152,30 @@ pub enum ConfigError {
 
 impl ConfigError {
     pub(super) fn parse(path: &Path, error: &toml::de::Error) -> Self {
-        Self::Parse { path: path.to_owned(), message: error.to_string().trim_end().to_owned() }
+        Self::Parse { path: path.to_owned(), message: in_plain_words(error.to_string().trim_end()) }
+    }
+}
+
+/// What a parser says of types, in the words of a config's author.
+pub(super) fn in_plain_words(message: &str) -> String {
+    const WORDS: [(&str, &str); 8] = [
+        ("expected u64", "expected a whole number from 0 up"),
+        ("expected u32", "expected a whole number from 0 up"),
+        ("expected i64", "expected a whole number"),
+        ("expected f64", "expected a number"),
+        (" as i128", ""),
+        ("wanted string or table", "expected text in quotes"),
+        ("`base`, `sweep`, `provenance`", "`base`, `sweep`"),
+        ("floating point", "number"),
+    ];
+    let message = WORDS.iter().fold(message.to_owned(), |message, (theirs, ours)| message.replace(theirs, ours));
+    // "expected struct DataConfig": the name means nothing outside of the source.
+    match message.split_once("expected struct ") {
+        Some((before, name)) => {
+            let rest = name.trim_start_matches(|letter: char| letter.is_alphanumeric());
+            format!("{before}expected a section of keys{rest}")
+        }
+        None => message,
     }
 }
 
@@ -203,8 +230,9 @@ impl ConfigFile {
         between("beta.calendar", beta.calendar, 0.0, 100.0)?;
         between("beta.code", beta.code, 0.0, 100.0)?;
         between("beta.cycles", beta.cycles, 1, 1_000_000)?;
-        let never_ends =
-            |key, takes: String| Err(Invalid { key, problem: format!("{takes}, but training.steps is {steps}") });
+        let never_ends = |key, takes: String| {
+            Err(Invalid { key, problem: format!("{takes}, but training.steps is {steps}; lower it or train longer") })
+        };
         if training.warm_up >= steps {
             return never_ends(
                 "training.warm_up",
@@ -307,6 +335,17 @@ mod tests {
         assert!(error.contains("line 2, column 9"), "{error}");
         let error = parse("[beta]\nschedule = \"sudden\"\n", &[]).unwrap_err();
         assert!(error.contains("line 2") && error.contains("phased"), "{error}");
+        for (text, expected) in [
+            ("seed = -1", "`-1`, expected a whole number from 0 up"),
+            ("seed = 1.5", "number `1.5`, expected a whole number from 0 up"),
+            ("data = 3", "`3`, expected a section of keys"),
+            ("[model]\nheads = 3", "expected text in quotes"),
+            ("[beta]\nvalue = \"x\"", "string \"x\", expected a number"),
+        ] {
+            let error = parse(text, &[]).unwrap_err();
+            assert!(error.ends_with(expected), "{error}");
+        }
+        assert!(parse("", &["training=3"]).unwrap_err().ends_with("`3`, expected a section of keys"));
     }
 
     #[test]
@@ -322,7 +361,8 @@ mod tests {
         let error = parse("[training]\nsteps = 500\n[beta]\nschedule = \"linear\"\nrise = 501\n", &[]).unwrap_err();
         assert_eq!(
             error,
-            "a.toml:5:8: beta.rise: this schedule needs 501 steps to reach beta.value, but training.steps is 500"
+            "a.toml:5:8: beta.rise: this schedule needs 501 steps to reach beta.value, but training.steps is 500; \
+             lower it or train longer"
         );
         assert!(parse("[training]\nsteps = 401\n", &[]).unwrap_err().contains("(default value): beta.rise"));
         assert!(parse("[training]\nsteps = 100\n", &["beta.schedule=constant"]).unwrap_err().contains("warm_up"));

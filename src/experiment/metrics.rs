@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::checksums::{self, ChecksumError, Demand};
 use crate::files::{self, FileError};
 use crate::metrics::Scores;
 use crate::training::{Code, Evaluation, Phase};
@@ -54,6 +55,9 @@ pub enum MetricsError {
     /// The file could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// Its checksum.
+    #[error(transparent)]
+    Checksum(#[from] ChecksumError),
     /// The file is damaged.
     #[error("{path}: {reason}; it was written by another version or edited, remove it and run the trial again")]
     Format {
@@ -113,34 +117,39 @@ impl Metrics {
     /// # Errors
     /// None that these plain values could cause.
     pub fn records(&self) -> Result<[Vec<String>; 2], csv::Error> {
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        writer.serialize(self)?;
-        let bytes = writer.into_inner().map_err(|error| error.into_error())?;
+        let bytes = self.to_csv()?;
         let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(bytes.as_slice());
         let mut records = reader.deserialize();
         let mut next = || records.next().unwrap_or_else(|| Ok(Vec::new()));
         Ok([next()?, next()?])
     }
 
-    /// Writes the row with its header.
+    fn to_csv(&self) -> Result<Vec<u8>, csv::Error> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.serialize(self)?;
+        Ok(writer.into_inner().map_err(|error| error.into_error())?)
+    }
+
+    /// Writes the row with its header, after the checksums of the folder's other files, `names`, and its own.
     ///
     /// # Errors
-    /// When the file can't be written.
-    pub fn write(&self, path: &Path) -> Result<(), MetricsError> {
-        files::replace(path, |partial| {
-            let mut writer = csv::Writer::from_path(partial).map_err(std::io::Error::other)?;
-            writer.serialize(self).map_err(std::io::Error::other)?;
-            writer.flush()
-        })?;
+    /// When a file can't be written.
+    pub fn write(&self, path: &Path, names: &[&str]) -> Result<(), MetricsError> {
+        let damaged = |error: csv::Error| MetricsError::Format { path: path.to_owned(), reason: error.to_string() };
+        let bytes = self.to_csv().map_err(damaged)?;
+        let (folder, name) = (path.parent().unwrap_or(Path::new("")), path.file_name().unwrap_or_default());
+        // This file comes last: its presence says that the trial is finished and the others are whole.
+        checksums::write(folder, names, (&name.to_string_lossy(), &bytes))?;
+        files::replace(path, |partial| std::fs::write(partial, &bytes))?;
         Ok(())
     }
 
     /// Reads what [`Metrics::write`] wrote.
     ///
     /// # Errors
-    /// When the file can't be read or is damaged.
+    /// When the file can't be read, does not match its checksum or has none.
     pub fn read(path: &Path) -> Result<Self, MetricsError> {
-        let text = files::read_text(path)?;
+        let text = checksums::read_text(path, Demand::Always)?;
         let damaged = |reason: String| MetricsError::Format { path: path.to_owned(), reason };
         let row = csv::Reader::from_reader(text.as_bytes()).into_deserialize().next();
         row.ok_or_else(|| damaged("it has no row".to_owned()))?.map_err(|error| damaged(error.to_string()))

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::config::{Config, ConfigError, ConfigFile, Invalid};
+use super::config::{Config, ConfigError, ConfigFile, Invalid, in_plain_words};
 use super::locate::{locate, position};
 use super::overrides::Override;
-use crate::files;
+use crate::checksums::{self, Demand};
 
 /// A config file with those it builds on (`base = "other.toml"`, relative to it), read and merged.
 #[derive(Clone, Debug)]
@@ -45,7 +45,8 @@ impl Source {
             if layers.len() == MOST_LAYERS {
                 return Err(ConfigError::Circle(path));
             }
-            let text = files::read_text(&path)?;
+            // A resolved config in a finished trial's folder has its checksum there.
+            let text = checksums::read_text(&path, Demand::Listed)?;
             let base = parse(&text, &path)?.base;
             next = base.map(|base| path.parent().unwrap_or(Path::new("")).join(base));
             layers.push(Layer { path, text });
@@ -118,7 +119,7 @@ impl Source {
         for (set, origin) in replaced {
             let problem = set.apply(&mut table).err().or_else(|| {
                 let read: Result<ConfigFile, toml::de::Error> = table.clone().try_into();
-                read.err().map(|error| error.message().to_owned())
+                read.err().map(|error| in_plain_words(error.message()))
             });
             if let Some(problem) = problem {
                 return ConfigError::Value { place: self.place(set, origin), problem };

@@ -10,6 +10,7 @@ use super::config::{Config, ConfigError, ConfigFile, DeviceChoice};
 use super::folder::{FolderError, RunFolder, TRIAL_WEIGHTS};
 use super::log::Logged;
 use super::metrics::{Metrics, MetricsError};
+use crate::checksums::SUMS;
 use crate::dates::{Condition, Split, SplitError, ValidDates};
 use crate::files::{self, FileError};
 use crate::model::{Model, WeightsError};
@@ -91,9 +92,12 @@ pub fn run_trial(folder: &RunFolder, config: &Config, observer: &mut impl Observ
         folder.clean()?;
         return Ok(TrialEnding::Finished(Box::new(Metrics::read(&folder.metrics())?)));
     }
-    // What an earlier attempt died of is history once another one begins.
-    if folder.error().exists() {
-        std::fs::remove_file(folder.error()).map_err(FileError::at("remove", &folder.error()))?;
+    // What an earlier attempt died of is history once another one begins, and so are the checksums of one that
+    // was killed before its metrics were there.
+    for stale in [folder.error(), folder.path().join(SUMS)] {
+        if stale.exists() {
+            std::fs::remove_file(&stale).map_err(FileError::at("remove", &stale))?;
+        }
     }
     let mut observer = Logged::new(observer, &folder.log())?;
     let training = AssertUnwindSafe(|| train(folder, config, &mut observer));
@@ -104,7 +108,8 @@ pub fn run_trial(folder: &RunFolder, config: &Config, observer: &mut impl Observ
         Ok(TrialEnding::Interrupted(step)) => observer.note(&format!("interrupted after step {step}")),
         Err(error) => {
             observer.note(&format!("failed: {error}"));
-            files::replace_text(&folder.error(), &format!("{error}\n"))?;
+            // Where it can't be written, a full disk is as likely as not the very reason, and is told in any case.
+            let _ = files::replace_text(&folder.error(), &format!("{error}\n"));
         }
     }
     ending
@@ -134,7 +139,7 @@ fn train<O: Observer>(
     let test_conditions: Vec<Condition> = split.test.iter().map(|date| Condition::of(*date)).collect();
     let floor = valid.mean_entropy(&test_conditions);
     let metrics = Metrics::new(trainer.phase(), trainer.seconds(), floor, &evaluation);
-    metrics.write(&folder.metrics())?;
+    metrics.write(&folder.metrics(), &["config.toml", "history.csv", TRIAL_WEIGHTS])?;
     folder.clean()?;
     Ok(TrialEnding::Finished(Box::new(metrics)))
 }

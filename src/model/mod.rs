@@ -10,6 +10,7 @@ mod layers;
 mod objective;
 mod pairing;
 mod sampling;
+mod tensors;
 mod weights;
 
 pub use config::{Heads, ModelConfig, Trunk};
@@ -20,4 +21,5 @@ pub use layers::{EmbeddingSum, Scope, one_hot_blocks};
 pub use objective::{Batch, Prior, Terms, Weights, objective, paired_reconstruction};
 pub use pairing::{Pairing, PriorBatch};
 pub use sampling::{Decode, DecodeError, Noise, Sampler};
-pub use weights::{Model, WeightsError, load_tensors, save_tensors};
+pub use tensors::{load_tensors, save_tensors};
+pub use weights::{Model, WeightsError};

@@ -1,4 +1,4 @@
-//! A model with its weights, in memory and on disk (safetensors).
+//! A model with its weights.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -10,7 +10,9 @@ use super::config::ModelConfig;
 use super::decoder::Decoder;
 use super::encoder::Encoder;
 use super::layers::Scope;
-use crate::files::{self, FileError};
+use super::tensors::{load_tensors, save_tensors};
+use crate::checksums::ChecksumError;
+use crate::files::FileError;
 use crate::random::{Purpose, stream};
 
 /// Encoder and decoder over one set of weights.
@@ -39,6 +41,15 @@ pub enum WeightsError {
         /// What the reader said.
         reason: String,
     },
+    /// The file is damaged.
+    #[error("{path} is damaged: it does not match the checksum in its header; copy it again or train anew")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Its checksum beside it.
+    #[error(transparent)]
+    Checksum(#[from] ChecksumError),
     /// The file holds another model.
     #[error("{path} does not fit the config beside it: {mismatch}; use the config that the weights were trained with")]
     Mismatch {
@@ -131,30 +142,6 @@ impl Model {
     }
 }
 
-/// Writes named tensors as safetensors, beside the place and then renamed.
-///
-/// # Errors
-/// When the file can't be written.
-pub fn save_tensors(tensors: &[(String, Tensor)], path: &Path) -> Result<(), WeightsError> {
-    files::replace(path, |partial| {
-        Tensor::write_safetensors(tensors, partial).map_err(|error| std::io::Error::other(error.to_string()))
-    })?;
-    Ok(())
-}
-
-/// Reads named tensors from a safetensors file.
-///
-/// # Errors
-/// When the file can't be read or is no safetensors file.
-pub fn load_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>, WeightsError> {
-    files::check_readable(path)?;
-    let tensors = Tensor::read_safetensors(path).map_err(|error| {
-        let reason = error.to_string().lines().next().unwrap_or_default().to_owned();
-        WeightsError::Format { path: path.to_owned(), reason }
-    })?;
-    Ok(tensors.into_iter().collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,6 +183,8 @@ mod tests {
         Model::new(small(), Device::Cpu, 7).save(&path).unwrap();
         let bytes = std::fs::read(&path).unwrap();
         std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+        assert!(matches!(Model::load(small(), Device::Cpu, &path), Err(WeightsError::Damaged { .. })));
+        std::fs::write(&path, &bytes[..bytes.len().min(40)]).unwrap();
         assert!(matches!(Model::load(small(), Device::Cpu, &path), Err(WeightsError::Format { .. })));
     }
 }

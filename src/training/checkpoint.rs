@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use super::schedule::ScheduleState;
+use crate::checksums::ChecksumError;
 use crate::model::{WeightsError, load_tensors, save_tensors};
 
 /// Everything about a run that is not a tensor.
@@ -25,6 +26,10 @@ pub struct Checkpoint {
     pub pending: Vec<[f64; 4]>,
     /// Seconds spent in training steps.
     pub seconds: f64,
+    /// SHA-256 of the history up to this step, whose later rows belong to no checkpoint.
+    pub history: String,
+    /// SHA-256 of what the run is made of: a checkpoint of another one is not taken up.
+    pub run: String,
 }
 
 /// Why a checkpoint could not be read or written.
@@ -34,7 +39,7 @@ pub enum CheckpointError {
     #[error(transparent)]
     Weights(#[from] WeightsError),
     /// The counters.
-    #[error("{path} is a damaged checkpoint ({reason}); remove it to train from the start")]
+    #[error("{path} can't be taken up: {reason}; remove it to train from the start")]
     State {
         /// The file.
         path: PathBuf,
@@ -72,7 +77,11 @@ impl Checkpoint {
     pub fn load(path: &Path) -> Result<(Self, Named, Named), CheckpointError> {
         let damaged = |reason: &str| CheckpointError::State { path: path.to_owned(), reason: reason.to_owned() };
         let mut tensors = load_tensors(path).map_err(|error| match error {
-            WeightsError::Format { reason, .. } => damaged(&reason),
+            WeightsError::Format { reason, .. } => damaged(&format!("it is damaged, {reason}")),
+            WeightsError::Damaged { .. } => damaged("it is damaged, its bytes don't match its checksum"),
+            WeightsError::Checksum(ChecksumError::Unlisted { .. }) => {
+                damaged("it is damaged or of another version, it has no checksum")
+            }
             error => error.into(),
         })?;
         let state = tensors.remove(STATE).ok_or_else(|| damaged("it has no counters"))?;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::checksums::{self, ChecksumError, Demand, sha256};
 use crate::files::{self, FileError};
 
 /// One row. The order of the fields is the order of the columns; README.md explains each.
@@ -52,6 +53,8 @@ pub struct Row {
 #[derive(Debug)]
 pub struct History {
     path: PathBuf,
+    /// Its text so far: a few kilobytes.
+    text: String,
 }
 
 /// Why a history could not be read or written.
@@ -60,6 +63,15 @@ pub enum HistoryError {
     /// The file could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// Its checksum.
+    #[error(transparent)]
+    Checksum(#[from] ChecksumError),
+    /// It is not the history that the checkpoint was written with.
+    #[error(
+        "{0} is missing rows, damaged or of another run: it does not fit the checkpoint beside it; \
+         restore it from a copy, or remove the run's folder and train again"
+    )]
+    Torn(PathBuf),
     /// A row is damaged.
     #[error("{path}: {source}; it was written by another version or edited, remove the run's folder and train again")]
     Format {
@@ -71,47 +83,70 @@ pub enum HistoryError {
 }
 
 impl History {
-    /// Takes up the history of a run at this step: later rows, whose checkpoint never came, are dropped,
-    /// and so is a last line that a kill cut short.
+    /// Begins the history of a run.
     ///
     /// # Errors
-    /// When the file can't be read or written, or an earlier row is damaged.
-    pub fn resume(path: &Path, step: u64) -> Result<Self, HistoryError> {
-        let history = Self { path: path.to_owned() };
-        let kept: Vec<Row> = if step > 0 && path.exists() {
-            let text = files::read_text(path)?;
-            let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
-            history.parse(whole)?.into_iter().filter(|row| row.step <= step).collect()
-        } else {
-            Vec::new()
-        };
-        files::replace_text(path, &to_csv(&kept, true))?;
-        Ok(history)
+    /// When the file can't be written.
+    pub fn begin(path: &Path) -> Result<Self, HistoryError> {
+        Self::of_text(path, to_csv(&[], true))
     }
 
-    /// Appends a row.
+    /// Takes up the history of a run at this step, which has this digest: later rows, whose checkpoint never
+    /// came, are dropped, and so is a last line that a kill cut short.
+    ///
+    /// # Errors
+    /// When the file can't be read or written, or is not as the checkpoint's digest has it.
+    pub fn resume(path: &Path, step: u64, digest: &str) -> Result<Self, HistoryError> {
+        let text = files::read_text(path)?;
+        let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
+        // What follows a damaged row is not looked at: the digest tells of the rows that count.
+        let rows = parse(whole).map_while(Result::ok).take_while(|row| row.step <= step).count();
+        let kept: String = whole.split_inclusive('\n').take(rows + 1).collect();
+        if sha256(kept.as_bytes()) != digest {
+            return Err(HistoryError::Torn(path.to_owned()));
+        }
+        Self::of_text(path, kept)
+    }
+
+    fn of_text(path: &Path, text: String) -> Result<Self, HistoryError> {
+        files::replace_text(path, &text)?;
+        Ok(Self { path: path.to_owned(), text })
+    }
+
+    /// SHA-256 of the file.
+    pub fn digest(&self) -> String {
+        sha256(self.text.as_bytes())
+    }
+
+    /// Appends a row; it is on disk before the checkpoint that counts on it.
     ///
     /// # Errors
     /// Those of the file system.
-    pub fn append(&self, row: &Row) -> Result<(), HistoryError> {
+    pub fn append(&mut self, row: &Row) -> Result<(), HistoryError> {
         let text = to_csv(std::slice::from_ref(row), false);
-        let append = || OpenOptions::new().append(true).open(&self.path)?.write_all(text.as_bytes());
+        let append = || {
+            let mut file = OpenOptions::new().append(true).open(&self.path)?;
+            file.write_all(text.as_bytes())?;
+            file.sync_data()
+        };
         append().map_err(FileError::at("write", &self.path))?;
+        self.text += &text;
         Ok(())
     }
 
-    /// All rows of a history file.
+    /// All rows of a history file; that of a finished trial is checked.
     ///
     /// # Errors
-    /// When the file can't be read or a row is damaged.
+    /// When the file can't be read, does not match its checksum or a row is damaged.
     pub fn read(path: &Path) -> Result<Vec<Row>, HistoryError> {
-        Self { path: path.to_owned() }.parse(&files::read_text(path)?)
+        let text = checksums::read_text(path, Demand::WithSums)?;
+        let rows = parse(&text).collect::<Result<_, _>>();
+        rows.map_err(|source| HistoryError::Format { path: path.to_owned(), source })
     }
+}
 
-    fn parse(&self, text: &str) -> Result<Vec<Row>, HistoryError> {
-        let rows = csv::Reader::from_reader(text.as_bytes()).into_deserialize().collect::<Result<_, _>>();
-        rows.map_err(|source| HistoryError::Format { path: self.path.clone(), source })
-    }
+fn parse(text: &str) -> impl Iterator<Item = Result<Row, csv::Error>> {
+    csv::Reader::from_reader(text.as_bytes()).into_deserialize()
 }
 
 fn to_csv(rows: &[Row], header: bool) -> String {
@@ -180,12 +215,17 @@ mod tests {
         csv::Reader::from_reader(text.as_bytes()).into_deserialize().next().unwrap().unwrap()
     }
 
-    #[test]
-    fn the_header_names_the_fields_in_their_order() {
+    fn begun(steps: &[u64]) -> (tempfile::TempDir, PathBuf, History) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("history.csv");
-        let history = History::resume(&path, 0).unwrap();
-        history.append(&row(10)).unwrap();
+        let mut history = History::begin(&path).unwrap();
+        steps.iter().for_each(|step| history.append(&row(*step)).unwrap());
+        (folder, path, history)
+    }
+
+    #[test]
+    fn the_header_names_the_fields_in_their_order() {
+        let (_folder, path, _) = begun(&[10]);
         let text = files::read_text(&path).unwrap();
         let mut lines = text.lines();
         assert_eq!(lines.next().unwrap().split(',').collect::<Vec<_>>(), Row::COLUMNS);
@@ -195,21 +235,38 @@ mod tests {
 
     #[test]
     fn rows_after_the_checkpoint_and_half_rows_are_dropped() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("history.csv");
-        let history = History::resume(&path, 0).unwrap();
-        [10, 20, 30].iter().for_each(|step| history.append(&row(*step)).unwrap());
+        let (_folder, path, mut history) = begun(&[10, 20]);
+        let digest = history.digest();
+        history.append(&row(30)).unwrap();
         let whole = files::read_text(&path).unwrap();
         std::fs::write(&path, &whole[..whole.len() - 5]).unwrap();
-        History::resume(&path, 20).unwrap();
+        let resumed = History::resume(&path, 20, &digest).unwrap();
+        assert_eq!(resumed.digest(), digest);
+        assert_eq!(History::read(&path).unwrap(), [row(10), row(20)]);
+        std::fs::write(&path, whole).unwrap();
+        History::resume(&path, 20, &digest).unwrap();
         assert_eq!(History::read(&path).unwrap(), [row(10), row(20)]);
     }
 
     #[test]
+    fn a_history_that_does_not_fit_its_checkpoint_is_not_taken_up() {
+        let (_folder, path, history) = begun(&[10, 20]);
+        let whole = files::read_text(&path).unwrap();
+        let lines: Vec<&str> = whole.split_inclusive('\n').collect();
+        let swapped = [lines[0], lines[2], lines[1]].concat();
+        let (short, flipped) = (lines[..2].concat(), whole.replacen("3.5", "3.4", 1));
+        for damaged in [swapped.as_str(), &short, &flipped, lines[0], ""] {
+            std::fs::write(&path, damaged).unwrap();
+            let error = History::resume(&path, 20, &history.digest()).unwrap_err().to_string();
+            assert!(error.contains("history.csv is missing rows, damaged or of another run"), "{error}");
+        }
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(History::resume(&path, 20, &history.digest()), Err(HistoryError::File(_))));
+    }
+
+    #[test]
     fn a_damaged_row_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("history.csv");
-        History::resume(&path, 0).unwrap().append(&row(10)).unwrap();
+        let (_folder, path, _) = begun(&[10]);
         let text = files::read_text(&path).unwrap().replace("code", "cold");
         std::fs::write(&path, text).unwrap();
         let error = History::read(&path).unwrap_err().to_string();

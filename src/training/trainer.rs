@@ -13,6 +13,7 @@ use super::history::{History, HistoryError, Row};
 use super::learner::{Learner, Stride};
 use super::optimizer::{Adam, learning_rate};
 use super::schedule::{BetaSchedule, Phase, ScheduleState};
+use crate::checksums::sha256;
 use crate::dates::{Split, ValidDates};
 use crate::metrics::{Dataset, Groups, Scores};
 use crate::model::{Batch, Model, ModelConfig, Pairing, Prior, Weights};
@@ -134,15 +135,24 @@ impl<'a> Trainer<'a> {
         let schedule = config.beta.schedule(config.training.steps);
         let model = Model::new(model, device, config.seed);
         let mut adam = Adam::new(model.parameters());
-        let mut state = Checkpoint { schedule: ScheduleState::new(&schedule), ..Checkpoint::default() };
-        if checkpoint.exists() {
+        // What a checkpoint must have been written by to be taken up.
+        let run = sha256(format!("{config:?} {:?} {:?}", model.config, split.test).as_bytes());
+        let mut state = Checkpoint { schedule: ScheduleState::new(&schedule), run, ..Checkpoint::default() };
+        let history = if checkpoint.exists() {
             let (saved, weights, moments) = Checkpoint::load(checkpoint)?;
+            if saved.run != state.run {
+                let reason = "it is of another run or version".to_owned();
+                return Err(CheckpointError::State { path: checkpoint.to_owned(), reason }.into());
+            }
             model.assign(weights, checkpoint).map_err(CheckpointError::from)?;
             adam.restore(moments).map_err(|reason| CheckpointError::State { path: checkpoint.to_owned(), reason })?;
             state = saved;
-        }
+            History::resume(history, state.step, &state.history)?
+        } else {
+            History::begin(history)?
+        };
+        state.history = history.digest();
         let learner = Learner::new(&model, &adam);
-        let history = History::resume(history, state.step)?;
         let checkpoint = checkpoint.to_owned();
         Ok(Self { config, schedule, train, train_groups, test, model, adam, learner, state, history, checkpoint })
     }
@@ -301,6 +311,7 @@ impl<'a> Trainer<'a> {
                 .expect("an evaluation over all conditions has scores");
         let row = self.row(&evaluation);
         self.history.append(&row)?;
+        self.state.history = self.history.digest();
         (self.state.sums, self.state.summed) = ([0.0; 4], 0);
         observer.evaluated(&row);
         Ok(evaluation)

@@ -36,7 +36,10 @@ fn a_finished_run_leaves_its_folder_as_documented_and_is_not_repeated() {
     assert!(trial.file_name().to_string_lossy().starts_with("latent_dim3-seed3-"));
     let mut files: Vec<_> = fs::read_dir(trial.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
     files.sort();
-    assert_eq!(files, ["config.toml", "history.csv", "lock", "log.txt", "metrics.csv", "model.safetensors"]);
+    assert_eq!(
+        files,
+        ["SHA256SUMS", "config.toml", "history.csv", "lock", "log.txt", "metrics.csv", "model.safetensors"]
+    );
     let history = History::read(&trial.path().join("history.csv")).unwrap();
     assert_eq!(history.iter().map(|row| row.step).collect::<Vec<_>>(), [20, 40, 60]);
     let header = fs::read_to_string(trial.path().join("history.csv")).unwrap();

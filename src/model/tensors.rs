@@ -1,0 +1,168 @@
+//! Tensors on disk: safetensors files that carry a checksum of themselves.
+//!
+//! The metadata of the header hold the SHA-256 of the whole file, taken with the digest's own 64 digits
+//! as zeros. Any reader of the format can read such a file, and a few lines can check it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
+use tch::{TchError, Tensor};
+
+use super::weights::WeightsError;
+use crate::checksums::{self, ChecksumError, Demand, sha256};
+use crate::files;
+
+/// How a header with a checksum begins, after the 8 bytes of its length.
+const START: &str = r#"{"__metadata__":{"sha256":""#;
+/// Where the digest stands.
+const DIGEST: std::ops::Range<usize> = 8 + START.len()..8 + START.len() + 64;
+/// What stands there while the digest is taken.
+const ZEROS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// Writes named tensors with their checksum, beside the place and then renamed.
+///
+/// # Errors
+/// When the file can't be written.
+pub fn save_tensors(tensors: &[(String, Tensor)], path: &Path) -> Result<(), WeightsError> {
+    files::replace(path, |partial| fs::write(partial, to_bytes(tensors).map_err(io::Error::other)?))?;
+    Ok(())
+}
+
+fn to_bytes(tensors: &[(String, Tensor)]) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
+    let mut parts = Vec::with_capacity(tensors.len());
+    for (name, tensor) in tensors {
+        let mut bytes = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
+        tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
+        let shape: Vec<usize> = tensor.size().into_iter().map(|size| size as usize).collect();
+        parts.push((name, Dtype::try_from(tensor.kind())?, shape, bytes));
+    }
+    let views =
+        parts.iter().map(|(name, kind, shape, bytes)| Ok((name, TensorView::new(*kind, shape.clone(), bytes)?)));
+    let views = views.collect::<Result<Vec<_>, safetensors::SafeTensorError>>()?;
+    let mut bytes = serialize(views, &Some(HashMap::from([("sha256".to_owned(), ZEROS.to_owned())])))?;
+    let digest = sha256(&bytes);
+    bytes[DIGEST].copy_from_slice(digest.as_bytes());
+    Ok(bytes)
+}
+
+/// Reads named tensors and checks them, by the checksum in their header or else by the one beside the file.
+///
+/// # Errors
+/// When the file can't be read, is no safetensors file, does not match its checksum or has none.
+pub fn load_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>, WeightsError> {
+    files::check_readable(path)?;
+    let bytes = checksums::read(path, Demand::Listed)?;
+    let format = |reason: String| WeightsError::Format { path: path.to_owned(), reason };
+    if let Some(digest) = own_digest(&bytes)
+        && digest != digest_of(&bytes)
+    {
+        return Err(WeightsError::Damaged { path: path.to_owned() });
+    }
+    check_sizes(&bytes).map_err(format)?;
+    let tensors = SafeTensors::deserialize(&bytes).map_err(|error| format(error.to_string()))?;
+    if own_digest(&bytes).is_none() && !checksums::check(path, &bytes, Demand::Listed)? {
+        return Err(ChecksumError::Unlisted { path: path.to_owned() }.into());
+    }
+    let tensors = tensors.tensors().into_iter().map(|(name, view)| Ok((name, Tensor::try_from(view)?)));
+    tensors.collect::<Result<_, TchError>>().map_err(|error| {
+        // libtorch's messages go on with the frames of its stack.
+        format(error.to_string().lines().next().unwrap_or_default().to_owned())
+    })
+}
+
+/// Checks that no tensor claims to be larger than the file: the reader adds up sizes near the largest integer and
+/// libtorch takes them as signed.
+fn check_sizes(bytes: &[u8]) -> Result<(), String> {
+    #[derive(serde::Deserialize)]
+    struct Claim {
+        #[serde(default)]
+        shape: Vec<u64>,
+        #[serde(default)]
+        data_offsets: [u64; 2],
+    }
+    let length = bytes.first_chunk().map_or(0, |length| u64::from_le_bytes(*length));
+    let header = usize::try_from(length).ok().and_then(|length| bytes.get(8..length.checked_add(8)?));
+    let header = header.ok_or("its header is cut short")?;
+    let claims: HashMap<String, Claim> = serde_json::from_slice(header).map_err(|error| error.to_string())?;
+    let sizes = |claim: &Claim| claim.shape.iter().chain(&claim.data_offsets).copied().max().unwrap_or(0);
+    match claims.iter().find(|(_, claim)| sizes(claim) > bytes.len() as u64) {
+        Some((name, _)) => Err(format!("{name} is larger than the file")),
+        None => Ok(()),
+    }
+}
+
+/// The digest that a header begins with, where it does.
+fn own_digest(bytes: &[u8]) -> Option<&str> {
+    let begins = bytes.get(8..DIGEST.start)? == START.as_bytes();
+    std::str::from_utf8(bytes.get(DIGEST)?).ok().filter(|_| begins)
+}
+
+/// The digest that the header of such a file should hold.
+fn digest_of(bytes: &[u8]) -> String {
+    let mut bytes = bytes.to_vec();
+    bytes[DIGEST].copy_from_slice(ZEROS.as_bytes());
+    sha256(&bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn saved(folder: &Path) -> std::path::PathBuf {
+        let path = folder.join("model.safetensors");
+        let tensors = [("a", &[1f32, 2.0]), ("b", &[3.0, 4.0])];
+        save_tensors(&tensors.map(|(name, values)| (name.to_owned(), Tensor::from_slice(values))), &path).unwrap();
+        path
+    }
+
+    #[test]
+    fn any_flipped_bit_cut_or_swap_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = saved(folder.path());
+        let whole = fs::read(&path).unwrap();
+        assert_eq!(load_tensors(&path).unwrap().len(), 2);
+        let refused = |bytes: &[u8]| {
+            fs::write(&path, bytes).unwrap();
+            let error = load_tensors(&path).unwrap_err().to_string();
+            assert!(error.contains("model.safetensors"), "{error}");
+        };
+        for bit in 0..8 * whole.len() {
+            let mut bytes = whole.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            refused(&bytes);
+        }
+        (0..whole.len()).for_each(|length| refused(&whole[..length]));
+        let mut bytes = whole.clone();
+        let end = bytes.len();
+        bytes[end - 16..].rotate_left(8);
+        refused(&bytes);
+        refused(&[&whole[..], b"x"].concat());
+    }
+
+    #[test]
+    fn sizes_beyond_the_file_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.safetensors");
+        let most = u64::MAX;
+        for (shape, end) in [(format!("[{most}]"), most), ("[8]".to_owned(), 9), (format!("[0,{}]", most / 2), 0)] {
+            let header = format!(r#"{{"a":{{"dtype":"U8","shape":{shape},"data_offsets":[0,{end}]}}}}"#);
+            fs::write(&path, [&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat()).unwrap();
+            let error = load_tensors(&path).unwrap_err().to_string();
+            assert!(error.contains("safetensors"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_another_program_needs_a_checksum_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.safetensors");
+        Tensor::write_safetensors(&[("a", Tensor::from_slice(&[1f32]))], &path).unwrap();
+        let error = load_tensors(&path).unwrap_err().to_string();
+        assert!(error.contains("sha256sum model.safetensors >> SHA256SUMS"), "{error}");
+        checksums::write(folder.path(), &["model.safetensors"], ("x", b"")).unwrap();
+        assert_eq!(load_tensors(&path).unwrap().len(), 1);
+    }
+}
