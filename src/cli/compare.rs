@@ -202,7 +202,11 @@ impl Compare {
         finished.retain(|trial: &Finished| seen.insert(trial.config.hash()));
         if finished.is_empty() {
             let names: Vec<String> = self.runs.iter().map(|path| path.display().to_string()).collect();
-            return Err(BadInput(format!("no finished trial (metrics.csv) in {}", names.join(", "))).into());
+            return Err(BadInput(format!(
+                "no finished trial (metrics.csv) in {}; name folders of runs, such as runs/quick",
+                names.join(", ")
+            ))
+            .into());
         }
         if self.csv {
             output::print(to_csv(&finished)?.trim_end())?;

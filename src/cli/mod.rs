@@ -2,6 +2,7 @@
 
 mod caution;
 mod compare;
+mod completions;
 mod data;
 mod eval;
 
@@ -9,6 +10,7 @@ mod exit;
 mod input;
 mod inspect;
 mod interrupt;
+mod man;
 mod output;
 mod predict;
 
@@ -45,6 +47,8 @@ enum Command {
     Eval(eval::Eval),
     Compare(compare::Compare),
     Inspect(inspect::Inspect),
+    Completions(completions::Completions),
+    Man(man::Manual),
 }
 
 impl Arguments {
@@ -61,6 +65,8 @@ impl Arguments {
             Command::Eval(command) => command.run(),
             Command::Compare(command) => command.run(),
             Command::Inspect(command) => command.run(),
+            Command::Completions(command) => command.run(),
+            Command::Man(command) => command.run(),
         }
     }
 }

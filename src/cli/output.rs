@@ -1,10 +1,13 @@
 //! Printing: tables, percentages, progress bars.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::time::Duration;
 
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::files::FileError;
 
 /// Prints a line of message to standard error. One that nobody reads any more is no reason to end.
 macro_rules! say {
@@ -19,11 +22,19 @@ pub(super) use say;
 ///
 /// # Errors
 /// Those of standard output.
-pub fn print(text: &str) -> io::Result<()> {
+pub fn print(text: &str) -> Result<(), FileError> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.write_all(b"\n")?;
-    out.flush()
+    let mut write = || {
+        out.write_all(text.as_bytes())?;
+        out.write_all(b"\n")?;
+        out.flush()
+    };
+    write().map_err(stdout_failed())
+}
+
+/// Adds the name of standard output to an error of writing to it.
+pub fn stdout_failed() -> impl FnOnce(io::Error) -> FileError {
+    FileError::at("write to", Path::new("standard output"))
 }
 
 /// A table with this header, whose columns after the first are right-aligned.

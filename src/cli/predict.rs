@@ -50,9 +50,9 @@ pub struct Predict {
     /// How a field's value is chosen
     #[arg(long, value_enum, default_value_t = DecodeKind::Greedy)]
     decode: DecodeKind,
-    /// Temperature of sampling
-    #[arg(long, default_value_t = 1.0)]
-    temperature: f64,
+    /// Temperature of --decode sample [default: 1]
+    #[arg(long)]
+    temperature: Option<f64>,
     /// Predict the good lines where some are bad; the bad ones are copied without a date (exit code 3)
     #[arg(long)]
     keep_going: bool,
@@ -70,6 +70,22 @@ pub(super) enum DecodeKind {
     Sample,
 }
 
+impl DecodeKind {
+    /// What the model is to do, where a temperature may have been given.
+    ///
+    /// # Errors
+    /// When the temperature makes no distribution or would have no effect.
+    pub(super) fn at(self, temperature: Option<f64>) -> Result<Decode, BadInput> {
+        match (self, temperature) {
+            (Self::Greedy, None) => Ok(Decode::Greedy),
+            (Self::Greedy, Some(_)) => {
+                Err(BadInput("--temperature has no effect on greedy decoding; add --decode sample".to_owned()))
+            }
+            (Self::Sample, given) => Decode::sample(given.unwrap_or(1.0)).map_err(|error| BadInput(error.to_string())),
+        }
+    }
+}
+
 /// Lines predicted at once, times their samples.
 const BLOCK: usize = 16_384;
 /// Faulty lines that are shown one by one.
@@ -81,10 +97,7 @@ impl Predict {
     /// # Errors
     /// When the input, the options or the model are not what they should be.
     pub fn run(self) -> anyhow::Result<Exit> {
-        let decode = match self.decode {
-            DecodeKind::Greedy => Decode::Greedy,
-            DecodeKind::Sample => Decode::sample(self.temperature).map_err(|error| BadInput(error.to_string()))?,
-        };
+        let decode = self.decode.at(self.temperature)?;
         let valid = ValidDates::new();
         let mut input = Input::open(&self.input)?;
         let checked = self.check(&mut input, &valid)?;
@@ -102,9 +115,13 @@ impl Predict {
         let output = self.output.as_ref().or(self.output_option.as_ref()).map_or(Path::new("-"), PathBuf::as_path);
         if is_standard_stream(output) {
             let mut out = BufWriter::new(io::stdout().lock());
-            writer.write_all(&mut input, checked.lines, &mut out)?;
-            out.write_all(b"\n")?;
-            out.flush()?;
+            let written = writer.write_all(&mut input, checked.lines, &mut out);
+            written.and_then(|()| Ok(out.write_all(b"\n").and_then(|()| out.flush())?)).map_err(|error| match error
+                .downcast::<io::Error>(
+            ) {
+                Ok(error) => output::stdout_failed()(error).into(),
+                Err(error) => error,
+            })?;
         } else {
             let mut failure = None;
             let replaced = files::replace(output, |partial| {
@@ -285,7 +302,7 @@ impl<'a> Writer<'a> {
         let Predict { decode, seed, retries, .. } = self.options;
         let how = match decode {
             DecodeKind::Greedy => "greedy".to_owned(),
-            DecodeKind::Sample => format!("sampled at temperature {}", self.options.temperature),
+            DecodeKind::Sample => format!("sampled at temperature {}", self.options.temperature.unwrap_or(1.0)),
         };
         let rate = if self.dates == 0 { f64::NAN } else { self.passes as f64 / self.dates as f64 };
         let mut text = format!(

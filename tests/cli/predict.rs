@@ -76,6 +76,9 @@ fn the_seed_decides_and_sampling_differs_from_greedy() {
     assert_ne!(first, sampled);
     assert_ne!(sampled, draw(&["--decode", "sample", "--temperature", "0.3"]));
     assert_eq!(code(&predict(folder.path(), input.as_bytes(), &["--decode", "sample", "--temperature", "0"])), 2);
+    let idle = predict(folder.path(), input.as_bytes(), &["--temperature", "0.3"]);
+    assert_eq!(code(&idle), 2);
+    assert!(errors(&idle).contains("add --decode sample"), "{}", errors(&idle));
 }
 
 #[test]

@@ -57,9 +57,9 @@ pub struct Inspect {
     /// How a field's value is chosen
     #[arg(long, value_enum, default_value_t = DecodeKind::Greedy)]
     decode: DecodeKind,
-    /// Temperature of sampling
-    #[arg(long, default_value_t = 1.0)]
-    temperature: f64,
+    /// Temperature of --decode sample [default: 1]
+    #[arg(long)]
+    temperature: Option<f64>,
     /// Seed of the latent codes and draws
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -107,10 +107,7 @@ impl Inspect {
     }
 
     fn subject(&self, valid: ValidDates) -> anyhow::Result<Subject> {
-        let decode = match self.decode {
-            DecodeKind::Greedy => Decode::Greedy,
-            DecodeKind::Sample => Decode::sample(self.temperature).map_err(|error| BadInput(error.to_string()))?,
-        };
+        let decode = self.decode.at(self.temperature)?;
         let (model, config) = load_model(&self.model).with_context(|| {
             format!("cannot load a model from {} (--model names a release or a finished run)", self.model.display())
         })?;
@@ -125,7 +122,9 @@ impl Inspect {
     fn how(&self) -> String {
         match self.decode {
             DecodeKind::Greedy => format!("greedy, seed {}", self.seed),
-            DecodeKind::Sample => format!("sampled at temperature {}, seed {}", self.temperature, self.seed),
+            DecodeKind::Sample => {
+                format!("sampled at temperature {}, seed {}", self.temperature.unwrap_or(1.0), self.seed)
+            }
         }
     }
 
