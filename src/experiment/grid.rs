@@ -60,10 +60,8 @@ pub fn expand(text: &str) -> Result<Vec<Point>, GridError> {
     }
 }
 
-/// Every pair of points, joined.
-fn product(left: &[Point], right: &[Point]) -> Vec<Point> {
-    left.iter().flat_map(|a| right.iter().map(move |b| [a.as_slice(), b.as_slice()].concat())).collect()
-}
+/// More trials than this are a slip, and would not fit into memory.
+const MOST_TRIALS: usize = 250_000;
 
 /// The points of several axes in lockstep; the axes have the same length.
 fn zip(axes: Vec<Vec<Point>>) -> Vec<Point> {
@@ -83,18 +81,32 @@ impl Grid<'_> {
         GridError { line, column, problem: problem.into() }
     }
 
+    /// Every pair of points, joined; `at` is where the right ones are given.
+    fn product(&self, left: &[Point], right: &[Point], at: usize) -> Result<Vec<Point>, GridError> {
+        self.check_size(left.len().saturating_mul(right.len()), at)?;
+        Ok(left.iter().flat_map(|a| right.iter().map(move |b| [a.as_slice(), b.as_slice()].concat())).collect())
+    }
+
+    fn check_size(&self, trials: usize, at: usize) -> Result<(), GridError> {
+        if trials <= MOST_TRIALS {
+            return Ok(());
+        }
+        Err(self.error(at, format!("this makes {trials} trials, and {MOST_TRIALS} are the most; shorten its lists")))
+    }
+
     fn points(&self, table: &DeTable<'_>) -> Result<Vec<Point>, GridError> {
         let mut points = vec![Point::new()];
         let mut seeds = None;
         for (key, value) in table {
             let right = match key.get_ref().as_ref() {
                 "seeds" => {
-                    seeds = Some(self.axis("seed", value)?);
+                    seeds = Some((self.axis("seed", value)?, value.span().start));
                     continue;
                 }
                 "product" => {
                     let axes = self.axes(value)?.into_iter().map(|(_, axis)| axis);
-                    axes.fold(vec![Point::new()], |points, axis| product(&points, &axis))
+                    let at = value.span().start;
+                    axes.into_iter().try_fold(vec![Point::new()], |points, axis| self.product(&points, &axis, at))?
                 }
                 "zip" => self.zipped(value)?,
                 "set" => vec![
@@ -110,11 +122,11 @@ impl Grid<'_> {
                     return Err(self.error(key.span().start, problem));
                 }
             };
-            points = product(&points, &right);
+            points = self.product(&points, &right, key.span().start)?;
         }
         // Seeds vary fastest, so that the first results of a sweep already span its grid by their neighbours.
-        if let Some(seeds) = seeds {
-            points = product(&points, &seeds);
+        if let Some((seeds, at)) = seeds {
+            points = self.product(&points, &seeds, at)?;
         }
         for point in &points {
             for (index, placed) in point.iter().enumerate() {
@@ -150,6 +162,7 @@ impl Grid<'_> {
                 return Err(self.error(grid.span().start, "chain is a list of tables; write [[sweep.chain]]"));
             };
             points.extend(self.points(table)?);
+            self.check_size(points.len(), grid.span().start)?;
         }
         Ok(points)
     }
@@ -257,5 +270,10 @@ mod tests {
         assert_eq!(problem("[sweep]\nzip = {}"), "2:7: an empty table of lists makes an empty grid");
         assert_eq!(problem("[sweep]\nproduct = {}"), "2:11: an empty table of lists makes an empty grid");
         assert!(problem("sweep = 3").contains("no section"));
+        // 8^6 trials out of a line of text.
+        let list = "[1, 2, 3, 4, 5, 6, 7, 8]";
+        let lists: Vec<String> = ["a", "b", "c", "d", "e", "f"].map(|key| format!("{key} = {list}")).to_vec();
+        let text = format!("[sweep]\nproduct = {{ {} }}", lists.join(", "));
+        assert_eq!(problem(&text), "2:11: this makes 262144 trials, and 250000 are the most; shorten its lists");
     }
 }

@@ -1,0 +1,276 @@
+//! What is fuzzed: every parser, by way of the functions that commands call.
+
+use std::fs;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use cvae::checksums::{self, Demand, SUMS, sha256};
+use cvae::dates::{Date, Lines, ValidDates, has_date_shape, parse_line};
+use cvae::experiment::{Config, ConfigFile, Experiment, Metrics, Override};
+use cvae::model::{Model, ModelConfig};
+use cvae::training::{Adam, Checkpoint, History};
+use tch::{Device, Tensor};
+
+use crate::scratch::Scratch;
+
+/// A parser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Target {
+    /// Condition lines.
+    Lines,
+    /// Dates.
+    Dates,
+    /// Files of conditions and predictions.
+    Predictions,
+    /// `--set key=value`, over a config.
+    Overrides,
+    /// Configs.
+    Configs,
+    /// Configs with a sweep.
+    Sweeps,
+    /// history.csv, as charts and as resumed runs read it.
+    Histories,
+    /// metrics.csv with its checksum.
+    Metrics,
+    /// SHA256SUMS.
+    Sums,
+    /// Weights.
+    Weights,
+    /// Checkpoints.
+    Checkpoints,
+}
+
+/// Says whether it accepted the input.
+type Parser<'a> = Box<dyn FnMut(&[u8]) -> bool + 'a>;
+
+impl Target {
+    pub const ALL: &[Self] = &[
+        Self::Lines,
+        Self::Dates,
+        Self::Predictions,
+        Self::Overrides,
+        Self::Configs,
+        Self::Sweeps,
+        Self::Histories,
+        Self::Metrics,
+        Self::Sums,
+        Self::Weights,
+        Self::Checkpoints,
+    ];
+
+    /// The name of its folder in the corpus.
+    pub fn name(self) -> String {
+        format!("{self:?}").to_lowercase()
+    }
+
+    /// Its share of all inputs: parsers that take a microsecond get most, those that read files few.
+    pub fn per_mille(self) -> u64 {
+        match self {
+            Self::Lines => 350,
+            Self::Dates => 240,
+            Self::Predictions => 150,
+            Self::Overrides => 60,
+            Self::Configs => 60,
+            Self::Sweeps => 30,
+            Self::Histories => 30,
+            Self::Metrics => 40,
+            Self::Sums => 20,
+            Self::Weights => 10,
+            Self::Checkpoints => 10,
+        }
+    }
+
+    /// A corpus that is no text: as this version of the program writes it.
+    pub fn made(self) -> anyhow::Result<Option<Vec<Vec<u8>>>> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("made.safetensors");
+        let model = Model::new(tiny(), Device::Cpu, 1);
+        match self {
+            Self::Weights => model.save(&path)?,
+            Self::Checkpoints => {
+                let adam = Adam::new(model.parameters());
+                let state = Checkpoint { step: 7, pending: vec![[0.5; 4]; 3], ..Checkpoint::default() };
+                state.save(&path, model.named(), [("first", &adam.first), ("second", &adam.second)])?;
+            }
+            _ => return Ok(None),
+        }
+        let mut files = vec![fs::read(&path)?];
+        // Headers of few bytes, which mutations reach into, at the edges of what sizes can be.
+        for (shape, end) in
+            [("[2]", 8), ("[18446744073709551615]", u64::MAX), ("[0,9223372036854775808]", 0), ("[]", 4)]
+        {
+            let header = format!(r#"{{"a":{{"dtype":"F32","shape":{shape},"data_offsets":[0,{end}]}}}}"#);
+            files.push([&(header.len() as u64).to_le_bytes(), header.as_bytes(), &[0; 8]].concat());
+        }
+        Ok(Some(files))
+    }
+
+    /// A function that parses one input; what it accepts must hold what the program relies on.
+    pub fn parser(self, scratch: &Scratch) -> anyhow::Result<Parser<'_>> {
+        let file = |name: &str| scratch.path().join(name);
+        // What the corpus's configs build on.
+        fs::write(file("default.toml"), include_str!("../experiments/default.toml"))?;
+        Ok(match self {
+            Self::Lines => Box::new(|input| line(&String::from_utf8_lossy(input))),
+            Self::Dates => Box::new(|input| date(&String::from_utf8_lossy(input))),
+            Self::Predictions => {
+                let valid = ValidDates::new();
+                Box::new(move |input| predictions(input, &valid))
+            }
+            Self::Overrides => {
+                let path = file("config.toml");
+                fs::write(&path, "seed = 1\n[training]\nsteps = 900\n")?;
+                Box::new(move |input| {
+                    let set = String::from_utf8_lossy(input).parse::<Override>();
+                    set.is_ok_and(|set| config(ConfigFile::load(&path, &[set]).ok(), &file("again.toml")))
+                })
+            }
+            Self::Configs => Box::new(move |input| {
+                let path = write(file("config.toml"), input);
+                config(ConfigFile::load(&path, &[]).ok(), &file("again.toml"))
+            }),
+            Self::Sweeps => Box::new(move |input| {
+                let path = write(file("sweep.toml"), input);
+                let experiment = Experiment::load(&path, &[], &file("runs"));
+                experiment.is_ok_and(|experiment| {
+                    assert!(experiment.trials.iter().all(|trial| trial.folder.starts_with(file("runs"))));
+                    !experiment.trials.is_empty()
+                })
+            }),
+            Self::Histories => Box::new(move |input| {
+                // Without checksums beside it, as that of a run in progress.
+                let path = write(file("history.csv"), input);
+                let read = History::read(&path).is_ok();
+                let _ = History::resume(&path, 40, &sha256(input));
+                read
+            }),
+            Self::Metrics => Box::new(move |input| {
+                let path = write(file("metrics.csv"), input);
+                fs::write(file(SUMS), format!("{}  metrics.csv\n", sha256(input))).expect("room for a file");
+                let read = Metrics::read(&path).is_ok();
+                fs::remove_file(file(SUMS)).expect("it was just written");
+                read
+            }),
+            Self::Sums => {
+                let path = file("metrics.csv");
+                fs::write(&path, "x")?;
+                Box::new(move |input| {
+                    let sums = write(file(SUMS), input);
+                    assert!(checksums::read(&path, Demand::Always).is_err(), "these are not its checksums");
+                    let lenient = checksums::read(&path.with_file_name("default.toml"), Demand::Listed).is_ok();
+                    fs::remove_file(sums).expect("it was just written");
+                    lenient
+                })
+            }
+            Self::Weights => Box::new(move |input| {
+                let mut read = false;
+                let (digest, sealed) = (sha256(input), resealed(input));
+                // As they are, with their own checksum mended, and with one beside them, as those of other programs.
+                for (input, sums) in [(input, ""), (sealed.as_slice(), ""), (input, digest.as_str())] {
+                    let path = write(file("model.safetensors"), input);
+                    let sums = if sums.is_empty() { String::new() } else { format!("{sums}  model.safetensors\n") };
+                    write(file(SUMS), sums.as_bytes());
+                    if let Ok(model) = Model::load(tiny(), Device::Cpu, &path) {
+                        assert!(model.named().values().all(finite));
+                        read = true;
+                    }
+                    fs::remove_file(file(SUMS)).expect("it was just written");
+                }
+                read
+            }),
+            Self::Checkpoints => {
+                let model = Model::new(tiny(), Device::Cpu, 1);
+                let mut adam = Adam::new(model.parameters());
+                Box::new(move |input| {
+                    let path = write(file("checkpoint.safetensors"), &resealed(input));
+                    Checkpoint::load(&path).is_ok_and(|(_, weights, moments)| {
+                        let read = model.assign(weights, &path).is_ok();
+                        adam.restore(moments).is_ok() && read
+                    })
+                })
+            }
+        })
+    }
+}
+
+fn tiny() -> ModelConfig {
+    ModelConfig { latent_dim: 1, hidden_dim: 4, angles: 1, ..ModelConfig::default() }
+}
+
+fn write(path: PathBuf, input: &[u8]) -> PathBuf {
+    fs::write(&path, input).expect("room for a file");
+    path
+}
+
+fn finite(tensor: &Tensor) -> bool {
+    tensor.isfinite().all().int64_value(&[]) == 1
+}
+
+/// The same bytes with the checksum that they should have: what else could be wrong with them is looked at then.
+fn resealed(input: &[u8]) -> Vec<u8> {
+    let mut bytes = input.to_vec();
+    let start = br#"{"__metadata__":{"sha256":""#;
+    let digest = 8 + start.len()..8 + start.len() + 64;
+    if bytes.get(8..digest.start) == Some(start) && bytes.len() >= digest.end {
+        bytes[digest.clone()].fill(b'0');
+        let sum = sha256(&bytes);
+        bytes[digest].copy_from_slice(sum.as_bytes());
+    }
+    bytes
+}
+
+fn line(text: &str) -> bool {
+    match parse_line(text) {
+        Ok(parsed) => {
+            let again = format!("{} {}", parsed.condition, parsed.rest);
+            assert_eq!(parse_line(&again), Ok(parsed), "{text:?}");
+            assert!(text.ends_with(parsed.rest) || text.trim_end().ends_with(parsed.rest));
+            if let Err(error) = parsed.condition_alone(text) {
+                assert!((1..=text.chars().count()).contains(&error.column()), "{error}");
+            }
+            true
+        }
+        Err(error) => {
+            assert!((1..=text.chars().count() + 1).contains(&error.column()), "{error}");
+            assert!(error.to_string().chars().count() < 300, "{error}");
+            false
+        }
+    }
+}
+
+fn date(text: &str) -> bool {
+    text.parse::<Date>().is_ok_and(|date| {
+        assert!(has_date_shape(text));
+        assert_eq!(date.to_string().parse::<Date>(), Ok(date));
+        (1800..=2200).contains(&date.year())
+    })
+}
+
+fn predictions(input: &[u8], valid: &ValidDates) -> bool {
+    let ends = input.iter().filter(|byte| **byte == b'\n').count();
+    let (mut last, mut read) = (0, false);
+    for line in Lines::new(BufReader::with_capacity(64, input)) {
+        let line = line.expect("memory can be read");
+        last += 1;
+        assert_eq!(line.number, last);
+        assert!(line.text.len() <= 3 * 4096);
+        let Ok(parsed) = line.parse() else { continue };
+        if let Ok(date) = parsed.rest.parse::<Date>() {
+            assert_eq!(parsed.condition.misses(date).any(), !parsed.condition.explain(date).is_empty());
+        }
+        read |= parsed.condition_alone(&line.text).is_ok_and(|condition| valid.satisfiable(condition));
+    }
+    assert!(last as usize <= ends + 1);
+    read
+}
+
+/// A config that was accepted is the same when it is written and read again.
+fn config(config: Option<Config>, path: &Path) -> bool {
+    config.is_some_and(|config| {
+        fs::write(path, config.to_toml(None)).expect("room for a file");
+        let again = ConfigFile::load(path, &[]).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(again.hash(), config.hash());
+        true
+    })
+}
