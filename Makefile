@@ -7,7 +7,7 @@ SHELL := /bin/bash
 CVAE := target/release/cvae
 PREDICTIONS := data/predictions.txt
 
-.PHONY: help libtorch build demo seeds test test-parity test-kill test-slurm lint release bench clean
+.PHONY: help libtorch build demo seeds test test-parity test-kill test-faults test-slurm fuzz deny lint release bench clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/' | expand -t 18
@@ -39,6 +39,18 @@ test-parity: build ## Compare model/predict.py and model/eval.py with cvae: logi
 
 test-kill: build ## Kill a sweep with -9 200 times at random moments: its results must not change
 	tests/kill.sh 200
+
+test-faults: build ## Full disks, read-only folders, closed pipes, kills, lack of memory, a jumping clock (root)
+	tests/faults.sh
+
+INPUTS := 10000000
+SEED := 1
+fuzz: libtorch ## Parse 10 million mutated inputs of every kind; INPUTS=, SEED= for others
+	cargo run --release --locked --example fuzz -- --inputs $(INPUTS) --seed $(SEED)
+
+deny: ## Check licences, sources and duplicates of dependencies (cargo-deny), without a network
+	@command -v cargo-deny >/dev/null || { echo "error: cargo-deny is missing; cargo install cargo-deny --locked, then run make deny again" >&2; exit 1; }
+	cargo deny --offline --locked check licenses bans sources
 
 test-slurm: build ## Run a sweep on a real Slurm of this machine's own, a killed task included (root)
 	tests/slurm.sh

@@ -1,4 +1,4 @@
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![warn(missing_docs)]
 //! `cvae`: a research workbench for conditional variational autoencoders on libtorch.
 pub mod checksums;

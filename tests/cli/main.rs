@@ -1,10 +1,13 @@
 //! The program as a user meets it: commands, files, messages, exit codes.
 
 mod common;
+mod damage;
 mod data;
 mod docs;
 mod eval;
+mod face;
 mod predict;
 mod resume;
+mod supply;
 mod sweep;
 mod train;

@@ -1,0 +1,135 @@
+//! What the program is built of: licences, sources, pinned versions, hashes; no network, and unsafe code in one place.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(name: &str) -> String {
+    std::fs::read_to_string(root().join(name)).unwrap()
+}
+
+/// The packages that this platform's build takes, as cargo resolves them.
+fn packages() -> Vec<Value> {
+    let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--locked", "--offline", "--filter-platform", &platform])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    metadata["packages"].as_array().unwrap().clone()
+}
+
+fn deny(section: &str, key: &str) -> Vec<toml::Value> {
+    let deny: toml::Table = toml::from_str(&read("deny.toml")).unwrap();
+    deny[section][key].as_array().unwrap().clone()
+}
+
+#[test]
+fn every_dependency_has_a_licence_that_is_allowed() {
+    let allowed = deny("licenses", "allow");
+    let packages = packages();
+    assert!(packages.len() > 50);
+    for package in &packages {
+        let licence = package["license"].as_str().unwrap_or_else(|| panic!("{} names no licence", package["name"]));
+        let expression = spdx::Expression::parse_mode(licence, spdx::ParseMode::LAX).unwrap();
+        let passes = expression.evaluate(|wanted| {
+            let id = wanted.license.id().map(|id| id.name);
+            allowed.iter().any(|allowed| allowed.as_str() == id)
+        });
+        assert!(passes, "{} is under {licence}, which deny.toml does not allow", package["name"]);
+    }
+}
+
+#[test]
+fn nothing_that_reaches_for_the_network_is_built_in() {
+    let banned = deny("bans", "deny");
+    assert!(banned.len() > 5);
+    for package in packages() {
+        let found = banned.iter().find(|banned| banned["name"].as_str() == package["name"].as_str());
+        assert!(found.is_none(), "{} is banned by deny.toml", package["name"]);
+    }
+}
+
+#[test]
+fn dependencies_are_pinned_and_hashed_and_come_from_one_registry() {
+    let manifest: toml::Table = toml::from_str(&read("Cargo.toml")).unwrap();
+    for section in ["dependencies", "dev-dependencies"] {
+        for (name, wanted) in manifest[section].as_table().unwrap() {
+            let version = wanted.as_str().or_else(|| wanted.get("version")?.as_str());
+            // A part of this repository has a path in place of a version.
+            let pinned = version.is_some_and(|version| version.starts_with('=')) || wanted.get("path").is_some();
+            assert!(pinned, "{name} is not pinned");
+        }
+    }
+    let lock: toml::Table = toml::from_str(&read("Cargo.lock")).unwrap();
+    for package in lock["package"].as_array().unwrap() {
+        if let Some(source) = package.get("source") {
+            let registry = "registry+https://github.com/rust-lang/crates.io-index";
+            assert_eq!(source.as_str(), Some(registry), "{package}");
+            assert_eq!(package["checksum"].as_str().map(str::len), Some(64), "{package}");
+        }
+    }
+}
+
+#[test]
+fn what_the_scripts_download_is_checked_by_hash() {
+    let script = read("scripts/libtorch.py");
+    assert!(script.contains("sha256") && script.matches(".whl").count() > 0);
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.extension().and_then(|extension| extension.to_str()) {
+            _ if path.is_dir() => sources(&path, found),
+            Some("rs") => found.push(path),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn unsafe_code_is_confined_to_one_module_and_there_is_no_socket() {
+    let mut files = Vec::new();
+    sources(&root().join("src"), &mut files);
+    assert!(files.len() > 50);
+    for path in files {
+        let text = std::fs::read_to_string(&path).unwrap();
+        // The compiler refuses unsafe code where it is not allowed; a module that needs some has to be named here.
+        let allowed = path.ends_with("src/model/fused/products.rs");
+        assert_eq!(text.contains("allow(unsafe_code)"), allowed, "{}", path.display());
+        assert!(!text.contains("std::net") && !text.contains("UdpSocket"), "{}", path.display());
+    }
+    assert!(
+        read("src/lib.rs").contains("#![deny(unsafe_code)]") && read("src/main.rs").contains("#![forbid(unsafe_code)]")
+    );
+}
+
+#[test]
+fn no_command_opens_a_socket() {
+    // strace is not everywhere; where it is, it is the better witness.
+    if Command::new("strace").arg("-V").output().is_err() {
+        return;
+    }
+    let folder = crate::common::folder();
+    let traced = folder.path().join("trace");
+    let status = Command::new("strace")
+        .args(["-f", "-e", "trace=network", "-o"])
+        .arg(&traced)
+        .arg(env!("CARGO_BIN_EXE_cvae"))
+        .args(["train", "tiny.toml", "--set", "training.steps=30"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap()
+        .status;
+    assert!(status.success());
+    let trace = std::fs::read_to_string(traced).unwrap();
+    assert!(!trace.contains("AF_INET"), "{trace}");
+}

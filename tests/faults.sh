@@ -1,0 +1,216 @@
+#!/usr/bin/env bash
+# Faults of the machine and of the user: a full disk, read-only folders, missing files, folders in the place of
+# files, closed pipes, SIGTERM, lack of memory, a clock that jumps, two processes on one run. Each must end in a
+# message and an exit code of README.md's table, and finished work must stay as it was.
+#
+#   tests/faults.sh      as root, or where user namespaces are allowed
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+cvae=$(cd "$here/.." && pwd)/target/release/cvae
+model=$(cd "$here/.." && pwd)/model
+
+fail() { echo "faults: $*" >&2; exit 1; }
+[ -x "$cvae" ] || fail "$cvae is missing; run make build"
+# Mounts of its own, gone with the process.
+if [ -z "${FAULTS_INSIDE:-}" ]; then
+    options=(--mount); [ "$(id -u)" = 0 ] || options+=(--map-root-user)
+    unshare "${options[@]}" true || fail "no mounts here: run it as root, or allow user namespaces"
+    FAULTS_INSIDE=1 exec unshare "${options[@]}" "$0" "$@"
+fi
+dir=$(mktemp -d "${TMPDIR:-/tmp}/cvae-faults.XXXXXX")
+trap 'cd /; umount -l "$dir"/full "$dir"/readonly 2> /dev/null || true; rm -rf "$dir"' EXIT
+cd "$dir"
+cat > tiny.toml << 'CONFIG'
+[model]
+hidden_dim = 16
+angles = 8
+[beta]
+rise = 20
+[training]
+steps = 200
+batch_size = 64
+warm_up = 5
+checkpoint_every = 5
+[evaluation]
+every = 50
+samples = 1
+final_samples = 1
+[sweep]
+seeds = [1, 2]
+CONFIG
+printf '[MON] [DEC] [False] [196]\n[WED] [JAN] [False] [180]' > conditions.txt
+
+passed=0
+# expect CODE WORDS COMMAND...: the command ends with the code and says the words on standard error; "" for nothing.
+expect() {
+    local wanted=$1 words=$2 code=0; shift 2
+    "$@" > stdout.txt 2> stderr.txt || code=$?
+    [ "$code" = "$wanted" ] || fail "exit code $code, expected $wanted: $*: $(cat stderr.txt)"
+    grep -qF -- "$words" stderr.txt || fail "no '$words' in: $*: $(cat stderr.txt)"
+    ! grep -qE 'panicked|internal error' stderr.txt || fail "a panic in: $*: $(cat stderr.txt)"
+    passed=$((passed + 1))
+}
+same() { python3 "$here/same.py" "$1" "$2" || fail "$3"; passed=$((passed + 1)); }
+begin() { echo "== $*"; }
+
+"$cvae" sweep tiny.toml --runs undisturbed 2> /dev/null
+finished=$(echo undisturbed/tiny/seed1-*)
+sums=$(sha256sum undisturbed/tiny/*/* undisturbed/tiny/results.csv)
+
+begin "full disk"
+mkdir full; mount -t tmpfs -o size=1m tmpfs full
+echo old > full/data.txt
+expect 1 "free some room and run the same command again" "$cvae" data -o full
+[ "$(cat full/data.txt)" = old ] && [ "$(ls -A full)" = data.txt ] || fail "a full disk left $(ls -A full)"
+cp -r undisturbed/tiny/seed1-* full/; rm full/data.txt
+mkdir -p full/runs/tiny; mv full/seed1-* full/runs/tiny/
+head -c 800000 /dev/zero > full/filler 2> /dev/null || true
+expect 1 "free some room" "$cvae" sweep tiny.toml --runs full/runs --jobs 1
+before=$(cd undisturbed/tiny; sha256sum seed1-*/*); after=$(cd full/runs/tiny; sha256sum seed1-*/*)
+[ "$before" = "$after" ] || fail "a full disk changed a finished trial"
+cat /dev/zero > full/filler 2> /dev/null || true
+expect 1 "free some room" "$cvae" predict -i conditions.txt full/predictions.txt --model "$finished"
+[ ! -e full/predictions.txt ] || fail "a full disk left half predictions"
+rm full/filler
+expect 0 "" "$cvae" sweep tiny.toml --runs full/runs --retry-failed
+same undisturbed/tiny full/runs/tiny "a sweep on a disk that was full ended otherwise"
+expect 1 "standard output" bash -c '"$0" eval "$1" > /dev/full' "$cvae" <(sed 's/$/ 3-12-1962/' conditions.txt)
+expect 1 "standard output" bash -c '"$0" predict -i conditions.txt - --model "$1" > /dev/full' "$cvae" "$finished"
+
+begin "read-only folders"
+mkdir readonly; mount -t tmpfs -o ro,size=1m tmpfs readonly
+for command in "data -o readonly/data" "train tiny.toml --runs readonly" "train tiny.toml -o readonly" "sweep tiny.toml --runs readonly" \
+    "predict -i conditions.txt readonly/out.txt --model $finished" "inspect --all -o readonly/inspect --model $finished -n 1" "man -o readonly/man"; do
+    # shellcheck disable=SC2086
+    expect 1 "choose a place that can be written to" "$cvae" $command
+done
+mkdir locked; cp -r undisturbed/tiny/seed1-* locked/trial; chmod -R a-w locked
+if [ "$(id -u)" = 0 ] && setpriv --reuid 65534 --clear-groups test -x "$cvae" && chmod a+rx . ; then
+    expect 1 "check its permissions or choose another place" setpriv --reuid 65534 --clear-groups "$cvae" data -o locked
+    expect 0 "" setpriv --reuid 65534 --clear-groups "$cvae" predict -i conditions.txt - --model locked/trial
+fi
+chmod -R u+w locked
+
+begin "missing files"
+expect 2 "none.toml" "$cvae" train none.toml
+expect 2 "check the path" "$cvae" sweep none.toml
+expect 1 "none.txt: No such file or directory (os error 2); check the path" "$cvae" predict -i none.txt - --model "$finished"
+expect 1 "none.txt" "$cvae" eval none.txt
+expect 1 "none" "$cvae" compare none
+expect 1 "cannot load a model from none" "$cvae" predict -i conditions.txt - --model none
+mkdir halfmodel; cp "$finished/config.toml" halfmodel
+expect 1 "halfmodel holds no weights" "$cvae" predict -i conditions.txt - --model halfmodel
+echo 'base = "none.toml"' > based.toml
+expect 2 "none.toml" "$cvae" train based.toml
+mkdir empty
+expect 2 "no finished trial" "$cvae" compare empty
+
+begin "folders in the place of files, files in the place of folders"
+for command in "train empty" "sweep empty"; do
+    # shellcheck disable=SC2086
+    expect 2 "it is a folder, name a file" "$cvae" $command
+done
+for command in "predict -i empty - --model $finished" "predict -i conditions.txt empty --model $finished" "eval empty"; do
+    # shellcheck disable=SC2086
+    expect 1 "it is a folder, name a file" "$cvae" $command
+done
+for command in "train tiny.toml --runs tiny.toml" "sweep tiny.toml --runs tiny.toml" "data -o tiny.toml" "predict -i conditions.txt - --model tiny.toml" \
+    "predict -i conditions.txt tiny.toml/out --model $finished" "compare tiny.toml"; do
+    # shellcheck disable=SC2086
+    expect 1 "tiny.toml" "$cvae" $command
+    grep -qE 'check the path|choose another place' stderr.txt || fail "no remedy in: $command: $(cat stderr.txt)"
+done
+for name in config.toml history.csv lock metrics.csv log.txt checkpoint/checkpoint.safetensors model.safetensors SHA256SUMS; do
+    mkdir -p "taken/$name"
+    expect 1 "$name" "$cvae" train tiny.toml --set training.steps=30 -o taken
+    grep -q "it is a folder" stderr.txt || fail "a folder $name is not told: $(cat stderr.txt)"
+    rm -r taken
+done
+touch afile; mkdir taken; touch taken/checkpoint
+expect 1 "taken/checkpoint" "$cvae" train tiny.toml -o taken
+
+begin "closed pipes"
+for command in "predict -i conditions.txt - -n 100000 --model $finished" "inspect --all --model $finished -n 1 -o inspected" "man" "completions bash" "compare undisturbed --csv"; do
+    # shellcheck disable=SC2086
+    expect 0 "" bash -c 'set -o pipefail; "$0" "$@" | head -c 1 > /dev/null' "$cvae" $command
+    ! grep -qi "error\|pipe" stderr.txt || fail "a closed pipe is no error: $command: $(cat stderr.txt)"
+done
+expect 0 "" bash -c '"$0" train tiny.toml --runs closed >&- 2>&-' "$cvae"
+[ -s closed/tiny/seed1-*/metrics.csv ] || fail "a run with closed streams did not finish"
+expect 0 "" bash -c '"$0" sweep tiny.toml --runs closed 2>&1 >&- | head -c 1 > /dev/null; exit "${PIPESTATUS[0]}"' "$cvae"
+same undisturbed/tiny closed/tiny "a sweep whose messages nobody reads ended otherwise"
+
+# started LOG-FOLDER...: waits until a run has written its first checkpoint.
+started() { for _ in $(seq 6000); do compgen -G "$1" > /dev/null && return; sleep 0.05; done; fail "no $1 after 5 min"; }
+long=(--set training.steps=100000 --set evaluation.every=100000)
+
+begin "SIGTERM"
+"$cvae" train tiny.toml -o stopped "${long[@]}" > /dev/null 2> stderr.txt & pid=$!
+started stopped/checkpoint/checkpoint.safetensors
+kill -TERM "$pid"; code=0; wait "$pid" || code=$?
+[ "$code" = 130 ] && grep -q "the same command goes on from there" stderr.txt || fail "SIGTERM: $code: $(cat stderr.txt)"
+"$cvae" train tiny.toml -o stopped "${long[@]}" > /dev/null 2>&1 & pid=$!
+started stopped/lock; sleep 1
+kill -TERM "$pid"; wait "$pid" || true
+grep -q "resumed after step" stopped/log.txt || fail "not resumed: $(cat stopped/log.txt)"
+"$cvae" predict -i conditions.txt stopped.txt -n 1000000 --model "$finished" 2> /dev/null & pid=$!
+sleep 1; kill -TERM "$pid"; wait "$pid" 2> /dev/null || true
+[ ! -e stopped.txt ] || [ "$(wc -l < stopped.txt)" = 1999999 ] || fail "SIGTERM left half predictions"
+passed=$((passed + 3))
+
+begin "two processes on one run"
+"$cvae" train tiny.toml -o shared "${long[@]}" > /dev/null 2>&1 & pid=$!
+started shared/checkpoint/checkpoint.safetensors
+expect 75 "another process is running this trial" "$cvae" train tiny.toml -o shared "${long[@]}"
+expect 75 "another process is running this trial" env - "$cvae" train tiny.toml -o shared "${long[@]}"
+kill -TERM "$pid"; wait "$pid" || true
+
+begin "lack of memory"
+# The system's way: the largest process is killed.
+"$cvae" sweep tiny.toml --runs killed --jobs 2 --set training.steps=2000 > /dev/null 2> stderr.txt & pid=$!
+started "killed/tiny/steps2000-seed1-*/checkpoint/checkpoint.safetensors"
+child=$(pgrep -P "$pid" | head -n 1)
+kill -9 "$child"; code=0; wait "$pid" || code=$?
+[ "$code" = 1 ] && grep -q "out of memory? The same command takes it up where it was" stderr.txt || fail "killed child: $code: $(cat stderr.txt)"
+[ "$(wc -l < killed/tiny/results.csv)" = 2 ] || fail "the other trial did not finish"
+expect 0 "" "$cvae" sweep tiny.toml --runs killed --set training.steps=2000
+expect 0 "" "$cvae" sweep tiny.toml --runs alone --set training.steps=2000
+same alone/tiny killed/tiny "a trial killed for memory ended otherwise"
+# libtorch's way: an allocation fails.
+expect 1 "with too little memory, lower training.batch_size or model.hidden_dim" \
+    bash -c 'ulimit -v 4000000; exec "$0" train tiny.toml -o large --set model.hidden_dim=8192 --set training.batch_size=100000' "$cvae"
+grep -q "too little memory" large/error.txt || fail "error.txt does not tell of the memory"
+
+begin "a clock that jumps"
+cat > clock.c << 'CODE'
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <time.h>
+/* The wall clock jumps by a day, now forth, now back, at every look at it. */
+int clock_gettime(clockid_t clock, struct timespec *time) {
+    static int (*real)(clockid_t, struct timespec *);
+    static long looks;
+    if (!real) real = dlsym(RTLD_NEXT, "clock_gettime");
+    int code = real(clock, time);
+    if (clock == CLOCK_REALTIME) time->tv_sec += (looks++ % 3 - 1) * 86400;
+    return code;
+}
+CODE
+cc -shared -fPIC -O1 clock.c -o clock.so -ldl
+expect 0 "" env LD_PRELOAD="$dir/clock.so" "$cvae" sweep tiny.toml --runs jumping
+same undisturbed/tiny jumping/tiny "a sweep under a jumping clock ended otherwise"
+python3 - jumping/tiny/*/log.txt << 'CODE' || fail "the clock did not jump"
+import sys
+days = {line[:10] for path in sys.argv[1:] for line in open(path)}
+sys.exit(len(days) < 2)
+CODE
+python3 - jumping/tiny/*/metrics.csv << 'CODE' || fail "a jumping clock shows in the seconds of training"
+import csv, sys
+seconds = [float(row["train_seconds"]) for path in sys.argv[1:] for row in csv.DictReader(open(path))]
+sys.exit(not all(0 < second < 3600 for second in seconds))
+CODE
+passed=$((passed + 2))
+
+[ "$sums" = "$(sha256sum undisturbed/tiny/*/* undisturbed/tiny/results.csv)" ] || fail "finished work has changed"
+expect 0 "" "$cvae" predict -i conditions.txt - --model "$model"
+echo "$passed passed, 0 failed"
