@@ -81,7 +81,12 @@ fn dependencies_are_pinned_and_hashed_and_come_from_one_registry() {
 #[test]
 fn what_the_scripts_download_is_checked_by_hash() {
     let script = read("scripts/libtorch.py");
-    assert!(script.contains("sha256") && script.matches(".whl").count() > 0);
+    let is_digest = |word: &&str| word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let digests = script.split('"').filter(is_digest).count();
+    assert!(digests > 0);
+    assert_eq!(digests, script.matches(".whl\",").count(), "a wheel without its digest");
+    // pip refuses what has no hash in a requirements file then.
+    assert!(read("scripts/environment.py").contains("--require-hashes"));
 }
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
