@@ -10,6 +10,7 @@ mod input;
 mod inspect;
 mod interrupt;
 mod output;
+mod plot;
 mod predict;
 
 mod sweep;
@@ -45,6 +46,7 @@ enum Command {
     Eval(eval::Eval),
     Compare(compare::Compare),
     Inspect(inspect::Inspect),
+    Plot(plot::Plot),
 }
 
 impl Arguments {
@@ -61,6 +63,7 @@ impl Arguments {
             Command::Eval(command) => command.run(),
             Command::Compare(command) => command.run(),
             Command::Inspect(command) => command.run(),
+            Command::Plot(command) => command.run(),
         }
     }
 }

@@ -10,6 +10,7 @@ use super::config::{Config, ConfigError, ConfigFile, DeviceChoice};
 use super::folder::{FolderError, RunFolder, TRIAL_WEIGHTS};
 use super::log::Logged;
 use super::metrics::{Metrics, MetricsError};
+use super::table::TableError;
 use crate::dates::{Condition, Split, SplitError, ValidDates};
 use crate::files::{self, FileError};
 use crate::model::{Model, WeightsError};
@@ -48,6 +49,9 @@ pub enum TrialError {
     /// Its metrics.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
+    /// A table of results.
+    #[error(transparent)]
+    Table(#[from] TableError),
     /// A file.
     #[error(transparent)]
     File(#[from] FileError),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
+use super::lettering::{Dense, Lettering, Outlined};
 use super::style;
 use crate::files::{self, FileError};
 
@@ -55,8 +56,9 @@ fn drawn<C: Chart, DB: DrawingBackend>(chart: &C, backend: DB) -> Result<(), Fig
 /// When it can't be drawn.
 pub fn svg(chart: &impl Chart) -> Result<String, FigureError> {
     let mut text = String::new();
-    drawn(chart, SVGBackend::with_string(&mut text, chart.size()))?;
-    Ok(text)
+    let lettering = Lettering::default();
+    drawn(chart, Outlined::new(&mut text, chart.size(), lettering.clone()))?;
+    Ok(lettering.into(&text))
 }
 
 /// The chart as a PNG.
@@ -67,7 +69,7 @@ pub fn png(chart: &impl Chart) -> Result<Vec<u8>, FigureError> {
     // The encoder writes to files alone, and tells the format by their name.
     let file = tempfile::Builder::new().suffix(".png").tempfile();
     let file = file.map_err(FileError::at("make a temporary file in", &std::env::temp_dir()))?;
-    drawn(chart, BitMapBackend::new(file.path(), chart.size()))?;
+    drawn(chart, Dense::new(file.path(), chart.size()))?;
     Ok(fs::read(file.path()).map_err(FileError::at("read", file.path()))?)
 }
 
@@ -104,7 +106,8 @@ mod tests {
         let first = (png(chart).unwrap(), svg(chart).unwrap());
         assert_eq!(first, (png(chart).unwrap(), svg(chart).unwrap()));
         assert!(first.0.starts_with(b"\x89PNG"));
-        assert!(first.1.contains(style::FONT));
+        // Letters are outlines: an SVG needs no font.
+        assert!(first.1.contains("<use href") && !first.1.contains("<text"));
         first
     }
 
