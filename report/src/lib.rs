@@ -17,6 +17,9 @@ use typst_pdf::PdfOptions;
 
 use world::Repository;
 
+/// The documents, and how many pages each may have.
+pub const DOCUMENTS: [(&str, usize); 2] = [("report/dl_problem.typ", 5), ("report/essay_answers.typ", 1)];
+
 /// A typeset document.
 pub struct Typeset {
     document: PagedDocument,
@@ -34,6 +37,16 @@ pub enum ReportError {
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// A document is too long.
+    #[error("{document}: {pages} pages, and at most {limit} are allowed; shorten it")]
+    Long {
+        /// The document.
+        document: PathBuf,
+        /// Its pages.
+        pages: usize,
+        /// How many there may be.
+        limit: usize,
     },
     /// A path that no document can have.
     #[error("{0} is no path below the root")]

@@ -4,7 +4,6 @@ mod caution;
 mod compare;
 mod data;
 mod eval;
-
 mod exit;
 mod input;
 mod inspect;
@@ -12,7 +11,7 @@ mod interrupt;
 mod output;
 mod plot;
 mod predict;
-
+mod report;
 mod sweep;
 mod train;
 mod worker;
@@ -47,6 +46,7 @@ enum Command {
     Compare(compare::Compare),
     Inspect(inspect::Inspect),
     Plot(plot::Plot),
+    Report(report::Report),
 }
 
 impl Arguments {
@@ -64,6 +64,7 @@ impl Arguments {
             Command::Compare(command) => command.run(),
             Command::Inspect(command) => command.run(),
             Command::Plot(command) => command.run(),
+            Command::Report(command) => command.run(),
         }
     }
 }

@@ -28,7 +28,7 @@ pub use provenance::Provenance;
 pub use results::{Finished, named_hash, rebuild, to_csv};
 pub use runner::{BUSY, RunnerOptions, SweepEnding, SweepObserver, WORKER, run_experiment};
 pub use runs::{Outcome, Run, RunTrial};
-pub use settings::{Mean, Setting, settings, short, values, varying};
+pub use settings::{Mean, Setting, UNCHANGED, settings, short, values, varying};
 pub use slurm::{SlurmError, submit};
 pub use table::{Table, TableError};
 pub use trial::{TrialEnding, TrialError, load_model, run_trial, step_seconds};

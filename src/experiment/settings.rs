@@ -6,6 +6,9 @@ use super::runs::{Outcome, RunTrial};
 use super::table::{Table, TableError};
 use crate::metrics::half_width;
 
+/// The label of the setting that has every usual value.
+pub const UNCHANGED: &str = "nothing changed";
+
 /// Trials of one config and several seeds.
 #[derive(Clone, Debug)]
 pub struct Setting<'a> {
@@ -95,8 +98,7 @@ pub fn settings(trials: &[RunTrial]) -> Vec<Setting<'_>> {
     let usual: Vec<Option<&str>> =
         (0..keys.len()).map(|key| usual(groups.iter().map(|(values, _)| values[key]))).collect();
     let label = |values: &[Option<&str>]| {
-        let parts =
-            keys.iter().zip(values).zip(&usual).filter(|((_, value), usual)| value != usual || usual.is_none());
+        let parts = keys.iter().zip(values).zip(&usual).filter(|((_, value), usual)| value != usual || usual.is_none());
         let parts: Vec<String> =
             parts.map(|((key, value), _)| format!("{} = {}", short(key), value.unwrap_or("none"))).collect();
         parts.join(", ")
@@ -104,7 +106,7 @@ pub fn settings(trials: &[RunTrial]) -> Vec<Setting<'_>> {
     let name = |label: String| match (label.is_empty(), groups.len()) {
         (false, _) => label,
         (true, 1) => "all trials".to_owned(),
-        (true, _) => "nothing changed".to_owned(),
+        (true, _) => UNCHANGED.to_owned(),
     };
     let setting =
         |(values, trials): &(Vec<Option<&str>>, Vec<_>)| Setting { label: name(label(values)), trials: trials.clone() };

@@ -315,8 +315,15 @@ impl Facet {
             let line: Vec<_> = guide.points.iter().filter_map(|(x, y)| place(*x, *y)).collect();
             chart.draw_series(DashedLineSeries::new(line, 6, 4, EXPECTED.stroke_width(2)))?;
         }
-        for series in &self.series {
+        let marked = self.series.iter().filter(|series| series.look == Look::Marked).count();
+        for (rank, series) in self.series.iter().enumerate() {
             let colour = legend::colour(series.colour);
+            // Marks of several series at one place stand side by side, or the last would hide the others.
+            let aside = match series.look {
+                Look::Marked => 0.008 * (x.ends.1 - x.ends.0) * (rank as f64 - 0.5 * (marked as f64 - 1.0)),
+                _ => 0.0,
+            };
+            let place = |x: f64, y: f64| place(x, y).map(|(x, y)| (x + aside, y));
             if series.look != Look::Dots {
                 // A value that has no place, such as an infinite one, leaves a gap.
                 let breaks = |point: &Point| place(point.x, point.y).is_none();
@@ -341,7 +348,7 @@ impl Facet {
                         let ends = vec![(at.0, low.1.max(y.ends.0)), (at.0, high.1.min(y.ends.1))];
                         chart.draw_series([PathElement::new(ends, colour.stroke_width(2))])?;
                     }
-                    chart.draw_series([Circle::new(at, 4, colour.filled())])?;
+                    chart.draw_series([Circle::new(at, 4, colour.mix(0.85).filled())])?;
                 }
             }
         }

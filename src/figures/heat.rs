@@ -123,7 +123,9 @@ impl HeatMaps {
             area.draw(&Rectangle::new([(x + 1, y + 1), (x + CELL.0 - 1, y + CELL.1 - 1)], fill.filled()))?;
             if cell.value.is_finite() {
                 let style = text(TICK - 1, ink_on(fill), HPos::Center, VPos::Center);
-                area.draw_text(&cell.words, &style, (x + CELL.0 / 2, y + CELL.1 / 2))?;
+                // Below the badge of failures, where there is one.
+                let middle = y + CELL.1 / 2 + if cell.failed > 0 { 7 } else { 0 };
+                area.draw_text(&cell.words, &style, (x + CELL.0 / 2, middle))?;
                 if cell.failed > 0 {
                     area.draw(&Rectangle::new([(x + CELL.0 - 27, y + 1), (x + CELL.0 - 1, y + 13)], WHITE.filled()))?;
                     area.draw(&Cross::new((x + CELL.0 - 20, y + 7), 4, WRONG.stroke_width(2)))?;

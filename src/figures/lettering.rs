@@ -295,7 +295,19 @@ impl<'a> DrawingBackend for Dense<'a> {
         if fill {
             return self.0.draw_rect(dense(a), dense(b), &style.color(), true);
         }
-        self.draw_path([a, (b.0, a.1), b, (a.0, b.1), a, (b.0, a.1)], style)
+        // Four strokes that overlap at the corners.
+        let wide = Wide(style).stroke_width() as i32;
+        let ((left, top), (right, bottom)) = (dense(a), dense(b));
+        let (near, far) = (wide / 2, wide - wide / 2);
+        for (from, to) in [
+            ((left - near, top - near), (right + far, top + far)),
+            ((left - near, bottom - near), (right + far, bottom + far)),
+            ((left - near, top - near), (left + far, bottom + far)),
+            ((right - near, top - near), (right + far, bottom + far)),
+        ] {
+            self.0.draw_rect(from, (to.0 - 1, to.1 - 1), &style.color(), true)?;
+        }
+        Ok(())
     }
 
     fn draw_path<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(

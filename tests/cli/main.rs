@@ -4,6 +4,7 @@ mod common;
 mod data;
 mod docs;
 mod eval;
+mod plot;
 mod predict;
 mod resume;
 mod sweep;

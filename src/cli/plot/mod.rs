@@ -45,7 +45,7 @@ pub struct Plot {
 }
 
 /// What became of a chart.
-pub(super) enum Made<C> {
+enum Made<C> {
     /// It can be drawn.
     Chart(C),
     /// It does not apply, and why.
@@ -59,40 +59,56 @@ impl Plot {
     /// When a run can't be read, lacks columns, or a chart can't be written.
     pub fn run(self) -> anyhow::Result<Exit> {
         let charts = Charts::new(&self.condition, self.samples)?;
-        let mut runs = Vec::new();
-        for path in &self.runs {
-            let found = Run::find(path)?;
-            if found.is_empty() {
-                let folder = path.display();
-                return Err(BadInput(format!(
-                    "no run (config.toml or results.csv) in {folder}; name a folder that cvae train or cvae sweep wrote"
-                ))
-                .into());
-            }
-            runs.extend(found);
-        }
-        let mut names = HashSet::new();
+        let runs = found(&self.runs)?;
         for run in &runs {
-            if !names.insert(run.name.clone()) {
-                return Err(BadInput(format!(
-                    "two runs are called {:?}; plot them one by one into folders of their own (-o)",
-                    run.name
-                ))
-                .into());
-            }
-        }
-        for run in &runs {
-            draw(run, &self.output.join(&run.name), &charts)?;
+            draw(run, &self.output.join(&run.name), Some(&charts))?;
         }
         Ok(Exit::Done)
     }
 }
 
-/// Draws one run into its folder.
+/// The runs at these paths, no two of one name.
+///
+/// # Errors
+/// When one can't be read, holds no run, or two share a name.
+fn found(paths: &[PathBuf]) -> anyhow::Result<Vec<Run>> {
+    let mut runs: Vec<Run> = Vec::new();
+    for path in paths {
+        let found = Run::find(path)?;
+        if found.is_empty() {
+            return Err(BadInput(format!(
+                "no run (config.toml or results.csv) in {}; name a folder that cvae train or cvae sweep wrote",
+                path.display()
+            ))
+            .into());
+        }
+        runs.extend(found);
+    }
+    let mut names = HashSet::new();
+    for run in &runs {
+        if !names.insert(run.name.clone()) {
+            let name = &run.name;
+            return Err(
+                BadInput(format!("two runs are called {name:?}; plot each into a folder of its own (-o)")).into()
+            );
+        }
+    }
+    Ok(runs)
+}
+
+/// Draws what the logs of all runs in a folder hold, each into its own folder inside `output`.
+///
+/// # Errors
+/// As [`Plot::run`].
+pub fn logs(runs: &Path, output: &Path) -> anyhow::Result<()> {
+    found(&[runs.to_owned()])?.iter().try_for_each(|run| draw(run, &output.join(&run.name), None))
+}
+
+/// Draws one run into its folder; of weights only where charts of them are asked for.
 ///
 /// # Errors
 /// When it lacks columns or a chart can't be written.
-pub(super) fn draw(run: &Run, folder: &Path, charts: &Charts) -> anyhow::Result<()> {
+fn draw(run: &Run, folder: &Path, charts: Option<&Charts>) -> anyhow::Result<()> {
     let mut place = Place { folder: folder.to_owned() };
     place.add("training", training::losses(run)?)?;
     place.add("pass_by_field", training::pass_by_field(run)?)?;
@@ -111,6 +127,7 @@ pub(super) fn draw(run: &Run, folder: &Path, charts: &Charts) -> anyhow::Result<
             output::say!("{}: {} failed: {}", run.name, trial.name, reason.lines().next().unwrap_or_default());
         }
     }
+    let Some(charts) = charts else { return Ok(()) };
     match training::best(run)?.and_then(|best| best.trials.iter().find_map(|trial| trial.weights())) {
         Some(model) => charts.draw(model, folder)?.iter().for_each(|path| output::say!("wrote {}", path.display())),
         None => output::say!(

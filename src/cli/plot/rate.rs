@@ -40,6 +40,7 @@ pub fn distortion(run: &Run) -> anyhow::Result<Made<Facets>> {
         }
         series.push(Series { name: names[colour].clone(), colour, look: Look::Dots, points });
     }
+    series.sort_by_key(|series| series.colour);
     if series.iter().all(|series| series.points.is_empty()) {
         return Ok(Made::LeftOut("no trial has finished".to_owned()));
     }

@@ -2,7 +2,7 @@
 
 use super::Made;
 use super::measures::{COVERAGE, ELBO, HELD_OUT, Measure, NLL, PASS, SAMPLED, present};
-use crate::experiment::{Run, Setting, settings};
+use crate::experiment::{Mean, Run, Setting, UNCHANGED, settings};
 use crate::figures::{Bar, Figures, Ranking};
 
 /// More bars than these are read better in a table.
@@ -38,6 +38,8 @@ pub fn bars(run: &Run) -> anyhow::Result<Made<Ranking>> {
         let mut ranked = Vec::new();
         for setting in settings {
             let mean = setting.mean(measures[0].of)?.mean;
+            // What the others are measured against comes first.
+            let mean = if setting.label == UNCHANGED { 2.0 } else { mean };
             ranked.push((if mean.is_finite() { mean } else { -1.0 }, setting));
         }
         ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -60,11 +62,11 @@ pub fn bars(run: &Run) -> anyhow::Result<Made<Ranking>> {
 fn column(measure: &Measure, settings: &[Setting<'_>]) -> anyhow::Result<Figures> {
     let means = settings.iter().map(|setting| setting.mean(measure.of)).collect::<Result<Vec<_>, _>>()?;
     let highest = means.iter().map(|mean| mean.mean).filter(|mean| mean.is_finite()).fold(0.0, f64::max);
-    let bar = |(mean, setting): (&crate::experiment::Mean, &Setting)| {
+    let bar = |(mean, setting): (&Mean, &Setting)| {
         let unit = if measure.share { " %" } else { "" };
         let words = if mean.half.is_finite() {
-            let half = if measure.share { 100.0 * mean.half } else { mean.half };
-            format!("{}{unit} ± {half:.2}", measure.words(mean.mean))
+            let half = if measure.share { format!("{:.2}", 100.0 * mean.half) } else { format!("{:.3}", mean.half) };
+            format!("{}{unit} ± {half}", measure.words(mean.mean))
         } else {
             format!("{}{unit}", measure.words(mean.mean))
         };

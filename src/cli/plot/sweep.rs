@@ -65,7 +65,14 @@ pub fn lines(run: &Run) -> anyhow::Result<Made<Facets>> {
     });
     let facets = facets.collect::<anyhow::Result<Vec<_>>>()?;
     let title = format!("{}: means over seeds with 95 % intervals", run.name);
-    Ok(Made::Chart(Facets { title, notes: note.into_iter().collect(), columns: 3, facet: (344, 270), facets }))
+    let aside = (named.len() > 1).then(|| "Points at one place of the axis stand side by side.".to_owned());
+    Ok(Made::Chart(Facets {
+        title,
+        notes: aside.into_iter().chain(note).collect(),
+        columns: 3,
+        facet: (344, 270),
+        facets,
+    }))
 }
 
 /// A logarithmic axis's ends, with some room.
