@@ -88,7 +88,9 @@ impl Typeset {
         let said = |messages: &[SourceDiagnostic]| {
             messages.iter().map(|message| message.message.to_string()).collect::<Vec<_>>().join("\n")
         };
-        typst_pdf::pdf(&self.document, &PdfOptions::default()).map_err(|errors| ReportError::Typst(said(&errors)))
+        // Older readers take the marks of tagged PDFs for errors.
+        let options = PdfOptions { tagged: false, ..PdfOptions::default() };
+        typst_pdf::pdf(&self.document, &options).map_err(|errors| ReportError::Typst(said(&errors)))
     }
 
     /// The words of the pages, in the order in which they are set.

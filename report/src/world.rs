@@ -13,7 +13,7 @@ use typst::{Library, LibraryExt, World};
 use super::{ReportError, files};
 
 /// Folders whose files a document is told of.
-const FOLDERS: [&str; 3] = ["runs", "plots", "report/data"];
+const FOLDERS: [&str; 2] = ["runs", "plots"];
 
 /// The repository as typst sees it.
 pub struct Repository {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::config::ConfigFile;
 use super::table::{Table, TableError};
-use super::trial::TrialError;
+use super::trial::{TrialError, weights_file};
 use crate::files::{self, FileError};
 
 /// What became of a trial.
@@ -95,7 +95,7 @@ impl RunTrial {
 
     /// The folder, where it holds weights.
     pub fn weights(&self) -> Option<&Path> {
-        self.folder.as_deref().filter(|folder| folder.join("model.safetensors").exists())
+        self.folder.as_deref().filter(|folder| weights_file(folder).is_ok())
     }
 }
 

@@ -195,7 +195,7 @@ impl Observer for Silent {
 ///
 /// # Errors
 /// When there are none, or those of both.
-fn weights_file(folder: &Path) -> Result<PathBuf, TrialError> {
+pub(super) fn weights_file(folder: &Path) -> Result<PathBuf, TrialError> {
     let (release, trial) = (folder.join(RELEASE_WEIGHTS), folder.join(TRIAL_WEIGHTS));
     match (release.exists(), trial.exists()) {
         (true, true) => Err(TrialError::TwoWeights(folder.to_owned())),

@@ -50,9 +50,9 @@ pub struct Ranking {
 
 /// Height of a setting, and width of a column, pixels.
 const ROW: i32 = 42;
-const COLUMN: i32 = 222;
+const COLUMN: i32 = 204;
 /// Width of a bar at the axis's end; the rest of a column is for its words.
-const BAR: i32 = 100;
+const BAR: i32 = 84;
 const HEAD: i32 = 34;
 
 impl Ranking {

@@ -45,7 +45,7 @@ pub fn distortion(run: &Run) -> anyhow::Result<Made<Facets>> {
         return Ok(Made::LeftOut("no trial has finished".to_owned()));
     }
     let guides = floors.iter().map(|floor| Guide {
-        name: format!("rate + distortion = {floor:.3} nats, the entropy of the data: no model is below"),
+        name: format!("rate + distortion = {floor:.3} nats: none is below"),
         points: vec![(0.0, *floor), (*floor, 0.0)],
     });
     let highest = |of: fn(&Point) -> f64| {
@@ -69,7 +69,7 @@ pub fn distortion(run: &Run) -> anyhow::Result<Made<Facets>> {
         title: format!("{}: rate against distortion on held-out dates", run.name),
         notes: notes(run, &settings),
         columns: 1,
-        facet: (700, 470),
+        facet: (540, 400),
         facets: vec![facet],
     }))
 }
