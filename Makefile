@@ -31,7 +31,8 @@ seeds: build ## The README's table of seeds: the quick config with seeds 1, 2 an
 	$(CVAE) compare --each --markdown $$(for seed in 1 2 3; do $(CVAE) train experiments/quick.toml --set seed=$$seed --print-folder; done)
 
 plots: build ## Draw the charts of runs/ and of the released model into plots/
-	$(CVAE) plot runs model
+	$(CVAE) plot --logs runs
+	$(CVAE) plot model
 
 report: build ## Draw the charts of runs/ and typeset report/*.pdf from its tables; the typesetter takes minutes to build once
 	cargo build --release --locked -p cvae-report

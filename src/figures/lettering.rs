@@ -238,9 +238,9 @@ impl<'a> DrawingBackend for Outlined<'a> {
 pub struct Dense<'a>(BitMapBackend<'a>);
 
 impl<'a> Dense<'a> {
-    /// Draws into this file.
-    pub fn new(path: &'a std::path::Path, (width, height): (u32, u32)) -> Self {
-        Self(BitMapBackend::new(path, (width * DENSITY, height * DENSITY)))
+    /// Draws into these pixels, red, green and blue of each, row by row.
+    pub fn new(pixels: &'a mut [u8], (width, height): (u32, u32)) -> Self {
+        Self(BitMapBackend::with_buffer(pixels, (width * DENSITY, height * DENSITY)))
     }
 }
 
@@ -351,13 +351,14 @@ impl<'a> DrawingBackend for Dense<'a> {
             let Some(outlined) = font.outline_glyph(glyph.with_scale_and_position(scale, origin)) else { continue };
             let corner = outlined.px_bounds().min;
             let mut pixels = Vec::new();
-            outlined.draw(|x, y, cover| pixels.push((x as i32, y as i32, cover)));
+            // Sixteen shades look as smooth as more, and let most charts do with a palette.
+            outlined.draw(|x, y, cover| pixels.push((x as i32, y as i32, (15.0 * cover.min(1.0)).round() / 15.0)));
             for (x, y, cover) in pixels {
                 let turned = style.transform().transform(x + corner.x as i32, y + corner.y as i32);
                 let pixel = (at.0 + turned.0, at.1 + turned.1);
                 let inside = (0..across as i32).contains(&pixel.0) && (0..height as i32).contains(&pixel.1);
                 if inside && cover > 0.0 {
-                    self.0.draw_pixel(pixel, colour.mix(f64::from(cover.min(1.0))))?;
+                    self.0.draw_pixel(pixel, colour.mix(f64::from(cover)))?;
                 }
             }
         }

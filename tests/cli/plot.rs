@@ -115,3 +115,27 @@ fn results_alone_are_enough_for_what_needs_no_history() {
     assert_eq!(names, ["rate_distortion.png", "rate_distortion.svg", "settings.png", "settings.svg"]);
     assert!(errors(&done).contains("no history.csv"), "{}", errors(&done));
 }
+
+#[test]
+fn committed_charts_are_those_of_the_committed_runs() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = folder();
+    let mut compared = 0;
+    for entry in fs::read_dir(root.join("plots")).unwrap().map(|entry| entry.unwrap()) {
+        let run_folder = root.join("runs").join(entry.file_name());
+        // The release's charts are of its weights, whose last digits depend on the machine.
+        if !run_folder.is_dir() {
+            continue;
+        }
+        let done = run(folder.path(), &["plot", "--logs", run_folder.to_str().unwrap()]);
+        assert_eq!(code(&done), 0, "{}", errors(&done));
+        for (name, bytes) in charts(&folder.path().join("plots").join(entry.file_name())) {
+            if name.ends_with(".svg") {
+                let committed = fs::read(entry.path().join(&name)).unwrap_or_default();
+                assert!(committed == bytes, "{}/{name} is not that of runs/: make report", entry.path().display());
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared > 0, "plots/ holds no chart of a run");
+}

@@ -42,6 +42,9 @@ pub struct Plot {
     #[arg(short = 'n', long, value_name = "N", default_value_t = 1000,
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     samples: u32,
+    /// Charts of the logs alone, none of what weights generate
+    #[arg(long)]
+    logs: bool,
 }
 
 /// What became of a chart.
@@ -50,6 +53,15 @@ enum Made<C> {
     Chart(C),
     /// It does not apply, and why.
     LeftOut(String),
+}
+
+impl<C> Made<C> {
+    fn chart(&self) -> Option<&C> {
+        match self {
+            Self::Chart(chart) => Some(chart),
+            Self::LeftOut(_) => None,
+        }
+    }
 }
 
 impl Plot {
@@ -61,7 +73,7 @@ impl Plot {
         let charts = Charts::new(&self.condition, self.samples)?;
         let runs = found(&self.runs)?;
         for run in &runs {
-            draw(run, &self.output.join(&run.name), Some(&charts))?;
+            draw(run, &self.output.join(&run.name), Some(&charts).filter(|_| !self.logs))?;
         }
         Ok(Exit::Done)
     }
@@ -113,11 +125,15 @@ fn draw(run: &Run, folder: &Path, charts: Option<&Charts>) -> anyhow::Result<()>
     place.add("training", training::losses(run)?)?;
     place.add("pass_by_field", training::pass_by_field(run)?)?;
     place.add("pass_by_setting", training::pass_by_setting(run)?)?;
-    place.add("sweep", sweep::lines(run)?)?;
-    let maps = sweep::maps(run)?;
-    if let Made::Chart(maps) = &maps {
-        maps.notes.iter().for_each(|note| output::say!("{}: {note}", run.name));
-    }
+    let (lines, maps) = (sweep::lines(run)?, sweep::maps(run)?);
+    let notes = [lines.chart().map(|lines| &lines.notes), maps.chart().map(|maps| &maps.notes)];
+    notes
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|note| note.contains(sweep::EDGE))
+        .for_each(|note| output::say!("{}: {note}", run.name));
+    place.add("sweep", lines)?;
     place.add("heatmaps", maps)?;
     place.add("rate_distortion", rate::distortion(run)?)?;
     place.add("settings", settings::bars(run)?)?;

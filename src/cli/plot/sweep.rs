@@ -7,6 +7,8 @@ use crate::figures::{Axis, Facet, Facets, HeatCell, HeatMap, HeatMaps, Look, Poi
 
 pub const BETA: &str = "beta.value";
 pub const LATENT: &str = "model.latent_dim";
+/// What notes on a best point say.
+pub const EDGE: &str = "the best is on the grid's edge";
 
 /// Whether a run's trials vary in KL weight, latent size or both, and in nothing else.
 pub fn is_grid(run: &Run) -> bool {
@@ -65,14 +67,17 @@ pub fn lines(run: &Run) -> anyhow::Result<Made<Facets>> {
     });
     let facets = facets.collect::<anyhow::Result<Vec<_>>>()?;
     let title = format!("{}: means over seeds with 95 % intervals", run.name);
+    let (betas, latents) = (values(&run.trials, BETA), values(&run.trials, LATENT));
+    let mut notes = Vec::new();
+    // Where there are heat maps, they say so.
+    for measure in measures.iter().filter(|_| betas.len() < 2 || latents.len() < 2) {
+        let Some(rises) = measure.rises else { continue };
+        let best = best(&cells(run, measure)?, rises, &betas, &latents);
+        notes.extend(best.and_then(|best| edge_note(measure, &edges(best, &betas, &latents))));
+    }
     let aside = (named.len() > 1).then(|| "Points at one place of the axis stand side by side.".to_owned());
-    Ok(Made::Chart(Facets {
-        title,
-        notes: aside.into_iter().chain(note).collect(),
-        columns: 3,
-        facet: (344, 270),
-        facets,
-    }))
+    notes.extend(aside.into_iter().chain(note));
+    Ok(Made::Chart(Facets { title, notes, columns: 3, facet: (344, 270), facets }))
 }
 
 /// A logarithmic axis's ends, with some room.
@@ -104,31 +109,13 @@ pub fn maps(run: &Run) -> anyhow::Result<Made<HeatMaps>> {
     if !is_grid(run) || betas.len() < 2 || latents.len() < 2 {
         return Ok(Made::LeftOut("the trials are no grid of beta.value and model.latent_dim".to_owned()));
     }
-    let settings = settings(&run.trials);
     let (measures, note) = present(&[PASS, COVERAGE, KL, NLL, INFORMATION, TV, ELBO], run);
     let mut notes = Vec::new();
     let mut maps = Vec::new();
     for measure in measures.iter().take(6) {
-        let mut cells = Vec::new();
-        for latent in &latents {
-            for beta in &betas {
-                let here =
-                    |setting: &&Setting| setting.value(LATENT) == Some(latent) && setting.value(BETA) == Some(beta);
-                cells.push(match settings.iter().find(here) {
-                    Some(setting) => Some(cell(setting, measure)?),
-                    None => None,
-                });
-            }
-        }
-        let best = measure.rises.and_then(|rises| best(&cells, rises, betas.len()));
-        let edges = best.map(|best| edges(best, &betas, &latents)).unwrap_or_default();
-        if !edges.is_empty() {
-            let name = measure.title.split(',').next().unwrap_or(measure.title);
-            notes.push(format!(
-                "{name}: the best is on the grid's edge, {}; widen the grid there.",
-                edges.join(" and ")
-            ));
-        }
+        let cells = cells(run, measure)?;
+        let best = measure.rises.and_then(|rises| best(&cells, rises, &betas, &latents));
+        notes.extend(best.and_then(|best| edge_note(measure, &edges(best, &betas, &latents))));
         let unit = if measure.share { ", %" } else { "" };
         let falls = measure.rises == Some(false);
         maps.push(HeatMap { title: format!("{}{unit}", measure.title), cells, falls, best });
@@ -144,19 +131,38 @@ pub fn maps(run: &Run) -> anyhow::Result<Made<HeatMaps>> {
     }))
 }
 
+/// A figure of every point of the grid, row by row of latent sizes.
+fn cells(run: &Run, measure: &Measure) -> anyhow::Result<Vec<Option<HeatCell>>> {
+    let settings = settings(&run.trials);
+    let mut cells = Vec::new();
+    for latent in &values(&run.trials, LATENT) {
+        for beta in &values(&run.trials, BETA) {
+            let here = |setting: &&Setting| setting.value(LATENT) == Some(latent) && setting.value(BETA) == Some(beta);
+            cells.push(settings.iter().find(here).map(|setting| cell(setting, measure)).transpose()?);
+        }
+    }
+    Ok(cells)
+}
+
+/// What is to be said of a best point on these edges.
+fn edge_note(measure: &Measure, edges: &[String]) -> Option<String> {
+    let name = measure.title.split(',').next().unwrap_or(measure.title);
+    let place = edges.join(" and ");
+    (!edges.is_empty()).then(|| format!("{name}: {EDGE}, {place}; widen the grid there."))
+}
+
 fn cell(setting: &Setting<'_>, measure: &Measure) -> anyhow::Result<HeatCell> {
     let mean = setting.mean(measure.of)?;
     Ok(HeatCell { value: mean.mean, words: measure.words(mean.mean), failed: setting.failed() })
 }
 
 /// The best cell; of those that are written alike, one inside the grid before one on its edge.
-fn best(cells: &[Option<HeatCell>], rises: bool, across: usize) -> Option<usize> {
+fn best(cells: &[Option<HeatCell>], rises: bool, betas: &[String], latents: &[String]) -> Option<usize> {
     let sign = if rises { 1.0 } else { -1.0 };
     let finished = || cells.iter().enumerate().filter_map(|(place, cell)| Some((place, cell.as_ref()?)));
     let worth = |cell: &HeatCell| if cell.value.is_finite() { sign * cell.value } else { f64::NEG_INFINITY };
     let (_, top) = finished().max_by(|(_, a), (_, b)| worth(a).total_cmp(&worth(b)))?;
-    let up = cells.len() / across;
-    let inner = |place: usize| (1..across - 1).contains(&(place % across)) && (1..up - 1).contains(&(place / across));
+    let inner = |place: usize| edges(place, betas, latents).is_empty();
     let alike = || finished().filter(|(_, cell)| cell.value.is_finite() && cell.words == top.words);
     let ranked = |(place, cell): &(usize, &HeatCell)| (inner(*place), worth(cell));
     alike()
@@ -178,20 +184,21 @@ fn edges(place: usize, betas: &[String], latents: &[String]) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn cells(values: &[f64]) -> Vec<Option<HeatCell>> {
+    fn cells_of(values: &[f64]) -> Vec<Option<HeatCell>> {
         values.iter().map(|value| Some(HeatCell { value: *value, words: format!("{value:.1}"), failed: 0 })).collect()
     }
 
     #[test]
     fn a_best_point_on_the_edge_is_called_out_and_one_inside_is_not() {
         let names = |count: usize| (0..count).map(|name| name.to_string()).collect::<Vec<_>>();
-        let edge = best(&cells(&[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]), true, 3).unwrap();
+        let edge = best(&cells_of(&[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]), true, &names(3), &names(3)).unwrap();
         assert_eq!(edges(edge, &names(3), &names(3)), ["β = 2", "latent size = 2"]);
-        let low = best(&cells(&[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]), false, 3);
+        let low = best(&cells_of(&[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]), false, &names(3), &names(3));
         assert_eq!(low, Some(0));
         // Written alike, the one inside is as good.
-        let inner = best(&cells(&[1.0, 1.0, 1.0, 1.0, 0.999, 1.0, 1.0, 1.0, 1.0]), true, 3).unwrap();
+        let inner =
+            best(&cells_of(&[1.0, 1.0, 1.0, 1.0, 0.999, 1.0, 1.0, 1.0, 1.0]), true, &names(3), &names(3)).unwrap();
         assert!(inner == 4 && edges(inner, &names(3), &names(3)).is_empty());
-        assert_eq!(best(&cells(&[f64::NAN; 4]), true, 2), None);
+        assert_eq!(best(&cells_of(&[f64::NAN; 4]), true, &names(2), &names(2)), None);
     }
 }
