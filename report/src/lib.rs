@@ -61,7 +61,13 @@ pub enum ReportError {
 /// # Errors
 /// When a file is missing, or the document can't be compiled without a warning.
 pub fn typeset(root: &Path, document: &Path) -> Result<Typeset, ReportError> {
-    let world = Repository::new(root, document)?;
+    // The first pass finds the words, the second one names their digest in the PDF's keywords.
+    let digest = compiled(root, document, "")?.digest();
+    compiled(root, document, &digest)
+}
+
+fn compiled(root: &Path, document: &Path, digest: &str) -> Result<Typeset, ReportError> {
+    let world = Repository::new(root, document, digest)?;
     let compiled = typst::compile::<PagedDocument>(&world);
     let said = |messages: &[SourceDiagnostic]| {
         messages.iter().map(|message| message_of(&world, message)).collect::<Vec<_>>().join("\n")
@@ -91,6 +97,11 @@ impl Typeset {
         // Older readers take the marks of tagged PDFs for errors.
         let options = PdfOptions { tagged: false, ..PdfOptions::default() };
         typst_pdf::pdf(&self.document, &options).map_err(|errors| ReportError::Typst(said(&errors)))
+    }
+
+    /// A digest of the words, by which a PDF tells from which ones it was made.
+    pub fn digest(&self) -> String {
+        format!("words-{:032x}", typst::utils::hash128(&self.text()))
     }
 
     /// The words of the pages, in the order in which they are set.

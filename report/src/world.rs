@@ -25,17 +25,18 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// The files below this root, of which one is the document.
+    /// The files below this root, of which one is the document, and the digest that it is to name.
     ///
     /// # Errors
     /// When a folder can't be read or the document's path leaves the root.
-    pub fn new(root: &Path, document: &Path) -> Result<Self, ReportError> {
+    pub fn new(root: &Path, document: &Path, digest: &str) -> Result<Self, ReportError> {
         let outside = || ReportError::Path(document.to_owned());
         let path = VirtualPath::new(document.to_str().ok_or_else(outside)?).map_err(|_| outside())?;
         let main = RootedPath::new(VirtualRoot::Project, path).intern();
         let mut found = Vec::new();
         FOLDERS.iter().try_for_each(|folder| files(root, Path::new(folder), &mut found))?;
-        let inputs: Dict = [("files".into(), found.join("\n").into_value())].into_iter().collect();
+        let inputs = [("files".into(), found.join("\n").into_value()), ("digest".into(), digest.into_value())];
+        let inputs: Dict = inputs.into_iter().collect();
         let built_in = typst_assets::fonts().chain([dejavu::sans::regular(), dejavu::sans::bold()]);
         let fonts: Vec<Font> = built_in.flat_map(|bytes| Font::iter(Bytes::new(bytes))).collect();
         Ok(Self {

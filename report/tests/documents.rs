@@ -9,22 +9,17 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The words of a PDF, page by page.
-fn words(pdf: &[u8]) -> Vec<String> {
-    let document = lopdf::Document::load_mem(pdf).expect("a PDF");
-    let pages: Vec<u32> = document.get_pages().keys().copied().collect();
-    pages.iter().map(|page| document.extract_text(&[*page]).expect("text")).collect()
-}
-
 #[test]
-fn committed_pdfs_match_their_sources() {
+fn committed_pdfs_hold_the_words_that_their_sources_give() {
     for (document, limit) in DOCUMENTS {
         let fresh = typeset(&root(), Path::new(document)).unwrap();
         assert!(fresh.pages() <= limit, "{document}: {} pages", fresh.pages());
+        assert!(fresh.text().split_whitespace().count() > 300, "{document}: no text was found");
+        let digest = fresh.digest();
+        let holds = |pdf: &[u8]| pdf.windows(digest.len()).any(|part| part == digest.as_bytes());
+        assert!(holds(&fresh.pdf().unwrap()), "{document}: the PDF names no digest");
         let committed = fs::read(root().join(document).with_extension("pdf")).unwrap();
-        let (fresh, committed) = (words(&fresh.pdf().unwrap()), words(&committed));
-        assert!(fresh.concat().split_whitespace().count() > 300, "{document}: no text was found");
-        assert_eq!(fresh, committed, "{document}: make report brings the PDF up to date");
+        assert!(holds(&committed), "{document}: the PDF has other words than its sources give; make report");
     }
 }
 
@@ -36,20 +31,23 @@ fn a_document_is_typeset_the_same_twice() {
     }
 }
 
-/// A root with the sources and the release's figures, and no run.
-fn bare() -> tempfile::TempDir {
-    let bare = tempfile::tempdir().unwrap();
+/// A root with the sources and the release's figures, and no run; one for each test.
+fn bare(name: &str) -> PathBuf {
+    let bare = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    if bare.exists() {
+        fs::remove_dir_all(&bare).unwrap();
+    }
     for file in ["report/lib.typ", "report/dl_problem.typ", "report/essay_answers.typ", "model/figures.json"] {
-        fs::create_dir_all(bare.path().join(file).parent().unwrap()).unwrap();
-        fs::copy(root().join(file), bare.path().join(file)).unwrap();
+        fs::create_dir_all(bare.join(file).parent().unwrap()).unwrap();
+        fs::copy(root().join(file), bare.join(file)).unwrap();
     }
     bare
 }
 
 #[test]
 fn experiments_that_were_not_run_are_named() {
-    let bare = bare();
-    let text = typeset(bare.path(), Path::new("report/dl_problem.typ")).unwrap().text();
+    let bare = bare("missing");
+    let text = typeset(&bare, Path::new("report/dl_problem.typ")).unwrap().text();
     for experiment in ["seeds", "baselines", "latent_beta"] {
         assert!(text.contains(&format!("cvae sweep experiments/{experiment}.toml")), "{experiment}");
     }
@@ -58,7 +56,7 @@ fn experiments_that_were_not_run_are_named() {
 
 #[test]
 fn numbers_come_from_the_tables() {
-    let bare = bare();
+    let bare = bare("numbers");
     // The release's metrics as those of two seeds, with a pass rate that no real run has.
     let metrics = fs::read_to_string(root().join("model/metrics.csv")).unwrap();
     let (header, row) = metrics.split_once('\n').unwrap();
@@ -67,18 +65,18 @@ fn numbers_come_from_the_tables() {
     cells[column] = "0.4321";
     let row = |seed: u32| format!("seed{seed},{seed},777,{}", cells.join(","));
     let table = format!("trial,seed,training.steps,{header}\n{}\n{}\n", row(1), row(2));
-    fs::create_dir_all(bare.path().join("runs/seeds")).unwrap();
-    fs::write(bare.path().join("runs/seeds/results.csv"), table).unwrap();
-    let text = typeset(bare.path(), Path::new("report/dl_problem.typ")).unwrap().text();
+    fs::create_dir_all(bare.join("runs/seeds")).unwrap();
+    fs::write(bare.join("runs/seeds/results.csv"), table).unwrap();
+    let text = typeset(&bare, Path::new("report/dl_problem.typ")).unwrap().text();
     assert!(text.contains("43.2 %") && text.contains("777"), "{text}");
 }
 
 #[test]
 fn errors_name_the_place() {
-    let bare = bare();
-    fs::write(bare.path().join("report/lib.typ"), "#let a = 1\n#let b = csv(\"/no.csv\")\n").unwrap();
-    let error = typeset(bare.path(), Path::new("report/dl_problem.typ")).err().unwrap().to_string();
+    let bare = bare("errors");
+    fs::write(bare.join("report/lib.typ"), "#let a = 1\n#let b = csv(\"/no.csv\")\n").unwrap();
+    let error = typeset(&bare, Path::new("report/dl_problem.typ")).err().unwrap().to_string();
     assert!(error.contains("report/lib.typ:2") && error.contains("not found"), "{error}");
-    let error = typeset(bare.path(), Path::new("../outside.typ")).err().unwrap().to_string();
+    let error = typeset(&bare, Path::new("../outside.typ")).err().unwrap().to_string();
     assert!(error.contains("no path below the root"), "{error}");
 }
