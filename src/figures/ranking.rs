@@ -50,7 +50,7 @@ pub struct Ranking {
 
 /// Height of a setting, and width of a column, pixels.
 const ROW: i32 = 42;
-const COLUMN: i32 = 204;
+const COLUMN: i32 = 218;
 /// Width of a bar at the axis's end; the rest of a column is for its words.
 const BAR: i32 = 84;
 const HEAD: i32 = 34;
