@@ -7,7 +7,7 @@ SHELL := /bin/bash
 CVAE := target/release/cvae
 PREDICTIONS := data/predictions.txt
 
-.PHONY: help libtorch build demo seeds test test-parity test-kill test-faults test-slurm fuzz deny lint release bench clean
+.PHONY: help libtorch build demo seeds plots report test test-report test-parity test-kill test-faults test-slurm fuzz deny lint release bench clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/' | expand -t 18
@@ -30,8 +30,19 @@ seeds: build ## The README's table of seeds: the quick config with seeds 1, 2 an
 	for seed in 1 2 3; do $(CVAE) train experiments/quick.toml --set seed=$$seed > /dev/null; done
 	$(CVAE) compare --each --markdown $$(for seed in 1 2 3; do $(CVAE) train experiments/quick.toml --set seed=$$seed --print-folder; done)
 
+plots: build ## Draw the charts of runs/ and of the released model into plots/
+	$(CVAE) plot --logs runs
+	$(CVAE) plot model
+
+report: build ## Draw the charts of runs/ and typeset report/*.pdf from its tables; the typesetter takes minutes to build once
+	cargo build --release --locked -p cvae-report
+	$(CVAE) report
+
 test: libtorch ## Run all tests
 	cargo test --release --locked
+
+test-report: ## Typeset the documents anew and compare them with the committed PDFs
+	cargo test --release --locked -p cvae-report
 
 test-parity: build ## Compare model/predict.py and model/eval.py with cvae: logits, dates, messages, exit codes
 	CVAE_PYTHON="$$(python3 scripts/environment.py model/requirements.txt)" cargo test --release --locked --test parity -- --ignored
@@ -56,7 +67,7 @@ test-slurm: build ## Run a sweep on a real Slurm of this machine's own, a killed
 	tests/slurm.sh
 
 lint: libtorch ## Check formatting, lints, documentation, and that the model card is in step with the weights
-	cargo fmt --check
+	cargo fmt --all --check
 	cargo clippy --release --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --no-deps
 	python3 scripts/release.py --check

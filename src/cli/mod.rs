@@ -5,15 +5,15 @@ mod compare;
 mod completions;
 mod data;
 mod eval;
-
 mod exit;
 mod input;
 mod inspect;
 mod interrupt;
 mod man;
 mod output;
+mod plot;
 mod predict;
-
+mod report;
 mod sweep;
 mod train;
 mod worker;
@@ -49,6 +49,8 @@ enum Command {
     Inspect(inspect::Inspect),
     Completions(completions::Completions),
     Man(man::Manual),
+    Plot(plot::Plot),
+    Report(report::Report),
 }
 
 impl Arguments {
@@ -67,6 +69,8 @@ impl Arguments {
             Command::Inspect(command) => command.run(),
             Command::Completions(command) => command.run(),
             Command::Man(command) => command.run(),
+            Command::Plot(command) => command.run(),
+            Command::Report(command) => command.run(),
         }
     }
 }

@@ -10,6 +10,7 @@ use super::config::{Config, ConfigError, ConfigFile, DeviceChoice};
 use super::folder::{FolderError, RunFolder, TRIAL_WEIGHTS};
 use super::log::Logged;
 use super::metrics::{Metrics, MetricsError};
+use super::table::TableError;
 use crate::checksums::SUMS;
 use crate::dates::{Condition, Split, SplitError, ValidDates};
 use crate::files::{self, FileError};
@@ -49,6 +50,9 @@ pub enum TrialError {
     /// Its metrics.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
+    /// A table of results.
+    #[error(transparent)]
+    Table(#[from] TableError),
     /// A file.
     #[error(transparent)]
     File(#[from] FileError),
@@ -196,7 +200,7 @@ impl Observer for Silent {
 ///
 /// # Errors
 /// When there are none, or those of both.
-fn weights_file(folder: &Path) -> Result<PathBuf, TrialError> {
+pub(super) fn weights_file(folder: &Path) -> Result<PathBuf, TrialError> {
     let (release, trial) = (folder.join(RELEASE_WEIGHTS), folder.join(TRIAL_WEIGHTS));
     match (release.exists(), trial.exists()) {
         (true, true) => Err(TrialError::TwoWeights(folder.to_owned())),

@@ -1,11 +1,13 @@
 //! From a chart to the bytes of a PNG or an SVG, and to files.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
+use super::lettering::{DENSITY, Dense, Lettering, Outlined};
 use super::style;
 use crate::files::{self, FileError};
 
@@ -55,8 +57,9 @@ fn drawn<C: Chart, DB: DrawingBackend>(chart: &C, backend: DB) -> Result<(), Fig
 /// When it can't be drawn.
 pub fn svg(chart: &impl Chart) -> Result<String, FigureError> {
     let mut text = String::new();
-    drawn(chart, SVGBackend::with_string(&mut text, chart.size()))?;
-    Ok(text)
+    let lettering = Lettering::default();
+    drawn(chart, Outlined::new(&mut text, chart.size(), lettering.clone()))?;
+    Ok(lettering.into(&text))
 }
 
 /// The chart as a PNG.
@@ -64,11 +67,55 @@ pub fn svg(chart: &impl Chart) -> Result<String, FigureError> {
 /// # Errors
 /// When it can't be drawn.
 pub fn png(chart: &impl Chart) -> Result<Vec<u8>, FigureError> {
-    // The encoder writes to files alone, and tells the format by their name.
-    let file = tempfile::Builder::new().suffix(".png").tempfile();
-    let file = file.map_err(FileError::at("make a temporary file in", &std::env::temp_dir()))?;
-    drawn(chart, BitMapBackend::new(file.path(), chart.size()))?;
-    Ok(fs::read(file.path()).map_err(FileError::at("read", file.path()))?)
+    let (width, height) = chart.size();
+    let size = (width * DENSITY, height * DENSITY);
+    let mut pixels = vec![255; 3 * size.0 as usize * size.1 as usize];
+    drawn(chart, Dense::new(&mut pixels, chart.size()))?;
+    encoded(&pixels, size).map_err(|error| FigureError::Draw(error.to_string()))
+}
+
+/// Pixels as a PNG, with a palette where 256 colours are enough: a third of the bytes.
+fn encoded(pixels: &[u8], (width, height): (u32, u32)) -> Result<Vec<u8>, png::EncodingError> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_compression(png::Compression::High);
+    match indexed(pixels) {
+        Some((palette, places)) => {
+            encoder.set_color(png::ColorType::Indexed);
+            encoder.set_palette(palette);
+            // Neighbouring places in a palette mean nothing.
+            encoder.set_filter(png::Filter::NoFilter);
+            encoder.write_header()?.write_image_data(&places)?;
+        }
+        None => {
+            encoder.set_color(png::ColorType::Rgb);
+            encoder.set_filter(png::Filter::Adaptive);
+            encoder.write_header()?.write_image_data(pixels)?;
+        }
+    }
+    Ok(bytes)
+}
+
+/// The colours in the order in which they come, and each pixel's place among them; none where there are too many.
+fn indexed(pixels: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let mut known: HashMap<&[u8], u8> = HashMap::new();
+    let mut palette = Vec::new();
+    let mut places = Vec::with_capacity(pixels.len() / 3);
+    for pixel in pixels.chunks_exact(3) {
+        let next = known.len();
+        let place = match known.get(pixel) {
+            Some(place) => *place,
+            None => {
+                let place = u8::try_from(next).ok()?;
+                known.insert(pixel, place);
+                palette.extend_from_slice(pixel);
+                place
+            }
+        };
+        places.push(place);
+    }
+    Some((palette, places))
 }
 
 /// Writes the chart to a file whose extension says how.
@@ -104,7 +151,8 @@ mod tests {
         let first = (png(chart).unwrap(), svg(chart).unwrap());
         assert_eq!(first, (png(chart).unwrap(), svg(chart).unwrap()));
         assert!(first.0.starts_with(b"\x89PNG"));
-        assert!(first.1.contains(style::FONT));
+        // Letters are outlines: an SVG needs no font.
+        assert!(first.1.contains("<use href") && !first.1.contains("<text"));
         first
     }
 
@@ -149,6 +197,14 @@ mod tests {
             dates: vec!["1-1-1960".to_owned(), "8-1-1960".to_owned()],
         };
         twice(&grid);
+    }
+
+    #[test]
+    fn few_colours_are_indexed_and_many_are_not() {
+        let (palette, places) = indexed(&[1, 2, 3, 0, 0, 0, 1, 2, 3]).unwrap();
+        assert_eq!((palette, places), (vec![1, 2, 3, 0, 0, 0], vec![0, 1, 0]));
+        let many: Vec<u8> = (0..=256u16).flat_map(|colour| [(colour >> 8) as u8, colour as u8, 0]).collect();
+        assert!(indexed(&many).is_none() && indexed(&many[..768]).is_some());
     }
 
     #[test]

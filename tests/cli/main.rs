@@ -6,6 +6,7 @@ mod data;
 mod docs;
 mod eval;
 mod face;
+mod plot;
 mod predict;
 mod resume;
 mod supply;

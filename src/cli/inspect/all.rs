@@ -92,7 +92,7 @@ pub fn run(options: &Inspect, subject: &Subject) -> anyhow::Result<Exit> {
     let table = folder.join("conditions.csv");
     write_rows(&rows, &table)?;
     let mut written = vec![table];
-    written.extend(draw(options, &tallies, &report, folder)?);
+    written.extend(draw(options, &tallies, folder)?);
     written.iter().for_each(|path| output::say!("wrote {}", path.display()));
     Ok(Exit::Done)
 }
@@ -225,9 +225,14 @@ fn text(report: &Report) -> String {
     )
 }
 
-fn draw(options: &Inspect, tallies: &[Tally], report: &Report, folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+/// Draws the charts over all conditions.
+///
+/// # Errors
+/// When one can't be drawn or written.
+pub fn draw(options: &Inspect, tallies: &[Tally], folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let Some(scores) = Scores::of(tallies) else { return Ok(Vec::new()) };
     let histogram = |name: &str, x: &str, values: Vec<f64>, range, expected| Histogram {
-        title: format!("{name} of {} conditions, {} dates each, {}", report.conditions, report.samples, options.how()),
+        title: format!("{name} of {} conditions, {} dates each, {}", tallies.len(), scores.samples, options.how()),
         x: x.to_owned(),
         values,
         range,
@@ -238,11 +243,11 @@ fn draw(options: &Inspect, tallies: &[Tally], report: &Report, folder: &Path) ->
     let least = covered.iter().copied().fold(1.0, f64::min);
     let range = ((least - 0.02).clamp(0.0, 0.9), 1.0);
     let coverage =
-        histogram("Coverage", "share of the valid dates generated", covered, range, report.expected_coverage);
-    let most = distances.iter().copied().fold(report.expected_tv, f64::max);
+        histogram("Coverage", "share of the valid dates generated", covered, range, scores.expected_coverage);
+    let most = distances.iter().copied().fold(scores.expected_tv, f64::max);
     let x = "total variation distance from uniform";
-    let tv = histogram("Total variation", x, distances, (0.0, (1.08 * most).min(1.0)), report.expected_tv);
-    let title = format!("Pass rate, {} dates for each condition, {}", report.samples, options.how());
+    let tv = histogram("Total variation", x, distances, (0.0, (1.08 * most).min(1.0)), scores.expected_tv);
+    let title = format!("Pass rate, {} dates for each condition, {}", scores.samples, options.how());
     let rates = Rates { title, panels: panels(tallies) };
     let mut written = Vec::new();
     written.extend(write_both(&coverage, folder, "coverage")?);

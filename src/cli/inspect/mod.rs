@@ -1,6 +1,7 @@
 //! `cvae inspect`: what a model generates for one condition, for all of them, and what its code is used for.
 
 mod all;
+mod charts;
 mod codes;
 mod latent;
 mod one;
@@ -14,6 +15,8 @@ use std::thread;
 
 use anyhow::Context;
 use clap::Args;
+
+pub use charts::Charts;
 
 use super::caution;
 use super::exit::{BadInput, Exit};

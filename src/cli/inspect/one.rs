@@ -50,33 +50,46 @@ const SHOWN: usize = 20;
 /// # Errors
 /// When a chart can't be written.
 pub fn run(options: &Inspect, subject: &Subject, condition: Condition) -> anyhow::Result<Exit> {
-    let samples = options.samples as usize;
-    let drawn = draw_samples(&subject.model, condition, samples, subject.decode, options.seed);
-    let mut tally = Tally::new(&subject.valid, condition);
-    drawn.iter().for_each(|tokens| tally.add(&subject.valid, *tokens));
-    let counts = counted(&drawn);
+    let (tally, counts) = drawn(options, subject, condition);
     let warnings = options.warnings(subject);
     let report = report(subject, &tally, &counts, &warnings);
-    let cells = cells(subject, &tally, &counts);
-    let elsewhere = samples as u64 - cells.iter().map(|cell| cell.count).sum::<u64>();
-    let first = condition.decade.number() as u32 * 10;
-    let years = (first, (first + 9).min(crate::dates::LAST_YEAR as u32));
+    let calendar = calendar(options, subject, &tally, &counts);
     if options.json {
         output::print(&serde_json::to_string_pretty(&report)?)?;
     } else {
-        let map = terminal::calendar(&cells, years, report.expected_count, terminal::takes_colour());
-        let others = format!("\n{elsewhere} dates lie in other months or decades");
-        let map = if elsewhere > 0 { map + &others } else { map };
+        let map = terminal::calendar(&calendar.cells, calendar.years, report.expected_count, terminal::takes_colour());
+        let others = format!("\n{} dates lie in other months or decades", calendar.elsewhere);
+        let map = if calendar.elsewhere > 0 { map + &others } else { map };
         output::print(&text(&report, &map, &options.how()))?;
     }
     caution::show(&warnings);
-    let title = format!("{condition}: {samples} dates, {}", options.how());
-    let month = condition.month.to_string();
-    let calendar = Calendar { title, month, years, cells, expected: report.expected_count, elsewhere };
     for path in draw(options, &calendar, condition)? {
         output::say!("wrote {}", path.display());
     }
     Ok(Exit::Done)
+}
+
+/// The condition's samples: how each valid date fares, and how often each combination of tokens was drawn.
+pub fn drawn(options: &Inspect, subject: &Subject, condition: Condition) -> (Tally, Vec<(DateTokens, u64)>) {
+    let drawn = draw_samples(&subject.model, condition, options.samples as usize, subject.decode, options.seed);
+    let mut tally = Tally::new(&subject.valid, condition);
+    drawn.iter().for_each(|tokens| tally.add(&subject.valid, *tokens));
+    (tally, counted(&drawn))
+}
+
+/// The heat map of these samples.
+pub fn calendar(options: &Inspect, subject: &Subject, tally: &Tally, counts: &[(DateTokens, u64)]) -> Calendar {
+    let condition = tally.condition;
+    let cells = cells(subject, tally, counts);
+    let first = condition.decade.number() as u32 * 10;
+    Calendar {
+        title: format!("{condition}: {} dates, {}", options.samples, options.how()),
+        month: condition.month.to_string(),
+        years: (first, (first + 9).min(crate::dates::LAST_YEAR as u32)),
+        elsewhere: u64::from(options.samples) - cells.iter().map(|cell| cell.count).sum::<u64>(),
+        expected: tally.samples() as f64 / tally.counts.len() as f64,
+        cells,
+    }
 }
 
 fn draw(options: &Inspect, calendar: &Calendar, condition: Condition) -> anyhow::Result<Vec<PathBuf>> {

@@ -1,0 +1,174 @@
+//! `cvae plot`: charts of what runs logged, and of the weights where there are any.
+
+mod measures;
+mod rate;
+mod settings;
+mod sweep;
+mod training;
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::exit::{BadInput, Exit};
+use super::inspect::Charts;
+use super::output;
+use crate::experiment::{Outcome, Run};
+use crate::figures::{Chart, write_both};
+
+/// Draw charts of runs: training, pass rates, sweeps, ablations, and what the weights generate
+///
+/// RUNS are experiments, single trials, or folders that hold such. Each gets a folder of charts, as PNG and
+/// SVG, with the same bytes every time. A chart that does not apply is left out, and why is said. Failed and
+/// diverged trials are marked. Where a run holds weights, the diversity of a condition, the coverage of all
+/// and the latent code are drawn of them: `cvae plot model` draws those of the released model.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cvae plot runs/latent_beta
+  cvae plot runs model -o plots
+  cvae plot runs/quick/seed1-0a1b2c3d --condition '[WED] [JAN] [False] [181]'")]
+pub struct Plot {
+    /// Experiments, trials, or folders that hold such
+    #[arg(value_name = "RUNS", required = true, value_parser = super::path)]
+    runs: Vec<PathBuf>,
+    /// Folder for the charts; each run has its own inside
+    #[arg(short, long, value_name = "DIR", default_value = "plots", value_parser = super::path)]
+    output: PathBuf,
+    /// Condition whose diversity is drawn, where there are weights
+    #[arg(long, default_value = "[MON] [DEC] [False] [196]")]
+    condition: String,
+    /// Dates drawn for each condition, where there are weights
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 1000,
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    samples: u32,
+    /// Charts of the logs alone, none of what weights generate
+    #[arg(long)]
+    logs: bool,
+}
+
+/// What became of a chart.
+enum Made<C> {
+    /// It can be drawn.
+    Chart(C),
+    /// It does not apply, and why.
+    LeftOut(String),
+}
+
+impl<C> Made<C> {
+    fn chart(&self) -> Option<&C> {
+        match self {
+            Self::Chart(chart) => Some(chart),
+            Self::LeftOut(_) => None,
+        }
+    }
+}
+
+impl Plot {
+    /// Reads the runs and draws them.
+    ///
+    /// # Errors
+    /// When a run can't be read, lacks columns, or a chart can't be written.
+    pub fn run(self) -> anyhow::Result<Exit> {
+        let charts = Charts::new(&self.condition, self.samples)?;
+        let runs = found(&self.runs)?;
+        for run in &runs {
+            draw(run, &self.output.join(&run.name), Some(&charts).filter(|_| !self.logs))?;
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// The runs at these paths, no two of one name.
+///
+/// # Errors
+/// When one can't be read, holds no run, or two share a name.
+fn found(paths: &[PathBuf]) -> anyhow::Result<Vec<Run>> {
+    let mut runs: Vec<Run> = Vec::new();
+    for path in paths {
+        let found = Run::find(path)?;
+        if found.is_empty() {
+            return Err(BadInput(format!(
+                "no run (config.toml or results.csv) in {}; name a folder that cvae train or cvae sweep wrote",
+                path.display()
+            ))
+            .into());
+        }
+        runs.extend(found);
+    }
+    let mut names = HashSet::new();
+    for run in &runs {
+        if !names.insert(run.name.clone()) {
+            let name = &run.name;
+            return Err(
+                BadInput(format!("two runs are called {name:?}; plot each into a folder of its own (-o)")).into()
+            );
+        }
+    }
+    Ok(runs)
+}
+
+/// Draws what the logs of all runs in a folder hold, each into its own folder inside `output`.
+///
+/// # Errors
+/// As [`Plot::run`].
+pub fn logs(runs: &Path, output: &Path) -> anyhow::Result<()> {
+    found(&[runs.to_owned()])?.iter().try_for_each(|run| draw(run, &output.join(&run.name), None))
+}
+
+/// Draws one run into its folder; of weights only where charts of them are asked for.
+///
+/// # Errors
+/// When it lacks columns or a chart can't be written.
+fn draw(run: &Run, folder: &Path, charts: Option<&Charts>) -> anyhow::Result<()> {
+    let mut place = Place { folder: folder.to_owned() };
+    place.add("training", training::losses(run)?)?;
+    place.add("pass_by_field", training::pass_by_field(run)?)?;
+    place.add("pass_by_setting", training::pass_by_setting(run)?)?;
+    let (lines, maps) = (sweep::lines(run)?, sweep::maps(run)?);
+    let notes = [lines.chart().map(|lines| &lines.notes), maps.chart().map(|maps| &maps.notes)];
+    notes
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|note| note.contains(sweep::EDGE))
+        .for_each(|note| output::say!("{}: {note}", run.name));
+    place.add("sweep", lines)?;
+    place.add("heatmaps", maps)?;
+    place.add("rate_distortion", rate::distortion(run)?)?;
+    place.add("settings", settings::bars(run)?)?;
+    let failed = run.trials.iter().filter(|trial| matches!(trial.outcome, Outcome::Failed(_)));
+    for trial in failed.take(5) {
+        if let Outcome::Failed(reason) = &trial.outcome {
+            output::say!("{}: {} failed: {}", run.name, trial.name, reason.lines().next().unwrap_or_default());
+        }
+    }
+    let Some(charts) = charts else { return Ok(()) };
+    match training::best(run)?.and_then(|best| best.trials.iter().find_map(|trial| trial.weights())) {
+        Some(model) => charts.draw(model, folder)?.iter().for_each(|path| output::say!("wrote {}", path.display())),
+        None => output::say!(
+            "left out of {}: what the weights generate, since the best trials have none; cvae plot model draws the \
+             released model's",
+            run.name
+        ),
+    }
+    Ok(())
+}
+
+/// Where charts go.
+struct Place {
+    folder: PathBuf,
+}
+
+impl Place {
+    fn add(&mut self, name: &str, made: Made<impl Chart>) -> anyhow::Result<()> {
+        match made {
+            Made::Chart(chart) => {
+                let written = write_both(&chart, &self.folder, name)?;
+                written.iter().for_each(|path| output::say!("wrote {}", path.display()));
+            }
+            Made::LeftOut(why) => output::say!("left out of {}: {name}, since {why}", self.folder.display()),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,88 @@
+//! Rate against distortion (Alemi et al. 2018): what z carries against what is left to say.
+
+use super::Made;
+use super::measures::number;
+use super::sweep::{BETA, LATENT, is_grid};
+use crate::experiment::{Run, Setting, settings, values};
+use crate::figures::{Axis, Facet, Facets, Guide, Look, Point, Series};
+
+/// Colours that can be told apart.
+const COLOURS: usize = 7;
+
+/// Every finished trial, and the line that no model can be below: rate + distortion = entropy.
+///
+/// # Errors
+/// When metrics lack a column.
+pub fn distortion(run: &Run) -> anyhow::Result<Made<Facets>> {
+    let settings = settings(&run.trials);
+    let mut series: Vec<Series> = Vec::new();
+    let latents = values(&run.trials, LATENT);
+    // Points of one latent size are in a row of KL weights.
+    let names: Vec<String> = match (is_grid(run), settings.len()) {
+        (true, _) if latents.len() <= COLOURS => latents.iter().map(|value| format!("latent size {value}")).collect(),
+        (false, 2..=COLOURS) => settings.iter().map(|setting| setting.label.clone()).collect(),
+        _ => vec!["trials".to_owned()],
+    };
+    let mut floors: Vec<f64> = Vec::new();
+    for (place, setting) in settings.iter().enumerate() {
+        let colour = match (is_grid(run), names.len()) {
+            (_, 1) => 0,
+            (true, _) => latents.iter().position(|value| Some(value.as_str()) == setting.value(LATENT)).unwrap_or(0),
+            (false, _) => place,
+        };
+        let mut points = Vec::new();
+        for table in setting.finished() {
+            points.push(Point { x: number(table, "test_kl")?, y: number(table, "test_recon")?, half: f64::NAN });
+            let floor = number(table, "test_entropy_floor")?;
+            if floor.is_finite() && floors.iter().all(|known| (known - floor).abs() > 5e-4) {
+                floors.push(floor);
+            }
+        }
+        series.push(Series { name: names[colour].clone(), colour, look: Look::Dots, points });
+    }
+    series.sort_by_key(|series| series.colour);
+    if series.iter().all(|series| series.points.is_empty()) {
+        return Ok(Made::LeftOut("no trial has finished".to_owned()));
+    }
+    let guides = floors.iter().map(|floor| Guide {
+        name: format!("rate + distortion = {floor:.3} nats: none is below"),
+        points: vec![(0.0, *floor), (*floor, 0.0)],
+    });
+    let highest = |of: fn(&Point) -> f64| {
+        let values = series.iter().flat_map(|series| &series.points).map(of).filter(|value| value.is_finite());
+        values.chain(floors.iter().copied()).fold(0.0, f64::max)
+    };
+    let axis = |title: &str, high: f64| Axis {
+        title: title.to_owned(),
+        range: Some((-0.03 * high, 1.06 * high)),
+        ..Axis::default()
+    };
+    let facet = Facet {
+        title: String::new(),
+        x: axis("rate: KL, nats a date", highest(|point| point.x)),
+        y: axis("distortion: reconstruction, nats a date", highest(|point| point.y)),
+        guides: guides.collect(),
+        series,
+        failures: Vec::new(),
+    };
+    Ok(Made::Chart(Facets {
+        title: format!("{}: rate against distortion on held-out dates", run.name),
+        notes: notes(run, &settings),
+        columns: 1,
+        facet: (540, 400),
+        facets: vec![facet],
+    }))
+}
+
+fn notes(run: &Run, settings: &[Setting<'_>]) -> Vec<String> {
+    let betas = values(&run.trials, BETA);
+    let range = match (betas.first(), betas.last()) {
+        (Some(low), Some(high)) if betas.len() > 1 => {
+            Some(format!("A point is a trial; final β from {low} to {high}."))
+        }
+        _ => Some("A point is a trial.".to_owned()),
+    };
+    let failed: usize = settings.iter().map(Setting::failed).sum();
+    let failed = (failed > 0).then(|| format!("{failed} failed or diverged and have no place here."));
+    range.into_iter().chain(failed).collect()
+}

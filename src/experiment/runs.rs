@@ -1,0 +1,161 @@
+//! Experiments as their folders tell of them: every trial, whatever became of it.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::config::ConfigFile;
+use super::table::{Table, TableError};
+use super::trial::{TrialError, weights_file};
+use crate::files::{self, FileError};
+
+/// What became of a trial.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// It finished; its metrics are a table of one row.
+    Finished(Table),
+    /// It failed or diverged, for this reason.
+    Failed(String),
+    /// It has neither metrics nor an error: it runs, or is to be resumed.
+    Unfinished,
+}
+
+/// A trial.
+#[derive(Clone, Debug)]
+pub struct RunTrial {
+    /// Its name.
+    pub name: String,
+    /// Its folder, where it has one: a row of results.csv may be all that is left of it.
+    pub folder: Option<PathBuf>,
+    /// Every key of its config.
+    pub config: Vec<(String, String)>,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// A folder of trials.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Its name.
+    pub name: String,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Its trials, by name.
+    pub trials: Vec<RunTrial>,
+}
+
+impl RunTrial {
+    /// Reads the trial in a folder; none where the folder holds no config.
+    ///
+    /// # Errors
+    /// When a file is damaged.
+    fn read(folder: &Path) -> Result<Option<Self>, TrialError> {
+        let config = folder.join("config.toml");
+        if !config.is_file() {
+            return Ok(None);
+        }
+        let config = ConfigFile::load(&config, &[])?.flat();
+        let (metrics, error) = (folder.join("metrics.csv"), folder.join("error.txt"));
+        let outcome = if metrics.exists() {
+            let table = Table::read(&metrics)?;
+            if table.is_empty() {
+                return Err(TableError::Format { path: metrics, reason: "it has no row".to_owned() }.into());
+            }
+            Outcome::Finished(table)
+        } else if error.exists() {
+            Outcome::Failed(files::read_text(&error)?.trim().to_owned())
+        } else {
+            Outcome::Unfinished
+        };
+        Ok(Some(Self { name: name_of(folder), folder: Some(folder.to_owned()), config, outcome }))
+    }
+
+    /// The value of a key of its config.
+    pub fn value(&self, key: &str) -> Option<&str> {
+        self.config.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+    }
+
+    /// Its metrics, where it finished.
+    pub fn metrics(&self) -> Option<&Table> {
+        match &self.outcome {
+            Outcome::Finished(table) => Some(table),
+            _ => None,
+        }
+    }
+
+    /// Its history, where it has one with rows.
+    ///
+    /// # Errors
+    /// When the file is damaged.
+    pub fn history(&self) -> Result<Option<Table>, TrialError> {
+        let path = self.folder.as_ref().map(|folder| folder.join("history.csv"));
+        let Some(path) = path.filter(|path| path.exists()) else { return Ok(None) };
+        Ok(Some(Table::read(&path)?).filter(|table| !table.is_empty()))
+    }
+
+    /// The folder, where it holds weights.
+    pub fn weights(&self) -> Option<&Path> {
+        self.folder.as_deref().filter(|folder| weights_file(folder).is_ok())
+    }
+}
+
+impl Run {
+    /// The folders of trials at a path: a trial's own, an experiment's, or those of the experiments inside.
+    ///
+    /// # Errors
+    /// When a folder can't be read or a file is damaged.
+    pub fn find(path: &Path) -> Result<Vec<Self>, TrialError> {
+        if let Some(trial) = RunTrial::read(path)? {
+            return Ok(vec![Self { name: name_of(path), folder: path.to_owned(), trials: vec![trial] }]);
+        }
+        let mut folders = Vec::new();
+        for entry in fs::read_dir(path).map_err(FileError::at("read", path))? {
+            folders.push(entry.map_err(FileError::at("read", path))?.path());
+        }
+        folders.retain(|folder| folder.is_dir());
+        folders.sort();
+        let mut trials = Vec::new();
+        for folder in &folders {
+            trials.extend(RunTrial::read(folder)?);
+        }
+        let results = path.join("results.csv");
+        if results.exists() {
+            let known: HashSet<String> = trials.iter().map(|trial| trial.name.clone()).collect();
+            trials.extend(rows(&Table::read(&results)?)?.into_iter().filter(|trial| !known.contains(&trial.name)));
+        }
+        if !trials.is_empty() {
+            return Ok(vec![Self { name: name_of(path), folder: path.to_owned(), trials }]);
+        }
+        let mut runs = Vec::new();
+        for folder in &folders {
+            runs.extend(Self::find(folder)?);
+        }
+        Ok(runs)
+    }
+}
+
+/// The trials of a results.csv.
+fn rows(table: &Table) -> Result<Vec<RunTrial>, TableError> {
+    let names: Vec<String> = table.texts("trial")?.map(str::to_owned).collect();
+    let keys: HashSet<String> = ConfigFile::default()
+        .check()
+        .map(|config| config.flat())
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(key, _)| key)
+        .collect();
+    let keys: Vec<&String> = table.header().iter().filter(|name| keys.contains(*name)).collect();
+    let trial = |(row, name): (usize, String)| {
+        let table = table.row(row);
+        let value = |key: &&String| Ok(((*key).clone(), table.texts(key)?.next().unwrap_or_default().to_owned()));
+        let config = keys.iter().map(value).collect::<Result<_, TableError>>()?;
+        Ok(RunTrial { name, folder: None, config, outcome: Outcome::Finished(table) })
+    };
+    names.into_iter().enumerate().map(trial).collect()
+}
+
+fn name_of(folder: &Path) -> String {
+    // Of `.` or `..` only the full path knows the name.
+    let full = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    full.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned()
+}

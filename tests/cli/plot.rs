@@ -1,0 +1,141 @@
+//! `cvae plot`: charts of experiments and trials, whole or damaged.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::common::{code, cvae, errors, folder, model, run};
+
+/// Three trials of a grid of which two finished and one failed, made of one trained model's files.
+fn grid(root: &Path) -> PathBuf {
+    let grid = root.join("grid");
+    let config = fs::read_to_string(model().join("config.toml")).unwrap();
+    for (name, beta) in [("low", "0.1"), ("middle", "0.6"), ("high", "4.0")] {
+        let trial = grid.join(name);
+        fs::create_dir_all(&trial).unwrap();
+        let config = config.replace("value = 0.6", &format!("value = {beta}"));
+        assert!(config.contains(&format!("value = {beta}")));
+        fs::write(trial.join("config.toml"), config).unwrap();
+        fs::copy(model().join("history.csv"), trial.join("history.csv")).unwrap();
+        if name == "high" {
+            fs::write(trial.join("error.txt"), "the loss was 212 nats at step 7\n").unwrap();
+        } else {
+            fs::copy(model().join("metrics.csv"), trial.join("metrics.csv")).unwrap();
+        }
+    }
+    grid
+}
+
+/// The files of a folder by name, with their bytes.
+fn charts(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let mut charts: Vec<_> =
+        entries.map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap())).collect();
+    charts.sort();
+    charts
+}
+
+#[test]
+fn charts_are_the_same_twice_need_no_font_and_mark_what_failed() {
+    let folder = folder();
+    let grid = grid(folder.path());
+    for output in ["a", "b"] {
+        let done = run(folder.path(), &["plot", grid.to_str().unwrap(), "-o", output]);
+        assert_eq!(code(&done), 0, "{}", errors(&done));
+        let said = errors(&done);
+        assert!(said.contains("high failed: the loss was 212 nats at step 7"), "{said}");
+        assert!(said.contains("heatmaps, since") && said.contains("cvae plot model"), "{said}");
+    }
+    let (a, b) = (charts(&folder.path().join("a/grid")), charts(&folder.path().join("b/grid")));
+    assert!(a == b);
+    let names: Vec<&str> = a.iter().map(|(name, _)| name.as_str()).filter(|name| name.ends_with(".svg")).collect();
+    let expected = ["pass_by_field", "pass_by_setting", "rate_distortion", "settings", "sweep", "training"];
+    assert_eq!(names, expected.map(|name| format!("{name}.svg")));
+    assert_eq!(a.iter().filter(|(name, _)| name.ends_with(".png")).count(), names.len());
+    let svg = |name: &str| String::from_utf8(a.iter().find(|(file, _)| file == name).unwrap().1.clone()).unwrap();
+    assert!(!svg("sweep.svg").contains("<text") && svg("sweep.svg").contains("failed or diverged"));
+    assert!(svg("settings.svg").contains("aria-label=\"failed\""), "{}", svg("settings.svg"));
+    assert!(svg("training.svg").contains("learning rate") && svg("pass_by_field.svg").contains("1/7"));
+    assert!(svg("rate_distortion.svg").contains("1 failed or diverged"));
+}
+
+#[test]
+fn a_trial_with_weights_gets_the_charts_of_what_it_generates() {
+    let folder = folder();
+    let trial = model();
+    let done = cvae(folder.path(), &["plot", trial.to_str().unwrap(), "-n", "2"]).output().unwrap();
+    assert_eq!(code(&done), 0, "{}", errors(&done));
+    let written = charts(&folder.path().join("plots/model"));
+    for name in ["training", "coverage", "diversity_MON_DEC_False_196", "latent_kl", "latent_day", "latent_plane"] {
+        assert!(written.iter().any(|(file, _)| file == &format!("{name}.svg")), "{name}");
+    }
+}
+
+#[test]
+fn missing_columns_damaged_files_and_folders_without_runs_are_named() {
+    let folder = folder();
+    let grid = grid(folder.path());
+    let plot = || run(folder.path(), &["plot", grid.to_str().unwrap()]);
+    let metrics = grid.join("low/metrics.csv");
+    let whole = fs::read_to_string(&metrics).unwrap();
+    fs::write(&metrics, whole.replace("greedy_coverage,", "greedy_cover,")).unwrap();
+    let said = errors(&plot());
+    assert!(
+        said.contains("low/metrics.csv: no column \"greedy_coverage\"") && said.contains("run the trial again"),
+        "{said}"
+    );
+    fs::write(&metrics, &whole).unwrap();
+    for trial in ["low", "middle", "high"] {
+        let history = grid.join(trial).join("history.csv");
+        let text = fs::read_to_string(&history).unwrap();
+        fs::write(&history, text.replace("test_recon", "recon")).unwrap();
+    }
+    let done = plot();
+    assert_eq!(code(&done), 1);
+    assert!(errors(&done).contains("history.csv: no column \"test_recon\""), "{}", errors(&done));
+    let done = run(folder.path(), &["plot", "."]);
+    assert_ne!(code(&done), 0);
+    fs::create_dir(folder.path().join("empty")).unwrap();
+    let done = run(folder.path(), &["plot", "empty"]);
+    assert_eq!(code(&done), 2);
+    assert!(errors(&done).contains("no run"), "{}", errors(&done));
+}
+
+#[test]
+fn results_alone_are_enough_for_what_needs_no_history() {
+    let folder = folder();
+    let config = "base = \"tiny.toml\"\n[sweep]\nseeds = [1, 2]\n";
+    fs::write(folder.path().join("two.toml"), config).unwrap();
+    let done = run(folder.path(), &["sweep", "two.toml"]);
+    assert_eq!(code(&done), 0, "{}", errors(&done));
+    fs::create_dir(folder.path().join("two")).unwrap();
+    fs::copy(folder.path().join("runs/two/results.csv"), folder.path().join("two/results.csv")).unwrap();
+    let done = run(folder.path(), &["plot", "two"]);
+    assert_eq!(code(&done), 0, "{}", errors(&done));
+    let names: Vec<String> = charts(&folder.path().join("plots/two")).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["rate_distortion.png", "rate_distortion.svg", "settings.png", "settings.svg"]);
+    assert!(errors(&done).contains("no history.csv"), "{}", errors(&done));
+}
+
+#[test]
+fn committed_charts_are_those_of_the_committed_runs() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = folder();
+    let mut compared = 0;
+    for entry in fs::read_dir(root.join("plots")).unwrap().map(|entry| entry.unwrap()) {
+        let run_folder = root.join("runs").join(entry.file_name());
+        // The release's charts are of its weights, whose last digits depend on the machine.
+        if !run_folder.is_dir() {
+            continue;
+        }
+        let done = run(folder.path(), &["plot", "--logs", run_folder.to_str().unwrap()]);
+        assert_eq!(code(&done), 0, "{}", errors(&done));
+        for (name, bytes) in charts(&folder.path().join("plots").join(entry.file_name())) {
+            if name.ends_with(".svg") {
+                let committed = fs::read(entry.path().join(&name)).unwrap_or_default();
+                assert!(committed == bytes, "{}/{name} is not that of runs/: make report", entry.path().display());
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared > 0, "plots/ holds no chart of a run");
+}
