@@ -1,4 +1,6 @@
 #![warn(missing_docs)]
+// Matrix products need it, in one module.
+#![deny(unsafe_code)]
 //! `cvae`: a research workbench for conditional variational autoencoders on libtorch.
 pub mod cli;
 pub mod dates;

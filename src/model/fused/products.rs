@@ -1,6 +1,8 @@
 //! Matrix products over plain slices, all matrices stored by rows. The one place with `unsafe`: the library takes
 //! pointers. [`multiply`] compares every extent with its slice before it hands them on.
 
+#![allow(unsafe_code)]
+
 use gemm::Parallelism;
 
 /// A matrix in a slice; either its rows or its columns lie without gaps.
