@@ -99,6 +99,8 @@ mod tests {
     /// Losses of the last steps of a short training in the phases that a run goes through, and its model.
     fn train(fused: bool) -> ([f64; 3], Model) {
         const STEPS: u64 = 240;
+        // Two threads that wait for each other take far longer for matrices this small.
+        tch::set_num_threads(1);
         let config = ModelConfig { latent_dim: 4, hidden_dim: 32, angles: 16, ..ModelConfig::default() };
         let model = Model::new(config, Device::Cpu, 1);
         let mut adam = Adam::new(model.parameters());

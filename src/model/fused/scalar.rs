@@ -119,7 +119,7 @@ mod tests {
             let gate = 1.0 / (1.0 + (-wide).exp());
             let (value, slope) = silu(x);
             assert!(close(value, wide * gate, 3e-7 * (wide * gate).abs()), "{x}");
-            assert!(close(slope, gate * (1.0 + wide * (1.0 - gate)), 5e-7), "{x}");
+            assert!(close(slope, gate * (1.0 + wide * (1.0 - gate)), 1e-6), "{x}");
             assert!(close(tanh(x), wide.tanh(), 2e-7), "{x}");
         }
     }
