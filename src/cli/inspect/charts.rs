@@ -37,7 +37,7 @@ impl Charts {
             model: model.to_owned(),
             samples: self.samples,
             decode: DecodeKind::Greedy,
-            temperature: 1.0,
+            temperature: None,
             seed: 1,
             threads: None,
             importance: 2,
