@@ -39,6 +39,8 @@ report: build ## Draw the charts of runs/ and typeset report/*.pdf from its tabl
 	$(CVAE) report
 
 test: libtorch ## Run all tests
+	@# The tests of licences read the sources of all crates, those of the typesetter among them.
+	cargo fetch --locked
 	cargo test --release --locked
 
 test-report: ## Typeset the documents anew and compare them with the committed PDFs
