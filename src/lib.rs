@@ -1,7 +1,6 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 // Matrix products need it, in one module.
-#![deny(unsafe_code)]
 //! `cvae`: a research workbench for conditional variational autoencoders on libtorch.
 pub mod checksums;
 pub mod cli;
