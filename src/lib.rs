@@ -1,6 +1,6 @@
+// Matrix products need it, in one module, which allows it.
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
-// Matrix products need it, in one module.
 //! `cvae`: a research workbench for conditional variational autoencoders on libtorch.
 pub mod checksums;
 pub mod cli;
