@@ -2,7 +2,7 @@
 
 use cvae::experiment::ConfigFile;
 
-use crate::common::model;
+use crate::common::{cvae, model, text};
 
 const README: &str = include_str!("../../README.md");
 
@@ -46,4 +46,21 @@ fn every_config_key_has_its_line_with_its_default() {
         let number = |value: &toml::Value| value.as_float().or(value.as_integer().map(|value| value as f64));
         assert!(shown == *value || (number(&shown).is_some() && number(&shown) == number(value)), "{key}: {row}");
     }
+}
+
+#[test]
+fn the_results_are_those_of_the_committed_runs() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let commands = README.split('`').filter(|code| code.starts_with("cvae compare runs/seeds"));
+    let mut tables = 0;
+    for command in commands {
+        let words: Vec<&str> = command.split_whitespace().skip(1).collect();
+        let output = cvae(root, &words).output().unwrap();
+        assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+        let table = text(&output);
+        assert!(table.lines().count() > 10, "{table}");
+        table.lines().for_each(|line| assert!(README.contains(line), "README.md lacks a row of {command}: {line}"));
+        tables += 1;
+    }
+    assert_eq!(tables, 2);
 }
