@@ -48,6 +48,10 @@ pub fn replace(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> Resu
     if path.is_dir() {
         return Err(FileError::at("write", path)(io::ErrorKind::IsADirectory.into()));
     }
+    // A device or a pipe, such as /dev/null, takes what is written and must not be replaced.
+    if fs::metadata(path).is_ok_and(|place| !place.is_file()) {
+        return write(path).map_err(FileError::at("write", path));
+    }
     let partial = partial_path(path);
     let written =
         write(&partial).and_then(|()| File::open(&partial)?.sync_all()).and_then(|()| fs::rename(&partial, path));
@@ -128,6 +132,12 @@ pub fn check_readable(path: &Path) -> Result<(), FileError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_device_is_written_to_and_stays_one() {
+        replace_text(Path::new("/dev/null"), "text").unwrap();
+        assert!(!fs::metadata("/dev/null").unwrap().is_file());
+    }
 
     #[test]
     fn a_failed_write_leaves_the_old_file_and_nothing_else() {
