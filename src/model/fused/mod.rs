@@ -27,6 +27,10 @@ use layout::Layout;
 use pairs::{Others, Pair, Prefixes, read, read_pairs};
 use trunk::TrunkPass;
 
+/// Weights beyond which autograd serves as well: large models spend their time in products, and a failure to
+/// allocate, likelier with them, comes from libtorch as an error that can be told.
+const LARGEST: usize = 1 << 24;
+
 /// A model's weights and what computes their gradient.
 #[derive(Debug)]
 pub struct Fused {
@@ -46,9 +50,12 @@ pub struct Fused {
 }
 
 impl Fused {
-    /// Takes over a model's weights; none for a model of another kind or on another device.
+    /// Takes over a model's weights; none for a model of another kind, on another device or of great size.
     pub fn new(model: &Model) -> Option<Self> {
         let layout = (model.device() == Device::Cpu).then(|| Layout::of(model)).flatten()?;
+        if layout.len > LARGEST {
+            return None;
+        }
         let mut weights = Vec::with_capacity(layout.len);
         for parameter in model.parameters() {
             let mut values = Vec::new();
