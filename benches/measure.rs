@@ -18,7 +18,9 @@ use cvae::experiment::{Config, ConfigFile, load_model};
 use cvae::metrics::{Dataset, Groups, Scores, tally_model};
 use cvae::model::{Decode, Pairing, Prior, Weights, save_tensors};
 use cvae::random::{Purpose, normal, stream};
-use cvae::training::{Adam, Learner, Observer, Phase, Progress, Row, Schedule, Stride, Trainer, TrainingConfig};
+use cvae::training::{
+    Adam, Learner, Observer, Phase, Progress, Row, Schedule, StepConfig, Stride, Trainer, TrainingConfig,
+};
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
@@ -172,11 +174,12 @@ fn case(config: &Config, (valid, split): (&ValidDates, &Split), file: &Path, fol
         // The very step that a training run takes.
         let mut adam = Adam::new(model.parameters());
         let mut learner = Learner::new(&model, &adam);
-        let stride = Stride { rate: settings.training.learning_rate, clip: settings.training.gradient_clip, step: 0 };
+        let StepConfig { learning_rate: rate, gradient_clip: clip, second_moment, .. } = settings.training;
+        let stride = Stride { rate, clip, second_moment, step: 0 };
         let terms = learner.step((&model, &mut adam), (&batch, &noise, prior.as_ref()), weights, stride);
         learner.settle(&model, &mut adam);
         tensors.push((format!("terms.{phase}"), terms));
-        let constants = [weights.beta, weights.hybrid, weights.free_bits, stride.rate, stride.clip];
+        let constants = [weights.beta, weights.hybrid, weights.free_bits, rate, clip, second_moment];
         tensors.push((format!("settings.{phase}"), Tensor::from_slice(&constants)));
         for (name, weight) in model.named() {
             tensors.push((format!("updated.{phase}.{name}"), weight.detach().copy()));

@@ -208,6 +208,7 @@ impl ConfigFile {
         between("training.batch_size", training.batch_size, 1, dates as i64)?;
         between("training.learning_rate", training.learning_rate, 1e-9, 10.0)?;
         between("training.final_share", training.final_share, 0.0, 1.0)?;
+        between("training.second_moment", training.second_moment, 0.0, 0.999_999)?;
         between("training.gradient_clip", training.gradient_clip, 1e-9, f64::INFINITY)?;
         between("training.divergence", training.divergence, 12.0, f64::INFINITY)?;
         between("training.checkpoint_every", training.checkpoint_every, 1, u64::MAX)?;

@@ -19,6 +19,8 @@ pub struct StepConfig {
     pub warm_up: u64,
     /// The last learning rate as a share of the peak.
     pub final_share: f64,
+    /// Decay of Adam's second moments.
+    pub second_moment: f64,
     /// Largest norm of the gradient over all weights; longer ones are shortened to it.
     pub gradient_clip: f64,
     /// A loss above this many nats a date ends the run as diverged; a uniform guess costs 11.9.
@@ -35,6 +37,7 @@ impl Default for StepConfig {
             learning_rate: 1e-2,
             warm_up: 100,
             final_share: 0.02,
+            second_moment: 0.99,
             gradient_clip: 1.0,
             divergence: 100.0,
             checkpoint_every: 500,

@@ -2,19 +2,8 @@
 
 use tch::Tensor;
 
-use super::optimizer::{Adam, BETA_1, BETA_2, EPSILON};
+use super::optimizer::{Adam, BETA_1, EPSILON, Stride};
 use crate::model::{AdamStep, Batch, Fused, Model, Prior, Terms, Weights, objective};
-
-/// How far a step goes.
-#[derive(Clone, Copy, Debug)]
-pub struct Stride {
-    /// The learning rate.
-    pub rate: f64,
-    /// Largest norm of the gradient.
-    pub clip: f64,
-    /// The step, counted from 0.
-    pub step: u64,
-}
 
 /// A way to compute gradients and to follow them.
 #[derive(Debug)]
@@ -50,25 +39,26 @@ impl Learner {
         (model, adam): (&Model, &mut Adam),
         (batch, noise, prior): (&Batch, &Tensor, Option<&Prior>),
         weights: Weights,
-        Stride { rate, clip, step }: Stride,
+        stride: Stride,
     ) -> Tensor {
         match self {
             Self::Autograd => {
                 let terms = objective(model, batch, noise, prior, weights);
                 let gradient = adam.gradient(&terms.loss);
-                adam.update(gradient, rate, clip, step);
+                adam.update(gradient, stride);
                 let Terms { loss, recon, kl, prior_recon } = terms;
                 Tensor::stack(&[loss, recon, kl, prior_recon], 0).detach()
             }
             Self::Fused { fused, first, second } => {
                 let terms = fused.objective(batch, noise, prior, weights);
+                let Stride { rate, clip, second_moment, step } = stride;
                 let count = (step + 1) as f64;
                 let by = AdamStep {
                     shrink: (clip / (fused.gradient_norm() + 1e-12)).min(1.0) as f32,
                     first_move: (1.0 - BETA_1) as f32,
-                    second_move: (1.0 - BETA_2) as f32,
+                    second_move: (1.0 - second_moment) as f32,
                     first_scale: (rate / (1.0 - BETA_1.powf(count))) as f32,
-                    second_scale: (1.0 / (1.0 - BETA_2.powf(count))) as f32,
+                    second_scale: (1.0 / (1.0 - second_moment.powf(count))) as f32,
                     epsilon: EPSILON as f32,
                 };
                 fused.update((first, second), &by);
@@ -120,7 +110,7 @@ mod tests {
             let noise = normal(&mut random, &[64, 4], Device::Cpu);
             let conditions = Tensor::from_slice(&[step as i64 % groups.len, (step as i64 * 5 + 1) % groups.len]);
             let prior = (phase == 2).then(|| Prior::Paired(groups.draw(&conditions, (32, 4), true, &mut random)));
-            let stride = Stride { rate: 3e-3, clip: 1.0, step };
+            let stride = Stride { rate: 3e-3, clip: 1.0, second_moment: 0.99, step };
             let terms = learner.step((&model, &mut adam), (&data.rows(&rows), &noise, prior.as_ref()), weights, stride);
             if step % (STEPS / 3) >= STEPS / 3 - 20 {
                 sums[phase] += terms.double_value(&[0]) / 20.0;

@@ -10,12 +10,23 @@ use tch::{Kind, Tensor};
 
 use super::config::StepConfig;
 
-/// Decay of the first moment.
+/// Decay of the first moments.
 pub(super) const BETA_1: f64 = 0.9;
-/// Decay of the second moment.
-pub(super) const BETA_2: f64 = 0.999;
 /// What keeps the update finite.
 pub(super) const EPSILON: f64 = 1e-8;
+
+/// How far a step goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Stride {
+    /// The learning rate.
+    pub rate: f64,
+    /// Largest norm of the gradient.
+    pub clip: f64,
+    /// Decay of the second moments.
+    pub second_moment: f64,
+    /// The step, counted from 0.
+    pub step: u64,
+}
 
 /// Adam (Kingma and Ba 2015) over a model's weights.
 #[derive(Debug)]
@@ -62,16 +73,16 @@ impl Adam {
         Tensor::cat(&flat.collect::<Vec<_>>(), 0)
     }
 
-    /// Shortens the gradient to the norm `clip` and moves the weights; `step` counts from 0.
-    pub fn update(&mut self, mut gradient: Tensor, learning_rate: f64, clip: f64, step: u64) {
+    /// Shortens a long gradient and moves the weights.
+    pub fn update(&mut self, mut gradient: Tensor, Stride { rate, clip, second_moment, step }: Stride) {
         tch::no_grad(|| {
             let shrink: Tensor = clip / (gradient.norm() + 1e-12);
             gradient *= shrink.clamp_max(1.0);
             let _ = self.first.lerp_(&gradient, 1.0 - BETA_1);
-            let _ = self.second.lerp_(&gradient.square(), 1.0 - BETA_2);
+            let _ = self.second.lerp_(&gradient.square(), 1.0 - second_moment);
             let count = (step + 1) as f64;
-            let first = learning_rate / (1.0 - BETA_1.powf(count));
-            let second = 1.0 / (1.0 - BETA_2.powf(count));
+            let first = rate / (1.0 - BETA_1.powf(count));
+            let second = 1.0 / (1.0 - second_moment.powf(count));
             let change = &self.first * first / ((&self.second * second).sqrt() + EPSILON);
             for (parameter, change) in self.parameters.iter().zip(change.split_with_sizes(&self.sizes, 0)) {
                 let _ = parameter.shallow_clone().g_sub_(&change.view_as(parameter));
@@ -114,7 +125,7 @@ mod tests {
         let loss = (&weight * Tensor::from_slice(&[3.0f32, -4.0])).sum(Kind::Float);
         let gradient = adam.gradient(&loss);
         assert_eq!(Vec::<f32>::try_from(&gradient).unwrap(), [3.0, -4.0, 0.0]);
-        adam.update(gradient, 0.1, 1e9, 0);
+        adam.update(gradient, Stride { rate: 0.1, clip: 1e9, second_moment: 0.99, step: 0 });
         let values = Vec::<f32>::try_from(weight.detach()).unwrap();
         assert!((values[0] - 0.9).abs() < 1e-5 && (values[1] - 2.1).abs() < 1e-5, "{values:?}");
         assert_eq!(Vec::<f32>::try_from(unused.detach()).unwrap(), [5.0]);
@@ -125,7 +136,8 @@ mod tests {
         let weight = Tensor::from_slice(&[0.0f32, 0.0]).set_requires_grad(true);
         for (gradient, expected) in [([3.0f32, 4.0], [0.06, 0.08]), ([0.3, 0.4], [0.03, 0.04])] {
             let mut adam = Adam::new(vec![weight.shallow_clone()]);
-            adam.update(Tensor::from_slice(&gradient), 0.0, 1.0, 0);
+            let stride = Stride { rate: 0.0, clip: 1.0, second_moment: 0.99, step: 0 };
+            adam.update(Tensor::from_slice(&gradient), stride);
             let first = Vec::<f32>::try_from(&adam.first).unwrap();
             assert!((first[0] - expected[0]).abs() < 1e-6 && (first[1] - expected[1]).abs() < 1e-6, "{first:?}");
         }

@@ -7,11 +7,11 @@ use rand::seq::SliceRandom;
 use tch::{Device, Kind, Tensor};
 
 use super::checkpoint::{Checkpoint, CheckpointError};
-use super::config::TrainingConfig;
+use super::config::{StepConfig, TrainingConfig};
 use super::evaluation::{Effort, Evaluation, TestData, evaluate};
 use super::history::{History, HistoryError, Row};
-use super::learner::{Learner, Stride};
-use super::optimizer::{Adam, learning_rate};
+use super::learner::Learner;
+use super::optimizer::{Adam, Stride, learning_rate};
 use super::schedule::{BetaSchedule, Phase, ScheduleState};
 use crate::checksums::sha256;
 use crate::dates::{Split, ValidDates};
@@ -248,7 +248,8 @@ impl<'a> Trainer<'a> {
             }
         });
         let rate = learning_rate(&config.training, step);
-        let stride = Stride { rate, clip: config.training.gradient_clip, step };
+        let StepConfig { gradient_clip: clip, second_moment, .. } = config.training;
+        let stride = Stride { rate, clip, second_moment, step };
         self.learner.step((&self.model, &mut self.adam), (batch, &noise, prior.as_ref()), weights, stride)
     }
 
