@@ -40,7 +40,7 @@ pub struct Sweep {
     /// Folder of all runs
     #[arg(long, value_name = "DIR", default_value = "runs", value_parser = super::path)]
     runs: PathBuf,
-    /// Trials side by side; as many as there are cores if not given
+    /// Trials side by side; as many as there are cores for their threads if not given
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
     /// Print the trials and their states, and run nothing
@@ -97,9 +97,13 @@ impl Sweep {
         }
     }
 
-    fn jobs(&self) -> usize {
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        self.jobs.map_or_else(cores, usize::from)
+    fn jobs(&self, experiment: &Experiment) -> usize {
+        let as_fit = || {
+            let cores = std::thread::available_parallelism().map_or(1, usize::from);
+            let threads = experiment.trials.iter().map(|trial| trial.config.threads as usize).max().unwrap_or(1);
+            (cores / threads).max(1)
+        };
+        self.jobs.map_or_else(as_fit, usize::from)
     }
 
     fn list(&self, experiment: &Experiment) -> anyhow::Result<Exit> {
@@ -119,10 +123,10 @@ impl Sweep {
         if let Some(first) = to_do.first() {
             let step = crate::experiment::step_seconds(&first.config)?;
             let steps: f64 = to_do.iter().map(|trial| trial.config.training.steps as f64).sum();
-            let minutes = steps * step / self.jobs() as f64 / 60.0;
+            let minutes = steps * step / self.jobs(experiment) as f64 / 60.0;
             text += &format!(
                 "\nabout {minutes:.0} min with {} jobs: {steps} steps of {:.1} ms as timed just now, evaluations not counted",
-                self.jobs(),
+                self.jobs(experiment),
                 1e3 * step
             );
         }
@@ -159,7 +163,8 @@ impl Sweep {
         }
         let mut command = vec![self.config.display().to_string(), "--runs".to_owned(), self.runs.display().to_string()];
         self.set.iter().for_each(|set| command.extend(["--set".to_owned(), set.to_string()]));
-        let job = submit(experiment, &tasks, &command, self.jobs(), &self.sbatch).context("cannot submit to Slurm")?;
+        let job = submit(experiment, &tasks, &command, self.jobs(experiment), &self.sbatch)
+            .context("cannot submit to Slurm")?;
         output::say!("submitted {} trials as job {job}; see them with --status, or squeue --job {job}", tasks.len());
         output::print(&job)?;
         Ok(Exit::Done)
@@ -167,7 +172,7 @@ impl Sweep {
 
     fn local(&self, experiment: &Experiment) -> anyhow::Result<Exit> {
         let options = RunnerOptions {
-            jobs: self.jobs(),
+            jobs: self.jobs(experiment),
             retry_failed: self.retry_failed,
             max_failures: self.max_failures.map(|most| most as usize),
         };

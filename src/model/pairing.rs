@@ -47,6 +47,19 @@ impl PriorBatch {
     /// A log density that leaves nothing to share. Minus infinity would make sums of it no numbers.
     pub const NO_DATE: f32 = -1e9;
 
+    /// So many conditions from this one on, with their dates and codes.
+    pub fn narrow(&self, start: i64, len: i64) -> Self {
+        let part = |tensor: &Tensor| tensor.narrow(0, start, len);
+        Self {
+            condition: part(&self.condition),
+            dates: part(&self.dates),
+            mask: part(&self.mask),
+            z: part(&self.z),
+            uniform: part(&self.uniform),
+            balanced: self.balanced,
+        }
+    }
+
     /// Each code's date as an index into its condition's list, `[m, k]`. No gradient flows through the choice.
     pub fn pair(&self, model: &Model) -> Tensor {
         tch::no_grad(|| {

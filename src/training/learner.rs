@@ -22,9 +22,11 @@ pub enum Learner {
 }
 
 impl Learner {
-    /// The faster way that a model allows, from the weights and moments that it has.
+    /// The faster way that a model allows, from the weights and moments that it has, on libtorch's number of
+    /// threads, which a config has set.
     pub fn new(model: &Model, adam: &Adam) -> Self {
-        let Some(fused) = Fused::new(model) else { return Self::Autograd };
+        let threads = tch::get_num_threads().max(1) as usize;
+        let Some(fused) = Fused::new(model, threads) else { return Self::Autograd };
         let read = |moments: &Tensor| {
             let mut values = vec![0.0; moments.numel()];
             moments.copy_data(&mut values, moments.numel());

@@ -32,7 +32,7 @@ pub struct HeadPass {
 
 /// Rows that are alike: their codes come from one place, and they count the same.
 #[derive(Debug)]
-pub struct Part<'a> {
+pub struct Rows<'a> {
     /// Which of all rows these are.
     pub rows: Range<usize>,
     /// Their codes `[n, latent]`; none where z is 0.
@@ -53,7 +53,7 @@ impl HeadPass {
         gradient: &mut [f32],
         trunk: &mut TrunkPass,
         (picked, targets): (&[usize], &[usize]),
-        part: &mut Part<'_>,
+        part: &mut Rows<'_>,
     ) -> f64 {
         let latent = head.latent.inputs;
         transpose(&mut self.latent_weights, &weights[head.latent.weight.clone()], latent);

@@ -11,47 +11,47 @@ mod heads;
 mod kernels;
 mod layout;
 mod pairs;
+mod part;
 mod products;
 mod scalar;
 mod trunk;
+
+use std::panic::resume_unwind;
+use std::thread;
 
 use tch::{Device, Tensor};
 
 use super::objective::{Batch, Prior, Weights};
 use super::weights::Model;
-use choice::Choice;
-use encoder::{EncoderPass, sample, sample_backward};
-use heads::{HeadPass, Part};
 pub use kernels::AdamStep;
 use layout::Layout;
-use pairs::{Others, Pair, Prefixes, read, read_pairs};
-use trunk::TrunkPass;
+use pairs::{Pair, read, read_pairs};
+use part::{Others, Part, Task};
 
 /// Weights beyond which autograd serves as well: large models spend their time in products, and a failure to
 /// allocate, likelier with them, comes from libtorch as an error that can be told.
 const LARGEST: usize = 1 << 24;
 
 /// A model's weights and what computes their gradient.
+///
+/// Threads share a batch out: each takes a part of its rows through everything, with buffers and a gradient of its
+/// own, and the gradients are added up in the parts' order. So a number of threads gives the same numbers each time,
+/// and another number the same up to rounding.
 #[derive(Debug)]
 pub struct Fused {
     layout: Layout,
     weights: Vec<f32>,
-    gradient: Vec<f32>,
+    /// The batch's pairs, noise, and codes from the prior where these are the batch's own.
     pairs: Vec<Pair>,
-    targets: Vec<usize>,
-    prefixes: Prefixes,
     noise: Vec<f32>,
-    z: Vec<f32>,
-    z_gradient: Vec<f32>,
-    encoder: EncoderPass,
-    choice: Choice,
-    trunk: TrunkPass,
-    heads: HeadPass,
+    own: Vec<f32>,
+    parts: Vec<Part>,
 }
 
 impl Fused {
-    /// Takes over a model's weights; none for a model of another kind, on another device or of great size.
-    pub fn new(model: &Model) -> Option<Self> {
+    /// Takes over a model's weights, for so many threads; none for a model of another kind, on another device or of
+    /// great size.
+    pub fn new(model: &Model, threads: usize) -> Option<Self> {
         let layout = (model.device() == Device::Cpu).then(|| Layout::of(model)).flatten()?;
         if layout.len > LARGEST {
             return None;
@@ -62,21 +62,8 @@ impl Fused {
             read(&parameter, &mut values);
             weights.append(&mut values);
         }
-        Some(Self {
-            gradient: vec![0.0; layout.len],
-            layout,
-            weights,
-            pairs: Vec::new(),
-            targets: Vec::new(),
-            prefixes: Prefixes::default(),
-            noise: Vec::new(),
-            z: Vec::new(),
-            z_gradient: Vec::new(),
-            encoder: EncoderPass::default(),
-            choice: Choice::default(),
-            trunk: TrunkPass::default(),
-            heads: HeadPass::default(),
-        })
+        let parts = (0..threads.max(1)).map(|_| Part::new(&layout)).collect();
+        Some(Self { layout, weights, pairs: Vec::new(), noise: Vec::new(), own: Vec::new(), parts })
     }
 
     /// Hands the weights back to the model that they were taken over from.
@@ -91,92 +78,102 @@ impl Fused {
 
     /// The gradient that [`Fused::objective`] left, in the order of [`Model::parameters`].
     pub fn gradient(&self) -> &[f32] {
-        &self.gradient
+        &self.parts[0].gradient
     }
 
     /// The gradient's norm.
     pub fn gradient_norm(&self) -> f64 {
-        kernels::square_norm(&self.gradient).sqrt()
+        kernels::square_norm(self.gradient()).sqrt()
     }
 
     /// Moves moments and weights by the gradient that [`Fused::objective`] left.
     pub fn update(&mut self, (first, second): (&mut [f32], &mut [f32]), step: &AdamStep) {
-        kernels::adam(&mut self.weights, &self.gradient, first, second, step);
+        kernels::adam(&mut self.weights, &self.parts[0].gradient, first, second, step);
     }
 
     /// Loss, reconstruction, KL and prior reconstruction as [`super::objective`] has them; computes the gradient.
     pub fn objective(&mut self, batch: &Batch, noise: &Tensor, prior: Option<&Prior>, weights: Weights) -> [f64; 4] {
-        self.gradient.fill(0.0);
         read_pairs(&batch.condition, &batch.date, &mut self.pairs);
-        let n = self.pairs.len();
-        if weights.beta.is_infinite() {
-            let [recon, _] = self.reconstruct(n, None, 0.0);
-            return [recon, recon, 0.0, 0.0];
-        }
-        let latent = self.layout.latent;
         read(noise, &mut self.noise);
-        self.encoder.forward(&self.layout, &self.weights, &self.pairs);
-        self.z.resize(n * latent, 0.0);
-        let mut kl = vec![0f32; latent];
-        sample(&mut self.z, &self.encoder.posterior, &self.noise, &mut kl);
-        let kl: Vec<f64> = kl.iter().map(|sum| f64::from(*sum) / n as f64).collect();
+        let (n, closed) = (self.pairs.len(), weights.beta.is_infinite());
+        let prior = prior.filter(|_| !closed);
+        let rest = match prior {
+            None => 0,
+            Some(Prior::Own(z)) => {
+                read(z, &mut self.own);
+                n
+            }
+            Some(Prior::Paired(prior)) => prior.uniform.numel(),
+        };
+        let task = Task {
+            layout: &self.layout,
+            weights: &self.weights,
+            closed,
+            scale: 1.0 / n as f32,
+            prior_scale: (weights.hybrid / rest.max(1) as f64) as f32,
+        };
+        let latent = self.layout.latent;
+        let count = self.parts.len();
+        let share = |len: usize, part: usize| len * part / count..len * (part + 1) / count;
+        // What each part takes of the batch and of the codes from the prior.
+        let shares = (0..count).map(|part| {
+            let rows = share(n, part);
+            let codes = rows.start * latent..rows.end * latent;
+            let others = match prior {
+                None => Others::None,
+                Some(Prior::Own(_)) => Others::Own(&self.own[codes.clone()]),
+                Some(Prior::Paired(prior)) => {
+                    let groups = share(prior.uniform.size()[0] as usize, part);
+                    Others::Paired(prior.narrow(groups.start as i64, groups.len() as i64))
+                }
+            };
+            (&self.pairs[rows], &self.noise[codes], others)
+        });
+        let work: Vec<_> = self.parts.iter_mut().zip(shares).collect();
+        let work = side_by_side(work, |(part, (pairs, noise, others))| {
+            part.encode(&task, pairs, noise);
+            (part, others)
+        });
+        let kl: Vec<f64> = (0..latent)
+            .map(|dimension| work.iter().map(|(part, _)| f64::from(part.kl[dimension])).sum::<f64>() / n as f64)
+            .collect();
         // A dimension below its free bits costs these and has no slope.
         let is_free = |kl: f64| weights.free_bits > 0.0 && kl < weights.free_bits;
         let pressed: f64 = kl.iter().map(|kl| if is_free(*kl) { weights.free_bits } else { *kl }).sum();
         let slope = (weights.beta / n as f64) as f32;
         let press: Vec<f32> = kl.iter().map(|kl| if is_free(*kl) { 0.0 } else { slope }).collect();
-        let others = match prior {
-            None => None,
-            Some(Prior::Own(z)) => {
-                read(z, &mut self.choice.z);
-                self.pairs.extend_from_within(..n);
-                Some(Others::Again)
-            }
-            Some(Prior::Paired(prior)) => {
-                self.choice.make(&self.layout, &self.weights, prior, &mut self.pairs);
-                Some(Others::Grouped(prior.uniform.size()[1] as usize))
-            }
-        };
-        let [recon, prior_recon] = self.reconstruct(n, others.or(Some(Others::Again)), weights.hybrid);
-        let (encoder, kl) = (&mut self.encoder, kl.iter().sum::<f64>());
-        encoder.posterior_gradient.resize(n * 2 * latent, 0.0);
-        sample_backward(&mut encoder.posterior_gradient, &self.z_gradient, &encoder.posterior, &self.noise, &press);
-        encoder.backward(&self.layout, &self.weights, &mut self.gradient, &self.pairs[..n]);
-        let loss = recon + weights.beta * pressed + if prior.is_some() { weights.hybrid * prior_recon } else { 0.0 };
-        [loss, recon, kl, prior_recon]
+        let sums = side_by_side(work, |(part, others)| part.learn(&task, others, &press));
+        self.add_gradients();
+        let recon = sums.iter().map(|[recon, _]| recon).sum::<f64>() / n as f64;
+        let prior_recon = sums.iter().map(|[_, prior_recon]| prior_recon).sum::<f64>() / rest.max(1) as f64;
+        if closed {
+            return [recon, recon, 0.0, 0.0];
+        }
+        let loss = recon + weights.beta * pressed + weights.hybrid * prior_recon;
+        [loss, recon, kl.iter().sum(), prior_recon]
     }
 
-    /// Both reconstructions, of the first `n` pairs and of the others, and all that their gradients touch. Without
-    /// `others` the code is closed: z is 0, and no gradient by it is asked for.
-    fn reconstruct(&mut self, n: usize, others: Option<Others>, hybrid: f64) -> [f64; 2] {
-        let Self { layout, weights, gradient, pairs, targets, prefixes, z, z_gradient, choice, trunk, heads, .. } =
-            self;
-        let rest = pairs.len() - n;
-        z_gradient.clear();
-        z_gradient.resize(n * layout.latent, 0.0);
-        let mut sums = [0.0; 2];
-        for (field, head) in layout.heads.iter().enumerate() {
-            prefixes.find(pairs, n, others.unwrap_or(Others::Again), field);
-            targets.clear();
-            targets.extend(pairs.iter().map(|pair| pair.date[field]));
-            trunk.forward(layout, weights, field, &prefixes.pairs);
-            let mut own = Part {
-                rows: 0..n,
-                z: others.is_some().then_some(z.as_slice()),
-                z_gradient: others.is_some().then_some(z_gradient.as_mut_slice()),
-                scale: 1.0 / n as f32,
-            };
-            let rows = (prefixes.picked.as_slice(), targets.as_slice());
-            sums[0] += heads.run(head, weights, gradient, trunk, rows, &mut own);
-            if rest > 0 {
-                let scale = (hybrid / rest as f64) as f32;
-                let mut other = Part { rows: n..n + rest, z: Some(&choice.z), z_gradient: None, scale };
-                sums[1] += heads.run(head, weights, gradient, trunk, rows, &mut other);
-            }
-            trunk.backward(layout, weights, gradient, field, &prefixes.pairs);
+    /// Adds all gradients to the first part's.
+    fn add_gradients(&mut self) {
+        let Some((sum, others)) = self.parts.split_first_mut() else { return };
+        for part in others {
+            sum.gradient.iter_mut().zip(&part.gradient).for_each(|(sum, value)| *sum += value);
         }
-        [sums[0] / n as f64, if rest > 0 { sums[1] / rest as f64 } else { 0.0 }]
     }
+}
+
+/// Runs the first piece of work on this thread and each other one on a thread of its own; results in their order.
+fn side_by_side<T: Send, R: Send>(work: Vec<T>, run: impl Fn(T) -> R + Sync) -> Vec<R> {
+    let mut work = work.into_iter();
+    let Some(first) = work.next() else { return Vec::new() };
+    thread::scope(|scope| {
+        let run = &run;
+        let others: Vec<_> = work.map(|piece| scope.spawn(move || run(piece))).collect();
+        let mut results = vec![run(first)];
+        // A panic of a thread goes on in this one.
+        results.extend(others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic))));
+        results
+    })
 }
 
 #[cfg(test)]

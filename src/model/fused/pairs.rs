@@ -64,7 +64,7 @@ pub fn read_pairs(condition: &Tensor, date: &Tensor, into: &mut Vec<Pair>) {
 
 /// Where rows after the batch's own come from.
 #[derive(Clone, Copy, Debug)]
-pub enum Others {
+pub enum Origin {
     /// They are the batch's pairs again.
     Again,
     /// So many at a time have one condition.
@@ -82,14 +82,14 @@ pub struct Prefixes {
 
 impl Prefixes {
     /// Finds those of a field; the first `batch` rows are taken as they are.
-    pub fn find(&mut self, pairs: &[Pair], batch: usize, others: Others, field: usize) {
+    pub fn find(&mut self, pairs: &[Pair], batch: usize, origin: Origin, field: usize) {
         self.pairs.clear();
         self.picked.clear();
         self.pairs.extend(&pairs[..batch]);
         self.picked.extend(0..batch);
-        match others {
-            Others::Again => self.picked.extend(0..pairs.len() - batch),
-            Others::Grouped(size) => {
+        match origin {
+            Origin::Again => self.picked.extend(0..pairs.len() - batch),
+            Origin::Grouped(size) => {
                 for group in pairs[batch..].chunks(size) {
                     let first = self.pairs.len();
                     for pair in group {
@@ -121,12 +121,12 @@ mod tests {
         let pair = |condition, digit, day| Pair { condition: [condition, 0, 0, 0], date: [0, 0, digit, day] };
         let rows = [pair(0, 1, 1), pair(0, 1, 1), pair(1, 2, 3), pair(1, 2, 4), pair(1, 5, 3), pair(2, 2, 3)];
         let mut prefixes = Prefixes::default();
-        prefixes.find(&rows, 2, Others::Grouped(3), 0);
+        prefixes.find(&rows, 2, Origin::Grouped(3), 0);
         assert_eq!(prefixes.picked, [0, 1, 2, 2, 2, 3]);
-        prefixes.find(&rows, 2, Others::Grouped(3), 3);
+        prefixes.find(&rows, 2, Origin::Grouped(3), 3);
         assert_eq!(prefixes.picked, [0, 1, 2, 2, 3, 4]);
         assert_eq!(prefixes.pairs, [rows[0], rows[1], rows[2], rows[4], rows[5]]);
-        prefixes.find(&rows, 3, Others::Again, 3);
+        prefixes.find(&rows, 3, Origin::Again, 3);
         assert_eq!((prefixes.picked.as_slice(), prefixes.pairs.len()), ([0, 1, 2, 0, 1, 2].as_slice(), 3));
     }
 }

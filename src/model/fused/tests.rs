@@ -40,10 +40,15 @@ fn worst_difference(model: &Model, by_hand: &[f32], exact: &[f32]) -> f64 {
 }
 
 fn check(config: ModelConfig, batch_size: i64, prior: Option<Pairing>, weights: Weights) {
+    // More threads than rows or conditions leave some without work.
+    [1, 2, 8].into_iter().for_each(|threads| check_on(threads, config, batch_size, prior, weights));
+}
+
+fn check_on(threads: usize, config: ModelConfig, batch_size: i64, prior: Option<Pairing>, weights: Weights) {
     let model = model(config);
     let dates = dates();
     let (data, groups) = (Dataset::new(&dates, Device::Cpu), Groups::new(&dates, Device::Cpu));
-    let mut fused = Fused::new(&model).unwrap();
+    let mut fused = Fused::new(&model, threads).unwrap();
     // Twice: a second call must not see what the first one left in the buffers.
     for round in 0..2 {
         let mut random = stream(3, Purpose::Noise, round);
@@ -69,7 +74,7 @@ fn check(config: ModelConfig, batch_size: i64, prior: Option<Pairing>, weights: 
             assert!((term - exact).abs() <= 1e-5 * exact.abs().max(1.0), "{terms:?} {exact}");
         }
         let worst = worst_difference(&model, fused.gradient(), &gradient);
-        assert!(worst < 1e-4, "{worst} {weights:?} {prior:?}");
+        assert!(worst < 1e-4, "{worst} {weights:?} {prior:?} {threads}");
     }
 }
 
@@ -93,16 +98,16 @@ fn every_gradient_is_autograds() {
 fn other_kinds_of_model_are_left_to_autograd() {
     let config = ModelConfig { hidden_dim: 16, angles: 8, ..ModelConfig::default() };
     let model = |config| Model::new(config, Device::Cpu, 1);
-    assert!(Fused::new(&model(config)).is_some());
-    assert!(Fused::new(&model(ModelConfig { heads: Heads::Independent, ..config })).is_none());
-    assert!(Fused::new(&model(ModelConfig { trunk: Trunk::Additive, ..config })).is_none());
+    assert!(Fused::new(&model(config), 1).is_some());
+    assert!(Fused::new(&model(ModelConfig { heads: Heads::Independent, ..config }), 1).is_none());
+    assert!(Fused::new(&model(ModelConfig { trunk: Trunk::Additive, ..config }), 1).is_none());
 }
 
 #[test]
 fn weights_come_back_as_they_went() {
     let config = ModelConfig { hidden_dim: 16, angles: 8, ..ModelConfig::default() };
     let (model, other) = (Model::new(config, Device::Cpu, 1), Model::new(config, Device::Cpu, 2));
-    Fused::new(&model).unwrap().write(&other);
+    Fused::new(&model, 1).unwrap().write(&other);
     let other = other.named();
     assert!(model.named().iter().all(|(name, weights)| weights.equal(&other[name])));
 }
