@@ -11,7 +11,7 @@ mod heads;
 mod kernels;
 mod layout;
 mod pairs;
-mod products;
+pub mod products;
 mod scalar;
 mod trunk;
 
