@@ -3,11 +3,12 @@
 //!     case FILE MODEL           a batch with its noise and what a step makes of it, for the baseline to compare with
 //!     train PHASE STEPS         seconds of so many steps of the training loop, after a tenth as many to warm up
 //!     evaluate MODEL SAMPLES    seconds of so many greedy samples of every condition, tallied, and the pass rate
-//!     products                  32-bit matrix products of several shapes, FLOP a second
+//!     products                  32-bit matrix products of several shapes by two libraries, FLOP a second
 //!
 //! Arguments: a config and the number of threads.
 
 use std::fs;
+use std::hint::black_box;
 use std::io::{self, BufRead};
 use std::path::Path;
 use std::time::Instant;
@@ -16,13 +17,14 @@ use anyhow::{Context, bail};
 use cvae::dates::{DATE_FIELDS, DateTokens, Split, ValidDates};
 use cvae::experiment::{Config, ConfigFile, load_model};
 use cvae::metrics::{Dataset, Groups, Scores, tally_model};
+use cvae::model::products::{Matrix, forward};
 use cvae::model::{Decode, Pairing, Prior, Weights, save_tensors};
 use cvae::random::{Purpose, normal, stream};
 use cvae::training::{
     Adam, Learner, Observer, Phase, Progress, Row, Schedule, StepConfig, Stride, Trainer, TrainingConfig,
 };
 use serde_json::{Value, json};
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 const PHASES: [&str; 3] = ["calendar", "code", "match"];
 
@@ -217,22 +219,44 @@ fn evaluate(valid: &ValidDates, folder: &Path, samples: usize) -> anyhow::Result
     Ok(json!({ "seconds": seconds, "pass_rate": scores.pass.mean, "coverage": scores.coverage.mean }))
 }
 
-/// Large square products for the machine's limit, and one of a layer's shape.
+/// Products x w^T of large squares for the machine's limit, and of a layer's shape, by libtorch and by the library
+/// that a training step multiplies with: which of them is the faster depends on the processor.
 fn products() -> Value {
-    let rate = |n: i64, k: i64, m: i64| {
-        let (a, b) =
-            (Tensor::randn([n, k], (Kind::Float, Device::Cpu)), Tensor::randn([k, m], (Kind::Float, Device::Cpu)));
-        let repeats = (4e9 / (2 * n * k * m) as f64).ceil() as i64;
-        let once = || {
-            let started = Instant::now();
-            for _ in 0..repeats {
-                let _ = a.matmul(&b);
-            }
-            (2 * n * k * m * repeats) as f64 / started.elapsed().as_secs_f64()
-        };
-        // The first warms up; the best of the others is what the machine can do.
-        (0..6).map(|_| once()).skip(1).fold(0.0, f64::max)
+    let shapes = [
+        ("square 512", 512, 512, 512),
+        ("square 1024", 1024, 1024, 1024),
+        ("square 2048", 2048, 2048, 2048),
+        ("layer 512x128x128", 512, 128, 128),
+    ];
+    let mut rates = serde_json::Map::new();
+    for (name, rows, inputs, outputs) in shapes {
+        let (x, w, mut y) = (numbers(rows * inputs), numbers(outputs * inputs), vec![0f32; rows * outputs]);
+        let flop = (2 * rows * inputs * outputs) as f64;
+        let left = Tensor::from_slice(&x).view([rows as i64, inputs as i64]);
+        let right = Tensor::from_slice(&w).view([outputs as i64, inputs as i64]).tr();
+        let libtorch = rate(flop, || drop(left.matmul(&right)));
+        let (x, w) = (Matrix::new(&x, rows, inputs), Matrix::new(&w, outputs, inputs));
+        let gemm = rate(flop, || forward(black_box(y.as_mut_slice()), x, w));
+        rates.insert(name.to_owned(), json!({ "libtorch": libtorch, "gemm": gemm }));
+    }
+    Value::Object(rates)
+}
+
+/// So many numbers between -0.5 and 0.5.
+fn numbers(count: usize) -> Vec<f32> {
+    (0..count).map(|place| (place * 7919 % 1009) as f32 / 1009.0 - 0.5).collect()
+}
+
+/// FLOP a second of something that takes so many.
+fn rate(flop: f64, mut multiply: impl FnMut()) -> f64 {
+    let repeats = (2e9 / flop).ceil();
+    let mut round = || {
+        let started = Instant::now();
+        for _ in 0..repeats as u64 {
+            multiply();
+        }
+        repeats * flop / started.elapsed().as_secs_f64()
     };
-    json!({ "square_512": rate(512, 512, 512), "square_1024": rate(1024, 1024, 1024), "square_2048": rate(2048, 2048, 2048),
-            "layer_512x128x128": rate(512, 128, 128) })
+    // The first warms up; the best of the others is what the machine can do.
+    (0..6).map(|_| round()).skip(1).fold(0.0, f64::max)
 }

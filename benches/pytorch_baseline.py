@@ -6,7 +6,9 @@ Two ways of writing it: `plain`, as the equations stand, with one-hot inputs and
 does not depend on z computed once for both codes of a date.
 
     python pytorch_baseline.py serve CASE THREADS      commands on standard input, one line of JSON for each:
-        check WAY                                      whether terms and updated weights are those of `cvae`
+        versions                                       of what runs here
+        check WAY [compile]                            whether terms and updated weights are those of `cvae`;
+                                                       compiled, those of the last phase alone, which is timed
         train WAY PHASE STEPS [compile]                seconds of so many steps, after a tenth as many to warm up
         evaluate MODEL SAMPLES                         seconds of so many greedy samples of every condition
     python pytorch_baseline.py predict MODEL INPUT OUTPUT THREADS
@@ -15,6 +17,7 @@ does not depend on z computed once for both codes of a date.
 import json
 import math
 import pathlib
+import platform
 import re
 import sys
 import time
@@ -194,7 +197,7 @@ class Bench:
     """The case that `cvae` wrote, and what is measured with it."""
 
     def __init__(self, case, settings):
-        self.case, self.settings = tensors(case), settings
+        self.case, self.settings, self.trained, self.compiled = tensors(case), settings, {}, None
 
     def model(self, way):
         model = Model(self.settings["model"], look_up=way == "tuned")
@@ -203,11 +206,20 @@ class Bench:
         return model
 
     def phase(self, phase):
-        beta, hybrid, free_bits, rate, clip = self.case[f"settings.{phase}"].tolist()
-        return (beta, hybrid, free_bits), rate, clip
+        """Weights of the terms, learning rate, largest norm of the gradient, decay of Adam's second moments."""
+        beta, hybrid, free_bits, rate, clip, *decay = self.case[f"settings.{phase}"].tolist()
+        return (beta, hybrid, free_bits), rate, clip, decay[0] if decay else 0.999
 
-    def step(self, model, optimizer, batch, noise, prior, phase, way, loss_of=objective):
-        weights, _, clip = self.phase(phase)
+    def optimizer(self, model, phase):
+        _, rate, _, decay = self.phase(phase)
+        return torch.optim.Adam(model.parameters(), lr=rate, betas=(0.9, decay))
+
+    def step(self, model, optimizer, batch, noise, prior, phase, way, compiled):
+        weights, _, clip, _ = self.phase(phase)
+        if compiled and self.compiled is None:
+            # Asking for it loads what compiles, so only where it is wanted.
+            self.compiled = torch.compile(objective)
+        loss_of = self.compiled if compiled else objective
         terms = loss_of(model, batch, noise, prior, weights, way, self.settings["pairing"])
         optimizer.zero_grad()
         terms[0].backward()
@@ -215,33 +227,38 @@ class Bench:
         optimizer.step()
         return terms
 
-    def check(self, way):
-        """The largest differences from what `cvae` made of the same batch and noise."""
+    def check(self, way, compiled):
+        """The largest differences from what `cvae` made of the same batch and noise. NaN, of whichever side, is one."""
         case, found = self.case, {}
         batch = case["batch.condition"], case["batch.date"]
         prior = tuple(case[f"prior.{name}"] for name in ("condition", "dates", "mask", "z", "uniform"))
-        for phase in PHASES:
-            model, (_, rate, _) = self.model(way), self.phase(phase)
-            optimizer = torch.optim.Adam(model.parameters(), lr=rate)
-            terms = self.step(model, optimizer, batch, case["noise"], prior, phase, way)
-            reference = case[f"terms.{phase}"].tolist()
-            terms = [float(term.detach()) for term in terms]
+        for phase in PHASES[-1:] if compiled else PHASES:
+            model, (_, rate, _, _) = self.model(way), self.phase(phase)
+            optimizer = self.optimizer(model, phase)
+            terms = self.step(model, optimizer, batch, case["noise"], prior, phase, way, compiled)
+            terms = torch.stack([term.detach() for term in terms]).double()
             theirs = {name: case[f"updated.{phase}.{name}"] for name, _ in model.named_parameters()}
             moved = [(tensor - theirs[name]).abs().view(-1) / rate for name, tensor in model.state_dict().items()]
-            updated = torch.cat(moved)
             found[phase] = {
-                "loss": terms[0],
-                "terms": max(abs(own - other) for own, other in zip(terms, reference)),
+                "loss": float(terms[0]),
+                # A tensor's largest entry is NaN where one is; Python's max may pass it over.
+                "terms": float((terms - case[f"terms.{phase}"].double()).abs().max()),
                 # Adam's first step is the sign of the gradient; where that is near 0, rounding decides it.
-                "updates": float((updated > 0.01).float().mean()),
+                "updates": float((~(torch.cat(moved) <= 0.01)).float().mean()),
             }
         return found
 
+    def trainee(self, way, phase, compiled):
+        """A model and what trains it, kept between calls, so that one is compiled once."""
+        if (way, phase, compiled) not in self.trained:
+            model = self.model(way)
+            optimizer = self.optimizer(model, phase)
+            schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / 100))
+            self.trained[way, phase, compiled] = model, optimizer, schedule
+        return self.trained[way, phase, compiled]
+
     def train(self, way, phase, steps, compiled):
-        case, model, (_, rate, _) = self.case, self.model(way), self.phase(phase)
-        optimizer = torch.optim.Adam(model.parameters(), lr=rate)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / 100))
-        loss_of = torch.compile(objective) if compiled else objective
+        case, (model, optimizer, schedule) = self.case, self.trainee(way, phase, compiled)
         size, codes = self.settings["batch"], self.settings["codes"]
         dates = torch.utils.data.TensorDataset(case["train.condition"], case["train.date"])
         groups = torch.utils.data.TensorDataset(*(case[f"groups.{name}"] for name in ("condition", "dates", "mask")))
@@ -256,7 +273,8 @@ class Bench:
             if self.phase(phase)[0][1] > 0:
                 some = conditions[step * grouped % (len(conditions) - grouped) :][:grouped]
                 prior = (*groups[some], torch.randn(grouped, codes, latent), torch.rand(grouped, codes))
-            terms = self.step(model, optimizer, dates[rows], torch.randn(size, latent), prior, phase, way, loss_of)
+            noise = torch.randn(size, latent)
+            terms = self.step(model, optimizer, dates[rows], noise, prior, phase, way, compiled)
             schedule.step()
             window.append(terms[0].detach())
             if len(window) == 10:  # as often as `cvae` looks at its losses
@@ -328,8 +346,10 @@ def predict(folder, source, target):
 def serve(bench):
     for line in sys.stdin:
         command, *words = line.split()
-        if command == "check":
-            answer = bench.check(*words)
+        if command == "versions":
+            answer = {"Python": platform.python_version(), "PyTorch": str(torch.__version__)}
+        elif command == "check":
+            answer = bench.check(words[0], words[1:] == ["compile"])
         elif command == "train":
             way, phase, steps = words[:3]
             answer = bench.train(way, phase, int(steps), words[3:] == ["compile"])

@@ -1,19 +1,83 @@
-"""The table of measurements, as CSV and as a page."""
+"""The table of measurements, as CSV and as a page, and what of it was asked for."""
 
 import csv
+import math
 import os
 import pathlib
 import re
 import statistics
 import subprocess
 
+ROOT = pathlib.Path(__file__).resolve().parent.parent
 LEAST, MOST = "at least", "at most"
+# Names of what is measured that more than one place needs.
+ARITHMETIC, LIMIT = "32-bit arithmetic", "fastest square product"
+LAYER = "matrix product, layer 512x128x128"
+WHOLE, FINAL = "train quick.toml", "train default.toml, its evaluation at the end"
+TRIALS, SIDE, AFTER = "2 trials", "cvae, side by side", "cvae, one after the other"
+# What cost shall grow linearly with, and by how much the cost of one more may differ between small and large sizes.
+SERIES = {
+    "samples of each condition": r"evaluate all conditions x ([\d,]+) samples",
+    "lines": r"predict ([\d,]+) lines",
+    "trials": r"sweep of (\d+), one at a time",
+}
+EVEN = 1.3
+# Folders that commands write to, as in src/experiment/provenance.rs, and what this writes.
+WRITTEN = ("data", "runs", "plots", "report", "benches/RESULTS.md", "benches/results.csv")
 
 
 def cpu():
     """The processor's name, as the system tells it."""
     found = re.search(r"model name\s*:\s*(.*)", pathlib.Path("/proc/cpuinfo").read_text())
     return found.group(1).strip() if found else "unknown"
+
+
+def git(*words):
+    """What git says, or nothing where it or the repository is missing."""
+    try:
+        done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True)
+    except OSError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def machine(held_to):
+    """Where and of what the measurements are; asked before them, since a commit may come between."""
+    others = [f":(top,exclude){path}" for path in WRITTEN]
+    changes = git("status", "--porcelain", "--untracked-files=no", "--", ":/", *others)
+    return {
+        "cpu": cpu(),
+        "cores": os.cpu_count(),
+        "held_to": held_to,
+        "threads": 1,
+        "commit": git("rev-parse", "--short=12", "HEAD") or "unknown",
+        "dirty": "unknown" if changes is None else "yes" if changes else "no",
+    }
+
+
+def growth(sizes, costs):
+    """Cost of one more between the larger two of three sizes over that between the smaller two: 1 where cost grows
+    linearly, whatever a start costs. None where the cost does not rise from size to size."""
+    before, after = increments(sizes, costs)
+    return after / before if before > 0 and after > 0 else None
+
+
+def increments(sizes, costs):
+    """Cost of one more between the smaller two of three sizes, and between the larger two."""
+    (small, middle, large), (first, second, third) = sizes, costs
+    return (second - first) / (middle - small), (third - second) / (large - middle)
+
+
+def unevenness(growth):
+    """By what factor the cost of one more differs, upwards or downwards."""
+    return None if growth is None else max(growth, 1 / growth)
+
+
+def verdict(value, kind, bound):
+    """Whether a goal was met; nothing where nothing was asked. What was not measured misses, and so does NaN."""
+    if kind is None:
+        return ""
+    return "met" if value is not None and (value >= bound if kind == LEAST else value <= bound) else "missed"
 
 
 class Table:
@@ -23,6 +87,9 @@ class Table:
         self.rows, self.notes = [], []
 
     def add(self, measure, who, unit, value):
+        # NaN has no place in an order, and so would make medians of the others wrong.
+        if not (math.isfinite(value) and value > 0):
+            raise ValueError(f"{measure}, {who}: {value} {unit} is no measurement")
         self.rows.append({"measure": measure, "who": who, "unit": unit, "value": value})
 
     def note(self, text):
@@ -35,98 +102,131 @@ class Table:
         values = self.values(measure, who)
         return statistics.median(values) if values else None
 
-    def ratio(self, measure, over, under):
-        """The median of the ratios of measurements that were taken next to each other."""
-        pairs = list(zip(self.values(measure, over), self.values(measure, under)))
-        return statistics.median(left / right for left, right in pairs) if pairs else None
+    def highest(self, measure, who="cvae"):
+        return max(self.values(measure, who), default=None)
 
-    def growth(self, measures, sizes):
-        """Cost of a unit at the largest size over that at the middle one: 1 where it grows linearly."""
-        medians = [self.median(measure) for measure in measures]
-        if None in medians:
+    def ratio(self, over, under):
+        """The median of the ratios of measurements that were taken next to each other; each is a measure and who.
+        None unless there are equally many of both: then they are no pairs."""
+        left, right = self.values(*over), self.values(*under)
+        if not left or len(left) != len(right):
             return None
-        return ((medians[2] - medians[0]) / (sizes[2] - sizes[0])) / ((medians[1] - medians[0]) / (sizes[1] - sizes[0]))
+        return statistics.median(one / other for one, other in zip(left, right))
 
-    def goals(self):
-        """What was asked, and what was measured: name, value, unit, whether a least or a most, and the bound."""
-        plain, tuned = "PyTorch eager, plain", "PyTorch eager, tuned"
-        limit = max(row["value"] for row in self.rows if row["measure"].startswith("matrix product, square"))
-        share = self.median("arithmetic, match") / limit
-        side, after = self.median("2 trials, side by side"), self.median("2 trials, one after the other")
-        predicted = {row["measure"] for row in self.rows if re.fullmatch(r"predict [\d,]+ lines", row["measure"])}
-        most = max(predicted, key=len)
-        steps, example = "training, match", "predict example_input.txt"
-        return [
-            ("training steps, match, over PyTorch eager, plain", self.ratio(steps, "cvae", plain), "", LEAST, 3),
-            ("the same over PyTorch eager, tuned", self.ratio(steps, "cvae", tuned), "", None, None),
-            ("the step's arithmetic over the machine's fp32 products", share, "", LEAST, 0.5),
-            ("two trials side by side over one after the other", after / side, "", LEAST, 1.85),
-            ("start to 99.9 % pass rate", self.median("training run, start to 99.9 % pass rate"), "s", MOST, 60),
-            ("peak memory of training", self.median("training run, memory"), "MiB", MOST, 600),
-            (f"{example}, PyTorch over cvae", self.ratio(example, "PyTorch", "cvae"), "", LEAST, 8),
-            (most, self.median(most), "s", MOST, 5),
-            (f"{most}, memory", self.median(f"{most}, memory"), "MiB", MOST, 500),
-        ]
-
-    def write(self, folder, case, quick):
-        """results.csv with every measurement, RESULTS.md with medians, ratios and goals."""
-        machine = {"cpu": cpu(), "cores": os.cpu_count(), "threads": 1}
-        with open(folder / "results.csv", "w", newline="") as file:
-            writer = csv.DictWriter(file, ["measure", "who", "unit", "value", *machine], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows({**row, "value": f"{row['value']:.6g}", **machine} for row in self.rows)
-        (folder / "RESULTS.md").write_text(self.page(machine, case, quick))
-
-    def page(self, machine, case, quick):
-        head = ["git", "rev-parse", "--short=12", "HEAD"]
-        commit = subprocess.run(head, capture_output=True, text=True).stdout.strip()
-        where = f"{machine['cores']} cores of {machine['cpu']}"
-        model = ", ".join(f"{key} {value}" for key, value in case["model"].items())
-        lines = ["# Measurements", ""]
-        lines += ["**Sizes too small to mean anything (QUICK=1).**", ""] if quick else []
-        lines += [
-            f"By `make bench` at commit {commit}, on {where}, one thread on both sides.",
-            f"Model: {model}; batch {case['batch']}.",
-            "Every value is in `results.csv`; here are medians, and ratios as the median over pairs taken in turn.",
-            "`benches/pytorch_baseline.py` is PyTorch 2.11.0: \"plain\" as the equations stand, \"tuned\" with looked-up",
-            "rows and a shared trunk. Before anything is timed, loss, terms and updated weights of both sides are",
-            "compared on the same weights, batch and noise.",
-            "",
-            "| goal | asked | measured | |",
-            "|---|---:|---:|---|",
-        ]
-        for name, value, unit, kind, bound in self.goals():
-            asked = f"{kind} {bound:g} {unit}".strip() if kind else ""
-            shown, met = "-" if value is None else f"{value:.3g} {unit}".strip(), ""
-            if kind:
-                reached = value is not None and (value >= bound if kind == LEAST else value <= bound)
-                met = "met" if reached else "missed"
-            lines.append(f"| {name} | {asked} | {shown} | {met} |")
-        lines += ["", "| measurement | | median | least | most | n | over cvae |", "|---|---|---:|---:|---:|---:|---:|"]
-        seen = dict.fromkeys((row["measure"], row["who"], row["unit"]) for row in self.rows)
-        for measure, who, unit in seen:
-            values = self.values(measure, who)
-            ratio = self.ratio(measure, who, "cvae") if who != "cvae" else None
-            figures = " | ".join(f"{value:.4g}" for value in (statistics.median(values), min(values), max(values)))
-            over = f"{ratio:.2f}" if ratio else ""
-            lines.append(f"| {measure} | {who}, {unit} | {figures} | {len(values)} | {over} |")
-        return "\n".join(lines + [""] + self.linear() + self.notes) + "\n"
-
-    def linear(self):
-        """Cost at three sizes each."""
-        lines = ["| cost grows with | sizes | cost of one more, larger sizes over smaller |", "|---|---|---:|"]
-        for name, pattern in (
-            ("samples of each condition", r"evaluate all conditions x ([\d,]+) samples"),
-            ("lines", r"predict ([\d,]+) lines"),
-            ("trials", r"(\d+) trials, one after the other"),
-        ):
+    def series(self):
+        """What cost was measured against: name, three sizes, and the medians of the cost at each."""
+        for name, pattern in SERIES.items():
             found = {}
             for row in self.rows:
                 match = re.fullmatch(pattern, row["measure"])
                 if match and row["who"] == "cvae":
                     found[int(match.group(1).replace(",", ""))] = row["measure"]
             sizes = sorted(found)
-            growth = self.growth([found[size] for size in sizes], sizes) if len(sizes) == 3 else None
-            shown = ", ".join(f"{size:,}" for size in sizes)
-            lines.append(f"| {name} | {shown} | {'-' if growth is None else f'{growth:.2f}'} |")
-        return [*lines, ""]
+            if len(sizes) == 3:
+                yield name, sizes, [self.median(found[size]) for size in sizes]
+
+    def fastest(self):
+        """The square product with the highest median: library, shape and GFLOP/s."""
+        squares = [row for row in self.rows if row["measure"].startswith("matrix product, square")]
+        fastest = max(squares, key=lambda row: self.median(row["measure"], row["who"]))
+        who, measure = fastest["who"], fastest["measure"]
+        return who, measure.removeprefix("matrix product, "), self.median(measure, who)
+
+    def goals(self):
+        """What was asked, and what was measured: name, value, unit, whether a least or a most, and the bound."""
+        steps, step, example = "training, match", (ARITHMETIC, "cvae, match"), "predict example_input.txt"
+        ways = ("eager, plain", "eager, tuned", "compiled, tuned")
+        plain, tuned, compiled = (self.ratio((steps, "cvae"), (steps, f"PyTorch {way}")) for way in ways)
+        trials = self.ratio((TRIALS, AFTER), (TRIALS, SIDE))
+        reached, ended = self.values(f"{WHOLE}, start to 99.9 % pass rate"), self.values(f"{WHOLE}, start to end")
+        # One that never gets there has no time, and the others' median would hide it.
+        start = statistics.median(reached) if reached and len(reached) == len(ended) else None
+        predicted = {row["measure"] for row in self.rows if re.fullmatch(SERIES["lines"], row["measure"])}
+        most = max(predicted, key=lambda measure: int(re.sub(r"\D", "", measure)))
+        asked = [
+            (f"{steps}: dates/s over PyTorch eager, plain", plain, "", LEAST, 3),
+            ("the same over PyTorch eager, tuned", tuned, "", None, None),
+            ("the same over PyTorch compiled, tuned", compiled, "", None, None),
+            ("arithmetic of a step over the machine's limit", self.ratio(step, (ARITHMETIC, LIMIT)), "", LEAST, 0.5),
+            ("the same over gemm's products of a layer's shape", self.ratio(step, (LAYER, "gemm")), "", None, None),
+            ("two trials side by side over one after the other", trials, "", LEAST, 1.85),
+            (f"{WHOLE}, start to 99.9 % pass rate", start, "s", MOST, 60),
+            (f"{WHOLE}, start to end", self.median(f"{WHOLE}, start to end"), "s", None, None),
+            (f"peak memory: {WHOLE}", self.highest(f"{WHOLE}, memory"), "MiB", MOST, 600),
+            (f"peak memory: {FINAL}", self.highest(f"{FINAL}, memory"), "MiB", MOST, 600),
+            (f"{example}, PyTorch over cvae", self.ratio((example, "PyTorch"), (example, "cvae")), "", LEAST, 8),
+            (most, self.median(most), "s", MOST, 5),
+            (f"peak memory: {most}", self.highest(f"{most}, memory"), "MiB", MOST, 500),
+        ]
+        uneven = {name: unevenness(growth(sizes, costs)) for name, sizes, costs in self.series()}
+        return asked + [
+            (f"cost of one more of the {name}, small sizes against large", uneven.get(name), "", MOST, EVEN)
+            for name in SERIES
+        ]
+
+    def write(self, folder, case, machine, versions, quick):
+        """results.csv with every measurement, RESULTS.md with medians, ratios and goals."""
+        with open(folder / "results.csv", "w", newline="") as file:
+            writer = csv.DictWriter(file, ["measure", "who", "unit", "value", *machine], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows({**row, "value": f"{row['value']:.6g}", **machine} for row in self.rows)
+        (folder / "RESULTS.md").write_text(self.page(case, machine, versions, quick))
+
+    def page(self, case, machine, versions, quick):
+        model = ", ".join(f"{key} {value}" for key, value in case["model"].items())
+        changed = {"no": "", "yes": " with uncommitted changes"}.get(machine["dirty"], ", changes unknown")
+        commit, threads = f"commit {machine['commit']}{changed}", f"{machine['threads']} thread on both sides"
+        library, shape, rate = self.fastest()
+        lines = ["# Measurements", ""]
+        lines += ["**Sizes too small to mean anything (QUICK=1).**", ""] if quick else []
+        where = f"{machine['held_to']} of {machine['cores']} cores of {machine['cpu']}"
+        lines += [
+            f"By `make bench` at {commit}, on {where}, {threads}.",
+            f"With {', '.join(f'{name} {version}' for name, version in versions.items())}.",
+            f"Model: {model}; batch {case['batch']}.",
+            "Every value is in `results.csv`; here are medians, and ratios as the median over pairs taken in turn.",
+            "Peak memory is the highest of all runs.",
+            "",
+            "`benches/pytorch_baseline.py` is the same in PyTorch: \"plain\" as the equations stand, \"tuned\" with",
+            "looked-up rows and a shared trunk. Before anything is timed, loss, terms and updated weights of both",
+            "sides, the compiled form included, are compared on the same weights, batch and noise.",
+            "",
+            "The machine's limit is the fastest square product of libtorch or the `gemm` crate, measured before each",
+            f"turn of training. By medians the fastest is {library}'s {shape}: {rate:.3g} GFLOP/s. A step multiplies",
+            "with `gemm`; what it does besides (activations, softmax, Adam) takes time and counts as no arithmetic.",
+            "",
+            f"`{WHOLE}` is the config that users start with, as it is shipped, with one seed after the other;",
+            "its pass rate is seen at its evaluations only (`evaluation.every`). The evaluation at the end of",
+            "`default.toml` is the shipped one as well, after a few steps of the last phase's terms in place of all.",
+            "",
+            "| goal | asked | measured | |",
+            "|---|---:|---:|---|",
+        ]
+        for name, value, unit, kind, bound in self.goals():
+            asked = f"{kind} {bound:g} {unit}".strip() if kind else ""
+            shown = "-" if value is None else f"{value:.3g} {unit}".strip()
+            lines.append(f"| {name} | {asked} | {shown} | {verdict(value, kind, bound)} |")
+        lines += ["", *self.linear(), "", *self.details()]
+        return "\n".join(lines + ([""] + self.notes if self.notes else [])) + "\n"
+
+    def details(self):
+        """Every measure."""
+        lines = ["| measurement | | median | least | most | n | over cvae |", "|---|---|---:|---:|---:|---:|---:|"]
+        for measure, who, unit in dict.fromkeys((row["measure"], row["who"], row["unit"]) for row in self.rows):
+            values = self.values(measure, who)
+            ratio = self.ratio((measure, who), (measure, "cvae")) if who != "cvae" else None
+            figures = " | ".join(f"{value:.4g}" for value in (statistics.median(values), min(values), max(values)))
+            over = f"{ratio:.2f}" if ratio else ""
+            lines.append(f"| {measure} | {who}, {unit} | {figures} | {len(values)} | {over} |")
+        return lines
+
+    def linear(self):
+        """Cost at three sizes each."""
+        lines = ["| cost grows with | sizes | one more, smaller sizes | one more, larger sizes | ratio |"]
+        lines += ["|---|---|---:|---:|---:|"]
+        for name, sizes, costs in self.series():
+            before, after = increments(sizes, costs)
+            ratio, shown = growth(sizes, costs), ", ".join(f"{size:,}" for size in sizes)
+            over = "-" if ratio is None else f"{ratio:.2f}"
+            lines.append(f"| {name} | {shown} | {before:.3g} s | {after:.3g} s | {over} |")
+        return lines

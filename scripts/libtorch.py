@@ -141,15 +141,16 @@ def download(name, version, file, size, digest):
 
 
 def unpack(path, members):
-    """Writes each member beside its place and renames it, so a kill leaves no half library."""
+    """Writes each member beside its place and renames it, so a kill leaves no half library.
+
+    What stands there already is written anew: it may be of another version or damaged, and to hash it takes as long.
+    The stamp, which holds the digests of the wheels and is written last, says that all of it is there."""
     with zipfile.ZipFile(path) as wheel:
         for entry in wheel.infolist():
             for source, destination in members.items():
                 if entry.is_dir() or not (entry.filename == source or (source.endswith("/") and entry.filename.startswith(source))):
                     continue
                 place = TARGET / (destination + entry.filename[len(source):])
-                if place.exists() and place.stat().st_size == entry.file_size:
-                    continue
                 place.parent.mkdir(parents=True, exist_ok=True)
                 partial = place.with_name(place.name + ".partial")
                 with wheel.open(entry) as stream, open(partial, "wb") as file:
@@ -182,10 +183,14 @@ def main():
     check_machine()
     DOWNLOADS.mkdir(parents=True, exist_ok=True)
     paths = [(download(name, version, file, size, digest), members) for name, version, file, size, digest, members in WHEELS]
+    # From here on it is no longer true of what is there, should this be another version.
+    STAMP.unlink(missing_ok=True)
     for path, members in paths:
         say(f"unpacking {path.name}")
         unpack(path, members)
     build_shim()
+    # Else a power failure could leave the stamp and lose what it stands for.
+    os.sync()
     partial = STAMP.with_name("complete.partial")
     partial.write_text(recipe())
     os.replace(partial, STAMP)

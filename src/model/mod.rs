@@ -16,7 +16,7 @@ mod weights;
 pub use config::{Heads, ModelConfig, Trunk};
 pub use decoder::Decoder;
 pub use encoder::{Encoder, Posterior};
-pub use fused::{AdamStep, Fused};
+pub use fused::{AdamStep, Fused, products};
 pub use layers::{EmbeddingSum, Scope, one_hot_blocks};
 pub use objective::{Batch, Prior, Terms, Weights, objective, paired_reconstruction};
 pub use pairing::{Pairing, PriorBatch};

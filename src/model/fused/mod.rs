@@ -12,7 +12,7 @@ mod kernels;
 mod layout;
 mod pairs;
 mod part;
-mod products;
+pub mod products;
 mod scalar;
 mod trunk;
 

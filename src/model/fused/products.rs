@@ -1,5 +1,5 @@
 //! Matrix products over plain slices, all matrices stored by rows. The one place with `unsafe`: the library takes
-//! pointers. [`multiply`] compares every extent with its slice before it hands them on.
+//! pointers. Every extent is compared with its slice before it is handed on; one that doesn't fit panics.
 
 #![allow(unsafe_code)]
 
@@ -70,17 +70,20 @@ fn multiply(out: &mut [f32], stride: usize, left: Matrix<'_>, right: Matrix<'_>,
     let (m, n, k) = (left.rows, right.columns, left.columns);
     assert_eq!(k, right.rows, "a product of matrices that don't fit");
     assert!(n <= stride, "rows of a product run into each other");
-    // The last entry of each matrix, if it has any.
+    // The last entry of each matrix, if it has any; saturating, since extents may be any numbers.
     let last = |rows: usize, columns: usize, by_row: usize, by_column: usize| {
-        rows.saturating_sub(1) * by_row + columns.saturating_sub(1) * by_column
+        let (down, along) = (rows.saturating_sub(1), columns.saturating_sub(1));
+        down.saturating_mul(by_row).saturating_add(along.saturating_mul(by_column))
     };
-    assert!(m * n == 0 || last(m, n, stride, 1) < out.len(), "a product longer than its slice");
+    assert!(m == 0 || n == 0 || last(m, n, stride, 1) < out.len(), "a product longer than its slice");
     for matrix in [left, right] {
-        let end = last(matrix.rows, matrix.columns, matrix.row_stride, matrix.column_stride);
-        assert!(matrix.rows * matrix.columns == 0 || end < matrix.values.len(), "a matrix longer than its slice");
+        let Matrix { values, rows, columns, row_stride, column_stride } = matrix;
+        let end = last(rows, columns, row_stride, column_stride);
+        assert!(rows == 0 || columns == 0 || end < values.len(), "a matrix longer than its slice");
     }
     // SAFETY: by the assertions every entry that the call reads or writes lies inside of its slice; `out` is borrowed
-    // mutably and so overlaps no other; the strides are lengths of slices at most, far below `isize::MAX`.
+    // mutably and so overlaps no other; a stride over several rows or columns is shorter than its slice, and so far
+    // below `isize::MAX`.
     unsafe {
         gemm::gemm(
             m,
