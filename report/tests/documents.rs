@@ -70,7 +70,8 @@ fn numbers_come_from_the_tables() {
     fs::create_dir_all(bare.join("runs/seeds")).unwrap();
     fs::write(bare.join("runs/seeds/results.csv"), table).unwrap();
     let text = typeset(&bare, Path::new("report/dl_problem.typ")).unwrap().text();
-    assert!(text.contains("43.2 %") && text.contains("777"), "{text}");
+    // A number and its unit are not torn apart.
+    assert!(text.contains("43.2\u{a0}%") && text.contains("777"), "{text}");
 }
 
 #[test]
