@@ -75,6 +75,21 @@ fn numbers_come_from_the_tables() {
 }
 
 #[test]
+fn tables_that_lack_columns_are_named() {
+    let bare = bare("columns");
+    for experiment in ["seeds", "baselines", "ablation", "latent_beta", "splits"] {
+        let folder = bare.join("runs").join(experiment);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("results.csv"), "trial,seed,training.steps,greedy_pass\nseed1,1,777,0.5\n").unwrap();
+    }
+    let text = typeset(&bare, Path::new("report/dl_problem.typ")).unwrap().text();
+    let words = text.split_whitespace().collect::<String>();
+    for experiment in ["baselines", "ablation", "latent_beta", "splits"] {
+        assert!(words.contains(&format!("runs/{experiment}/results.csvlackscolumns")), "{experiment}: {text}");
+    }
+}
+
+#[test]
 fn errors_name_the_place() {
     let bare = bare("errors");
     fs::write(bare.join("report/lib.typ"), "#let a = 1\n#let b = csv(\"/no.csv\")\n").unwrap();
