@@ -70,7 +70,23 @@ fn numbers_come_from_the_tables() {
     fs::create_dir_all(bare.join("runs/seeds")).unwrap();
     fs::write(bare.join("runs/seeds/results.csv"), table).unwrap();
     let text = typeset(&bare, Path::new("report/dl_problem.typ")).unwrap().text();
-    assert!(text.contains("43.2 %") && text.contains("777"), "{text}");
+    // A number and its unit are not torn apart.
+    assert!(text.contains("43.2\u{a0}%") && text.contains("777"), "{text}");
+}
+
+#[test]
+fn tables_that_lack_columns_are_named() {
+    let bare = bare("columns");
+    for experiment in ["seeds", "baselines", "ablation", "latent_beta", "splits"] {
+        let folder = bare.join("runs").join(experiment);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("results.csv"), "trial,seed,training.steps,greedy_pass\nseed1,1,777,0.5\n").unwrap();
+    }
+    let text = typeset(&bare, Path::new("report/dl_problem.typ")).unwrap().text();
+    let words = text.split_whitespace().collect::<String>();
+    for experiment in ["baselines", "ablation", "latent_beta", "splits"] {
+        assert!(words.contains(&format!("runs/{experiment}/results.csvlackscolumns")), "{experiment}: {text}");
+    }
 }
 
 #[test]
