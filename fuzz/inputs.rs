@@ -122,18 +122,23 @@ impl Corpus {
         // Mostly few changes, which get deeper into a parser, at times many.
         let changes = 1 + random.random_range(0..4) * random.random_range(0..4);
         for _ in 0..changes {
-            match random.random_range(0..8) {
-                0..3 => flip(&mut bytes, &mut random),
-                3 => splice(&mut bytes, WORDS[random.random_range(0..WORDS.len())].as_bytes(), &mut random),
-                4 => {
+            match random.random_range(0..17) {
+                0..6 => flip(&mut bytes, &mut random),
+                6..8 => splice(&mut bytes, WORDS[random.random_range(0..WORDS.len())].as_bytes(), &mut random),
+                8..10 => {
                     let other = part(self.pick(&mut random), &mut random);
                     splice(&mut bytes, other, &mut random);
                 }
-                5 => {
+                10..12 => {
                     let copy = part(&bytes, &mut random).to_vec();
                     splice(&mut bytes, &copy, &mut random);
                 }
-                6 => bytes.truncate(random.random_range(0..=bytes.len())),
+                // Long lines, long keys, many rows: the same part again and again.
+                12 => {
+                    let copy = part(&bytes, &mut random).repeat(random.random_range(2..200));
+                    splice(&mut bytes, &copy, &mut random);
+                }
+                13..15 => bytes.truncate(random.random_range(0..=bytes.len())),
                 // It refuses to change what can't be changed in its way; another change will do.
                 _ => drop(session.mutate(&mut bytes)),
             }

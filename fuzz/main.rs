@@ -19,7 +19,7 @@ use clap::Parser;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use inputs::Corpus;
-use scratch::{Place, Scratch};
+use scratch::{Counts, Place, Scratch};
 use targets::Target;
 
 /// Parses mutated inputs of every kind and stops at the first that panics, hangs or takes too much memory
@@ -54,6 +54,8 @@ const LONGEST: Duration = Duration::from_secs(20);
 const LONGEST_WAIT: Duration = Duration::from_secs(1800);
 /// What a child may allocate beyond what it begins with.
 const MEMORY: u64 = 512 << 20;
+/// Of so many mutated inputs some must be accepted.
+const ENOUGH: u64 = 1000;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -114,14 +116,27 @@ fn lead(arguments: &Arguments) -> anyhow::Result<()> {
         bail!("{failure}");
     }
     let shares = arguments.shares();
+    let mut counts = Counts::default();
+    for job in 0..jobs {
+        counts.add(&Counts::read(&scratch.counts_of(job))?);
+    }
     for (target, inputs) in &shares {
-        println!("{:<12} {inputs:>9} inputs", target.name());
+        let (mutated, accepted) = counts.of(*target);
+        let share = 100.0 * accepted as f64 / mutated.max(1) as f64;
+        println!("{:<12} {inputs:>9} inputs, {share:4.1} % of the mutated ones accepted", target.name());
+        // Inputs that are all refused reach nothing but the first check.
+        anyhow::ensure!(
+            accepted > 0 || mutated < ENOUGH,
+            "none of {mutated} mutated inputs of {} is accepted; mutate less, or renew fuzz/corpus",
+            target.name()
+        );
     }
     let all: u64 = shares.iter().map(|(_, inputs)| inputs).sum();
     println!(
-        "{all} inputs in {:.0} s: no panic, no hang, no child above {} MiB",
+        "{all} inputs in {:.0} s: no panic, no hang, no child above {} MiB (the largest grew by {})",
         began.elapsed().as_secs_f64(),
-        MEMORY >> 20
+        MEMORY >> 20,
+        counts.growth >> 20
     );
     Ok(())
 }
@@ -193,6 +208,8 @@ fn work(arguments: &Arguments, job: u64) -> anyhow::Result<()> {
     tch::set_num_threads(1);
     let root = arguments.scratch.as_ref().context("a child needs --scratch")?;
     let scratch = Scratch::within(root, job)?;
+    let mut counts = Counts::default();
+    let begun = memory("VmRSS:")?;
     for (target, inputs) in arguments.shares() {
         let corpus = Corpus::new(target)?;
         let mut parser = target.parser(&scratch)?;
@@ -209,21 +226,32 @@ fn work(arguments: &Arguments, job: u64) -> anyhow::Result<()> {
             scratch.note(Place { target, number })?;
             let input = corpus.input(arguments.seed, target, number);
             // The hook has said what panicked and where; the leader adds the input.
-            if catch_unwind(AssertUnwindSafe(|| parser(&input))).is_err() {
+            let Ok(accepted) = catch_unwind(AssertUnwindSafe(|| parser(&input))) else {
                 std::io::stderr().flush()?;
                 std::process::exit(101);
+            };
+            if number >= corpus.files.len() as u64 {
+                counts.count(target, accepted);
             }
         }
     }
+    // The limit is on what is allocated; this is what was used.
+    counts.growth = memory("VmHWM:")?.saturating_sub(begun);
+    anyhow::ensure!(counts.growth <= MEMORY, "it grew by {} MiB", counts.growth >> 20);
+    counts.write(&Scratch::counts_in(root, job))?;
     Ok(())
+}
+
+/// Bytes of a figure of this process.
+fn memory(name: &str) -> anyhow::Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let figure = status.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("no {name}"))?;
+    Ok(figure.trim().trim_end_matches(" kB").trim().parse::<u64>()? << 10)
 }
 
 /// From now on an allocation far beyond what the process holds fails, which ends it.
 fn limit_memory() -> anyhow::Result<()> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let held = status.lines().find_map(|line| line.strip_prefix("VmData:")).context("no VmData")?;
-    let held: u64 = held.trim().trim_end_matches(" kB").trim().parse()?;
     let maximum = getrlimit(Resource::Data).maximum;
-    setrlimit(Resource::Data, Rlimit { current: Some((held << 10) + MEMORY), maximum })?;
+    setrlimit(Resource::Data, Rlimit { current: Some(memory("VmData:")? + MEMORY), maximum })?;
     Ok(())
 }

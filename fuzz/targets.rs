@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use cvae::checksums::{self, Demand, SUMS, sha256};
 use cvae::dates::{Date, Lines, ValidDates, has_date_shape, parse_line};
-use cvae::experiment::{Config, ConfigFile, Experiment, Metrics, Override};
+use cvae::experiment::{Config, ConfigFile, Experiment, Metrics, Override, Run, Table, settings};
 use cvae::model::{Model, ModelConfig};
 use cvae::training::{Adam, Checkpoint, History};
 use tch::{Device, Tensor};
@@ -29,7 +29,7 @@ pub enum Target {
     Configs,
     /// Configs with a sweep.
     Sweeps,
-    /// history.csv, as charts and as resumed runs read it.
+    /// history.csv, as resumed runs and tests read it; charts read it as a table.
     Histories,
     /// metrics.csv with its checksum.
     Metrics,
@@ -39,6 +39,8 @@ pub enum Target {
     Weights,
     /// Checkpoints.
     Checkpoints,
+    /// Tables, as charts read them: history.csv, metrics.csv, results.csv.
+    Tables,
 }
 
 /// Says whether it accepted the input.
@@ -57,6 +59,7 @@ impl Target {
         Self::Sums,
         Self::Weights,
         Self::Checkpoints,
+        Self::Tables,
     ];
 
     /// The name of its folder in the corpus.
@@ -67,7 +70,7 @@ impl Target {
     /// Its share of all inputs: parsers that take a microsecond get most, those that read files few.
     pub fn per_mille(self) -> u64 {
         match self {
-            Self::Lines => 350,
+            Self::Lines => 330,
             Self::Dates => 240,
             Self::Predictions => 150,
             Self::Overrides => 60,
@@ -78,6 +81,7 @@ impl Target {
             Self::Sums => 20,
             Self::Weights => 10,
             Self::Checkpoints => 10,
+            Self::Tables => 20,
         }
     }
 
@@ -139,7 +143,7 @@ impl Target {
                 })
             }),
             Self::Histories => Box::new(move |input| {
-                // Without checksums beside it, as that of a run in progress.
+                // A run in progress has no checksums; the digest is that of the input, as its checkpoint would have it.
                 let path = write(file("history.csv"), input);
                 let read = History::read(&path).is_ok();
                 let _ = History::resume(&path, 40, &sha256(input));
@@ -163,31 +167,56 @@ impl Target {
                     lenient
                 })
             }
-            Self::Weights => Box::new(move |input| {
-                let mut read = false;
-                let (digest, sealed) = (sha256(input), resealed(input));
-                // As they are, with their own checksum mended, and with one beside them, as those of other programs.
-                for (input, sums) in [(input, ""), (sealed.as_slice(), ""), (input, digest.as_str())] {
-                    let path = write(file("model.safetensors"), input);
-                    let sums = if sums.is_empty() { String::new() } else { format!("{sums}  model.safetensors\n") };
-                    write(file(SUMS), sums.as_bytes());
-                    if let Ok(model) = Model::load(tiny(), Device::Cpu, &path) {
+            Self::Weights => {
+                let written = self.made()?.unwrap_or_default();
+                let path = file("model.safetensors");
+                let read = move |input: &[u8]| {
+                    fs::write(&path, input).expect("room for a file");
+                    let model = Model::load(tiny(), Device::Cpu, &path);
+                    model.is_ok_and(|model| {
                         assert!(model.named().values().all(finite));
-                        read = true;
-                    }
-                    fs::remove_file(file(SUMS)).expect("it was just written");
-                }
-                read
-            }),
+                        true
+                    })
+                };
+                Box::new(move |input| {
+                    // As it is: its own checksum tells of every change.
+                    let own = read(input);
+                    assert!(!own || written.iter().any(|file| file == input), "a changed file was taken for sound");
+                    // With its own checksum mended, and with one beside it, as those of other programs.
+                    let sealed = read(&resealed(input));
+                    let sums = write(file(SUMS), format!("{}  model.safetensors\n", sha256(input)).as_bytes());
+                    let beside = read(input);
+                    fs::remove_file(sums).expect("it was just written");
+                    own || sealed || beside
+                })
+            }
             Self::Checkpoints => {
+                let written = self.made()?.unwrap_or_default();
                 let model = Model::new(tiny(), Device::Cpu, 1);
                 let mut adam = Adam::new(model.parameters());
                 Box::new(move |input| {
-                    let path = write(file("checkpoint.safetensors"), &resealed(input));
+                    let path = write(file("checkpoint.safetensors"), input);
+                    let own = Checkpoint::load(&path).is_ok();
+                    assert!(!own || written.iter().any(|file| file == input), "a changed file was taken for sound");
+                    fs::write(&path, resealed(input)).expect("room for a file");
                     Checkpoint::load(&path).is_ok_and(|(_, weights, moments)| {
                         let read = model.assign(weights, &path).is_ok();
                         adam.restore(moments).is_ok() && read
                     })
+                })
+            }
+            Self::Tables => {
+                let folder = file("tables");
+                fs::create_dir_all(&folder)?;
+                Box::new(move |input| {
+                    let path = write(folder.join("results.csv"), input);
+                    // As an experiment of which nothing but its table is left.
+                    for run in Run::find(&folder).into_iter().flatten() {
+                        for setting in settings(&run.trials) {
+                            assert!(setting.failed() <= setting.trials.len());
+                        }
+                    }
+                    Table::read(&path).is_ok_and(|table| table.header().iter().any(|column| numbers(&table, column)))
                 })
             }
         })
@@ -218,6 +247,15 @@ fn resealed(input: &[u8]) -> Vec<u8> {
         bytes[digest].copy_from_slice(sum.as_bytes());
     }
     bytes
+}
+
+/// A column of numbers, where it is one, holds none that a chart could not place.
+fn numbers(table: &Table, column: &str) -> bool {
+    table.numbers(column).is_ok_and(|numbers| {
+        assert_eq!(numbers.len(), table.len());
+        assert!(numbers.iter().all(|number| !number.is_finite() || (-1e3..=1e30).contains(number)), "{column}");
+        !numbers.is_empty()
+    })
 }
 
 fn line(text: &str) -> bool {

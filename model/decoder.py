@@ -10,7 +10,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from files import SUMS, BadInput, Failure, read_text, reading, vouched
+from files import BadInput, Failure, read_text, reading, unlisted, vouched
 
 # Sizes of the one-hot blocks: weekday, month, leap year, decade of a condition; the fields of a date as generated.
 CONDITION_FIELDS = [7, 12, 2, 41]
@@ -25,7 +25,7 @@ def read_config(path):
     """The [model] table of a resolved config: scalars, one a line."""
     config, table = dict(DEFAULTS), None
     text = read_text(path)
-    vouched(path, text.encode())
+    vouched(path, text.encode(), demanded=True)
     for number, line in enumerate(text.splitlines(), 1):
         header = re.match(r"\s*\[\s*([\w.-]+)\s*\]\s*(#.*)?$", line)
         table = header.group(1) if header else table
@@ -75,7 +75,7 @@ START = b'{"__metadata__":{"sha256":"'
 
 def check_weights(path, data):
     """Whether a checksum vouches for the bytes, in the header or beside the file; an error where one does not."""
-    beside = vouched(path, data)
+    beside = vouched(path, data, demanded=True)
     begin, end = 8 + len(START), 8 + len(START) + 64
     if data[8:begin] != START or len(data) < end:
         return beside
@@ -97,8 +97,7 @@ def read_weights(path, config):
         reason = str(error).splitlines()[0]
         raise Failure(f"{path} is no readable safetensors file ({reason}); copy it again or train anew") from None
     if not checked:
-        remedy = f"if you trust it, run in its folder: sha256sum {path.name} >> {SUMS}"
-        raise Failure(f"{path} has no checksum in {SUMS} beside it, so damage could not be noticed; {remedy}")
+        raise unlisted(path)
     tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("encoder.")}
     expected = shapes(config)
 

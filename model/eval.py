@@ -12,6 +12,7 @@ import collections
 import datetime
 import json
 import re
+import signal
 import sys
 
 WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
@@ -135,6 +136,8 @@ def read(file, name):
             bad.append(number)
     for number in bad[:SHOWN]:
         print(f"{name}:{number}: no readable conditions, such as [MON] [DEC] [False] [196]", file=sys.stderr)
+    if len(bad) > SHOWN:
+        print(f"... and {len(bad) - SHOWN} more bad lines", file=sys.stderr)
     if bad:
         fail(2, f"{len(bad)} lines of {name} have no readable conditions; mend or remove them")
     if not score.lines:
@@ -156,7 +159,12 @@ def text(report, show):
     failing = [row for row in report["conditions"] if row["passes"] < row["lines"]]
     for row in sorted(failing, key=lambda row: row["pass_rate"])[:show]:
         out.append(f"{row['condition']:<26} {row['passes']} of {row['lines']} lines pass")
+    if len(failing) > show:
+        out.append(f"... and {len(failing) - show} more conditions; --show N shows N")
     out += [f"line {failure['line']}: {failure['text']}: {failure['reason']}" for failure in report["failures"]]
+    left = report["lines"] - report["passes"] - len(report["failures"])
+    if left > 0:
+        out.append(f"... and {left} more failing lines; --show N shows N")
     return "\n".join(out)
 
 
@@ -179,4 +187,9 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the same end as Ctrl-C
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)

@@ -6,11 +6,16 @@ import hashlib
 import os
 import pathlib
 import re
+import stat
 import sys
 
 
 class Failure(Exception):
     """Ends the program with a message."""
+
+
+class Interrupted(Failure):
+    """Ctrl-C or SIGTERM while a file was written."""
 
 
 class BadInput(Failure):
@@ -35,7 +40,7 @@ REMEDIES = {
 def file_error(action, path, error):
     """What the system said of a file, and what to do."""
     if error.errno == errno.EISDIR:
-        return Failure(f"cannot {action} {path}: is a directory; it is a folder, name a file")
+        return Failure(f"cannot {action} {path}: it is a folder, name a file")
     said = f"{error.strerror} (os error {error.errno})" if error.errno else str(error)
     return Failure(f"cannot {action} {path}: {said}{REMEDIES.get(error.errno, '')}")
 
@@ -56,14 +61,24 @@ def read_text(path):
         try:
             return file.read().decode()
         except UnicodeDecodeError:
-            raise Failure(f"cannot read {path}: it is not UTF-8 text") from None
+            raise Failure(f"cannot read {path}: it is no text, name another file") from None
 
 
 SUMS = "SHA256SUMS"
 
 
-def vouched(path, data):
-    """Whether the checksum beside a file, where there is one, vouches for what was read from it."""
+def unlisted(path):
+    """What is said of a file that lacks a checksum."""
+    names = {path.name}
+    if not path.with_name(SUMS).exists():  # with one, others are asked for
+        names |= {file.name for kind in ("toml", "csv", "safetensors") for file in path.parent.glob(f"*.{kind}")}
+    remedy = f"if you trust it, run in its folder: sha256sum {' '.join(sorted(names))} >> {SUMS}"
+    return Failure(f"{path} has no checksum in {SUMS} beside it, so damage could not be noticed; {remedy}")
+
+
+def vouched(path, data, demanded=False):
+    """Whether the checksum beside a file vouches for what was read from it; where the folder has checksums, one may be
+    demanded."""
     path = pathlib.Path(path)
     sums = path.with_name(SUMS)
     digest = None
@@ -76,6 +91,8 @@ def vouched(path, data):
     if digest not in (None, hashlib.sha256(data).hexdigest()):
         remedy = "restore it from a copy, or remove its folder and run the trial again"
         raise Failure(f"{path} is damaged or was edited: it does not match its checksum in {SUMS}; {remedy}")
+    if digest is None and demanded and sums.exists():
+        raise unlisted(path)
     return digest is not None
 
 
@@ -83,7 +100,8 @@ def vouched(path, data):
 def replacing(path):
     """A file to write bytes to; it takes its place when all is written, and where that fails, what stood there stays."""
     path = pathlib.Path(path)
-    partial = path.parent / f".{path.name}.{os.getpid()}.partial"
+    place = pathlib.Path(os.path.realpath(path))  # a link's file is replaced, not the link
+    partial = place.parent / f".{place.name}.{os.getpid()}.partial"
     try:
         if path.is_dir():
             raise OSError(errno.EISDIR, "")
@@ -91,13 +109,20 @@ def replacing(path):
             with open(path, "wb") as file:
                 yield file
             return
-        with open(partial, "xb") as file:
+        mode = stat.S_IMODE(place.stat().st_mode) if place.exists() else 0o666
+        with open(partial, "xb", opener=lambda name, flags: os.open(name, flags, mode | 0o600)) as file:
             yield file
             file.flush()
+            if place.exists():  # a file keeps its permissions
+                os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
-        os.replace(partial, path)
+        os.replace(partial, place)
     except OSError as error:
         raise file_error("write", path, error) from None
+    except KeyboardInterrupt:
+        if partial.exists():
+            raise Interrupted(f"interrupted; {path} was not written, its partial file is removed") from None
+        raise
     finally:
         with contextlib.suppress(OSError):
             os.unlink(partial)

@@ -11,6 +11,7 @@ import contextlib
 import math
 import os
 import pathlib
+import signal
 import sys
 
 # Layers this small are slower on several threads; numpy's library reads this when it is loaded.
@@ -22,7 +23,7 @@ except ImportError as missing:
     sys.exit(f"error: {missing.name} is missing; pip install numpy safetensors")
 
 from decoder import DATE_FIELDS, greedy, load_model, sampling
-from files import BadInput, Failure, reading, replacing, say
+from files import BadInput, Failure, Interrupted, reading, replacing, say
 from lines import Conditions, condition_text, conditions_met, fields_of
 
 EXAMPLES = """examples:
@@ -66,9 +67,9 @@ def parse_arguments():
     parser.add_argument("--keep-going", action="store_true",
                         help="predict the good lines where some are bad; the bad ones are copied without a date")
     options = parser.parse_args()
-    if (options.output is None) == (options.option is None):
-        parser.error("name the file to write once: as OUTPUT or with -o OUTPUT")
-    options.output = options.output or options.option
+    if options.output is not None and options.option is not None:
+        parser.error("OUTPUT and -o OUTPUT both name the file to write; keep one of them")
+    options.output = options.option if options.output is None else options.output
     if "" in (options.input, options.output):
         parser.error("the path is empty")
     return options
@@ -123,6 +124,8 @@ def write(out, decoder, lines, met, options):
 
 
 def run(options):
+    if options.output is None:
+        raise BadInput("name the file to write, as OUTPUT or with -o OUTPUT; - stands for standard output")
     if options.decode == "greedy" and options.temperature is not None:
         raise BadInput("--temperature has no effect on greedy decoding; add --decode sample")
     options.temperature = 1.0 if options.temperature is None else options.temperature
@@ -145,9 +148,13 @@ def run(options):
         named = f"cannot load a model from {options.model} (--model names a release or a finished run)"
         raise type(error)(f"{named}: {error}") from None
     if options.output == "-":
-        counts = write(sys.stdout.buffer, decoder, lines, met, options)
-        sys.stdout.buffer.write(b"\n")
-        sys.stdout.buffer.flush()
+        try:
+            counts = write(sys.stdout.buffer, decoder, lines, met, options)
+            sys.stdout.buffer.write(b"\n")
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:  # a reader that has seen enough, such as `head`, is no failure
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 3 if lines.bad else 0
     else:
         with replacing(options.output) as out:
             counts = write(out, decoder, lines, met, options)
@@ -160,15 +167,17 @@ def run(options):
 
 
 def main():
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the same end as Ctrl-C
     try:
         return run(parse_arguments())
-    except BrokenPipeError:  # a reader that has seen enough, such as `head`, is no failure
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except Interrupted as error:
+        say(error)
+        return 130
     except Failure as error:
         say(f"error: {error}")
         return 2 if isinstance(error, BadInput) else 1
     except KeyboardInterrupt:
+        say("interrupted")
         return 130
 
 

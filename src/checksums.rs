@@ -39,12 +39,13 @@ pub enum ChecksumError {
     /// Nothing says what its bytes should be.
     #[error(
         "{path} has no checksum in {SUMS} beside it, so damage could not be noticed; \
-         if you trust it, run in its folder: sha256sum {name} >> {SUMS}",
-        name = path.file_name().unwrap_or_default().to_string_lossy()
+         if you trust it, run in its folder: sha256sum {names} >> {SUMS}"
     )]
     Unlisted {
         /// The file.
         path: PathBuf,
+        /// It, or where the folder has no checksums all that it should have some of: with one, others are asked for.
+        names: String,
     },
     /// The file of checksums is none.
     #[error("{path}:{line}: no line of sha256sum; restore the file from a copy, or make it anew with sha256sum")]
@@ -92,9 +93,28 @@ pub fn check(path: &Path, bytes: &[u8], demand: Demand) -> Result<bool, Checksum
         Some(digest) if digest == sha256(bytes) => Ok(true),
         Some(_) => Err(ChecksumError::Damaged { path: path.to_owned() }),
         None if demand == Demand::Always || (demand == Demand::WithSums && has_sums) => {
-            Err(ChecksumError::Unlisted { path: path.to_owned() })
+            Err(ChecksumError::unlisted(path))
         }
         None => Ok(false),
+    }
+}
+
+impl ChecksumError {
+    /// The error of a file that lacks a checksum.
+    pub fn unlisted(path: &Path) -> Self {
+        let name = path.file_name().unwrap_or_default();
+        let mut names = vec![name.to_string_lossy().into_owned()];
+        if !path.with_file_name(SUMS).exists() {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let kind = |path: &Path| {
+                path.extension().is_some_and(|kind| kind == "toml" || kind == "csv" || kind == "safetensors")
+            };
+            let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+            let others = entries.filter(|path| path.is_file() && kind(path) && path.file_name() != Some(name));
+            names.extend(others.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())));
+            names.sort();
+        }
+        Self::Unlisted { path: path.to_owned(), names: names.join(" ") }
     }
 }
 
@@ -177,7 +197,15 @@ mod tests {
         assert!(error.ends_with("run in its folder: sha256sum c >> SHA256SUMS"), "{error}");
         fs::remove_file(folder.path().join(SUMS)).unwrap();
         assert!(read(&path, Demand::WithSums).is_ok());
-        assert!(matches!(read(&path, Demand::Always), Err(ChecksumError::Unlisted { .. })));
+        // Of a folder without any, all that will be asked for.
+        for name in ["model.safetensors", "config.toml", "log.txt"] {
+            fs::write(folder.path().join(name), "4").unwrap();
+        }
+        let error = read(&path, Demand::Always).unwrap_err().to_string();
+        assert!(
+            error.ends_with("run in its folder: sha256sum c config.toml model.safetensors >> SHA256SUMS"),
+            "{error}"
+        );
     }
 
     #[test]

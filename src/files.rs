@@ -1,19 +1,31 @@
 //! Files that are never half written: written beside their place, flushed to disk, then renamed.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A file operation that failed, with the file and what to do.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {action} {path}: {source}{}", remedy(.source))]
+#[error("cannot {action} {path}: {}", said(.cause))]
 pub struct FileError {
     /// What was tried: read, write, ...
     pub action: &'static str,
     /// The file or folder.
     pub path: PathBuf,
-    /// What the system said.
-    pub source: io::Error,
+    /// What the system said; it is part of the message, and no cause to be said again.
+    pub cause: io::Error,
+}
+
+/// What the system said, and what to do; for what a remedy says by itself, the remedy alone.
+fn said(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::IsADirectory => "it is a folder, name a file".to_owned(),
+        io::ErrorKind::InvalidData if error.get_ref().is_none() => "it is no text, name another file".to_owned(),
+        io::ErrorKind::FileTooLarge => "it is too large for what it should be, name another file".to_owned(),
+        _ => format!("{error}{}", remedy(error)),
+    }
 }
 
 fn remedy(error: &io::Error) -> &'static str {
@@ -21,12 +33,9 @@ fn remedy(error: &io::Error) -> &'static str {
         io::ErrorKind::NotFound => "; check the path",
         io::ErrorKind::PermissionDenied => "; check its permissions or choose another place",
         io::ErrorKind::StorageFull => "; free some room and run the same command again",
-        io::ErrorKind::IsADirectory => "; it is a folder, name a file",
         io::ErrorKind::ReadOnlyFilesystem => "; choose a place that can be written to",
         io::ErrorKind::AlreadyExists => "; a file has that name, choose another place",
         io::ErrorKind::NotADirectory => "; a part of the path is a file, check the path",
-        io::ErrorKind::InvalidData => "; it is no text, name another file",
-        io::ErrorKind::FileTooLarge => "; it is too large for what it should be, name another file",
         _ => "",
     }
 }
@@ -35,12 +44,30 @@ impl FileError {
     /// Adds action and path to an error of the system.
     pub fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
-        move |source| Self { action, path, source }
+        move |cause| Self { action, path, cause }
     }
 }
 
+/// Partial files that are being written, each with the file that it is to replace.
+static PARTIALS: Mutex<Vec<(PathBuf, PathBuf)>> = Mutex::new(Vec::new());
+
+fn partials() -> MutexGuard<'static, Vec<(PathBuf, PathBuf)>> {
+    PARTIALS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes what this process has written in part; returns the files that it was for. From then on no file is
+/// begun or replaced: the process is about to end.
+pub fn abandon() -> Vec<PathBuf> {
+    let mut partials = partials();
+    let removed = partials.drain(..).filter(|(partial, _)| fs::remove_file(partial).is_ok());
+    let removed = removed.map(|(_, path)| path).collect();
+    std::mem::forget(partials);
+    removed
+}
+
 /// Replaces a file: `write` fills a partial file beside it, which is flushed to disk and renamed.
-/// Where `write` fails, the partial file is removed and what stood in the place stays.
+/// Where `write` fails, the partial file is removed and what stood in the place stays. A link's file is replaced,
+/// not the link, and a file keeps its permissions.
 ///
 /// # Errors
 /// Those of `write`, and of the file system.
@@ -52,14 +79,63 @@ pub fn replace(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> Resu
     if fs::metadata(path).is_ok_and(|place| !place.is_file()) {
         return write(path).map_err(FileError::at("write", path));
     }
-    let partial = partial_path(path);
-    let written =
-        write(&partial).and_then(|()| File::open(&partial)?.sync_all()).and_then(|()| fs::rename(&partial, path));
-    written.map_err(|error| {
-        // The partial file may never have been made; the error that matters is the first one.
-        let _ = fs::remove_file(&partial);
-        FileError::at("write", path)(error)
-    })
+    let place = linked(path);
+    let partial = Partial::begin(&place, path);
+    let kept = fs::metadata(&place).ok().map(|found| found.permissions());
+    let replaced = fill(&partial.0, kept, write).and_then(|()| {
+        // Whoever ends this process holds the list, and the file stays what it was.
+        let _unless_abandoned = partials();
+        fs::rename(&partial.0, &place)
+    });
+    replaced.map_err(FileError::at("write", path))
+}
+
+/// A partial file on the list; with the value it leaves the list, and its folder where it was not renamed.
+struct Partial(PathBuf);
+
+impl Partial {
+    fn begin(place: &Path, path: &Path) -> Self {
+        let partial = partial_path(place);
+        partials().push((partial.clone(), path.to_owned()));
+        Self(partial)
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        partials().retain(|(known, _)| *known != self.0);
+        // It may never have been made; the error that matters is the first one.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Has a partial file written and flushed to disk, with the permissions of the file that it is to replace.
+fn fill(partial: &Path, keep: Option<Permissions>, write: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+    if let Some(keep) = &keep {
+        // Made before it is written to, so that nobody reads meanwhile what only its owner may read.
+        let mode = (keep.mode() & 0o777) | 0o600;
+        OpenOptions::new().create_new(true).write(true).mode(mode).open(partial)?;
+    }
+    write(partial)?;
+    let file = File::open(partial)?;
+    if let Some(keep) = keep
+        && file.metadata()?.permissions() != keep
+    {
+        file.set_permissions(keep)?;
+    }
+    file.sync_all()
+}
+
+/// Where a path leads by way of links, also where nothing is there yet.
+fn linked(path: &Path) -> PathBuf {
+    // More links than the system itself follows go round in a circle; opening the last tells of it.
+    const MOST: usize = 40;
+    let mut place = path.to_owned();
+    for _ in 0..MOST {
+        let Ok(target) = fs::read_link(&place) else { break };
+        place = place.parent().unwrap_or(Path::new("")).join(target);
+    }
+    place
 }
 
 /// Replaces a file by this text.
@@ -151,6 +227,51 @@ mod tests {
         assert!(failed.unwrap_err().to_string().ends_with("free some room and run the same command again"));
         assert_eq!(read_text(&path).unwrap(), "old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        let panicked = std::panic::catch_unwind(|| {
+            let _ = replace(&path, |partial| fs::write(partial, "ne").and_then(|()| panic!("a test of panics")));
+        });
+        assert!(panicked.is_err());
+        assert_eq!(read_text(&path).unwrap(), "old");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_link_stays_one_and_a_file_keeps_its_permissions() {
+        let folder = tempfile::tempdir().unwrap();
+        let (inner, link, chain) =
+            (folder.path().join("inner"), folder.path().join("link"), folder.path().join("chain"));
+        fs::create_dir(&inner).unwrap();
+        std::os::unix::fs::symlink("inner/file", &link).unwrap();
+        std::os::unix::fs::symlink(&link, &chain).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        // Nothing is there at first.
+        replace_text(&link, "one").unwrap();
+        assert_eq!(read_text(&inner.join("file")).unwrap(), "one");
+        for wanted in [0o600, 0o644, 0o440] {
+            fs::set_permissions(inner.join("file"), Permissions::from_mode(wanted)).unwrap();
+            let during = |partial: &Path| {
+                assert_eq!(mode(partial) & 0o077 & !wanted, 0);
+                fs::write(partial, "two")
+            };
+            replace(&chain, during).unwrap();
+            assert_eq!((read_text(&chain).unwrap().as_str(), mode(&chain)), ("two", wanted));
+        }
+        assert!(
+            fs::symlink_metadata(&link).unwrap().is_symlink() && fs::symlink_metadata(&chain).unwrap().is_symlink()
+        );
+        assert_eq!(fs::read_dir(&inner).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn messages_say_a_thing_once() {
+        let said = |kind: io::ErrorKind| FileError::at("read", Path::new("x"))(kind.into()).to_string();
+        assert_eq!(said(io::ErrorKind::IsADirectory), "cannot read x: it is a folder, name a file");
+        assert_eq!(
+            said(io::ErrorKind::FileTooLarge),
+            "cannot read x: it is too large for what it should be, name another file"
+        );
+        assert_eq!(said(io::ErrorKind::InvalidData), "cannot read x: it is no text, name another file");
+        assert_eq!(said(io::ErrorKind::NotFound), "cannot read x: entity not found; check the path");
     }
 
     #[test]

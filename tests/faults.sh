@@ -136,6 +136,14 @@ for command in "predict -i conditions.txt - -n 100000 --model $finished" "inspec
     expect 0 "" bash -c 'set -o pipefail; "$0" "$@" | head -c 1 > /dev/null' "$cvae" $command
     ! grep -qi "error\|pipe" stderr.txt || fail "a closed pipe is no error: $command: $(cat stderr.txt)"
 done
+expect 0 "" bash -c '"$0" inspect --all --model "$1" -n 1 -o unread | true; exit "${PIPESTATUS[0]}"' "$cvae" "$finished"
+[ -s unread/conditions.csv ] && [ -s unread/tv.png ] || fail "charts that nobody reads the text of were not written"
+printf 'nonsense\n[MON] [DEC] [False] [196]' > bad.txt
+expect 3 "" bash -c '"$0" predict -i bad.txt - --keep-going -n 100000 --model "$1" | true; exit "${PIPESTATUS[0]}"' "$cvae" "$finished"
+# Another pipe than standard output is a file that could not be written.
+mkfifo closing; head -c 1 closing > /dev/null & reader=$!
+expect 1 "cannot write closing" "$cvae" predict -i conditions.txt closing -n 1000000 --model "$finished"
+wait "$reader"
 expect 0 "" bash -c '"$0" train tiny.toml --runs closed >&- 2>&-' "$cvae"
 [ -s closed/tiny/seed1-*/metrics.csv ] || fail "a run with closed streams did not finish"
 expect 0 "" bash -c '"$0" sweep tiny.toml --runs closed 2>&1 >&- | head -c 1 > /dev/null; exit "${PIPESTATUS[0]}"' "$cvae"
@@ -143,6 +151,8 @@ same undisturbed/tiny closed/tiny "a sweep whose messages nobody reads ended oth
 
 # started LOG-FOLDER...: waits until a run has written its first checkpoint.
 started() { for _ in $(seq 6000); do compgen -G "$1" > /dev/null && return; sleep 0.05; done; fail "no $1 after 5 min"; }
+# listening PROCESS: waits until it takes signals, which a thread of its own does.
+listening() { for _ in $(seq 6000); do grep -qs '^ctrl-c' /proc/"$1"/task/*/comm && return; sleep 0.05; done; fail "$1 takes no signals"; }
 long=(--set training.steps=100000 --set evaluation.every=100000)
 
 begin "SIGTERM"
@@ -152,11 +162,31 @@ kill -TERM "$pid"; code=0; wait "$pid" || code=$?
 [ "$code" = 130 ] && grep -q "the same command goes on from there" stderr.txt || fail "SIGTERM: $code: $(cat stderr.txt)"
 "$cvae" train tiny.toml -o stopped "${long[@]}" > /dev/null 2>&1 & pid=$!
 started stopped/lock; sleep 1
-kill -TERM "$pid"; wait "$pid" || true
+kill -TERM "$pid"; code=0; wait "$pid" || code=$?
+[ "$code" = 130 ] || fail "SIGTERM of a resumed run: $code"
 grep -q "resumed after step" stopped/log.txt || fail "not resumed: $(cat stopped/log.txt)"
-"$cvae" predict -i conditions.txt stopped.txt -n 1000000 --model "$finished" 2> /dev/null & pid=$!
-sleep 1; kill -TERM "$pid"; wait "$pid" 2> /dev/null || true
-[ ! -e stopped.txt ] || [ "$(wc -l < stopped.txt)" = 1999999 ] || fail "SIGTERM left half predictions"
+# A command that is no run ends at once, and leaves nothing.
+for _ in $(seq 500); do cat conditions.txt; echo; done > many.txt
+for signal in TERM INT; do
+    "$cvae" predict -i many.txt stopped.txt -n 1000000 --model "$finished" 2> stderr.txt & pid=$!
+    started ".stopped.txt.*.partial"
+    kill -"$signal" "$pid"; code=0; wait "$pid" || code=$?
+    [ "$code" = 130 ] && grep -q "interrupted; stopped.txt was not written, its partial file is removed" stderr.txt ||
+        fail "SIG$signal of predict: $code: $(cat stderr.txt)"
+    [ -z "$(compgen -G '.stopped.txt*' || true)" ] && [ ! -e stopped.txt ] || fail "SIG$signal left half predictions"
+    mkdir -p whole; "$cvae" inspect --all -n 1000000 -o whole/charts --model "$finished" 2> stderr.txt & pid=$!
+    listening "$pid"; started whole/charts
+    kill -"$signal" "$pid"; code=0; wait "$pid" || code=$?
+    [ "$code" = 130 ] && grep -q interrupted stderr.txt || fail "SIG$signal of inspect: $code: $(cat stderr.txt)"
+    [ -z "$(ls -A whole/charts)" ] || fail "SIG$signal of inspect left $(ls -A whole/charts)"
+    rm -rf whole; mkfifo endless; sleep 600 > endless & writer=$!
+    "$cvae" eval endless 2> stderr.txt & pid=$!
+    listening "$pid"
+    kill -"$signal" "$pid"; code=0; wait "$pid" || code=$?
+    kill "$writer"; wait "$writer" 2> /dev/null || true; rm endless
+    [ "$code" = 130 ] && grep -q interrupted stderr.txt || fail "SIG$signal of eval: $code: $(cat stderr.txt)"
+    passed=$((passed + 3))
+done
 passed=$((passed + 3))
 
 begin "two processes on one run"
@@ -164,7 +194,8 @@ begin "two processes on one run"
 started shared/checkpoint/checkpoint.safetensors
 expect 75 "another process is running this trial" "$cvae" train tiny.toml -o shared "${long[@]}"
 expect 75 "another process is running this trial" env - "$cvae" train tiny.toml -o shared "${long[@]}"
-kill -TERM "$pid"; wait "$pid" || true
+kill -TERM "$pid"; code=0; wait "$pid" || code=$?
+[ "$code" = 130 ] || fail "SIGTERM: $code"
 
 begin "lack of memory"
 # The system's way: the largest process is killed.
@@ -181,6 +212,34 @@ same alone/tiny killed/tiny "a trial killed for memory ended otherwise"
 expect 1 "with too little memory, lower training.batch_size or model.hidden_dim" \
     bash -c 'ulimit -v 4000000; exec "$0" train tiny.toml -o large --set model.hidden_dim=8192 --set training.batch_size=100000' "$cvae"
 grep -q "too little memory" large/error.txt || fail "error.txt does not tell of the memory"
+# Other commands: done, or a message, or the C++ runtime's own end; never a panic, and never a half-written file.
+# 127 is the loader's, which did not even start the program.
+least=0
+for limit in 380000 400000 410000 420000 430000 440000 450000 460000 480000 520000 600000 800000 1200000; do
+    code=0
+    bash -c 'ulimit -v "$1"; exec "$0" predict -i conditions.txt scarce.txt -n 100000 --model "$2"' "$cvae" "$limit" "$finished" \
+        > stdout.txt 2> stderr.txt || code=$?
+    case $code in
+    0) [ "$(wc -l < scarce.txt)" = 199999 ] || fail "half predictions in $limit KiB" ;;
+    1) grep -qE 'error: .*memory|libgomp: ' stderr.txt || fail "no message of memory in $limit KiB: $(cat stderr.txt)" ;;
+    127 | 134) ;;
+    *) fail "predict in $limit KiB: exit code $code: $(cat stderr.txt)" ;;
+    esac
+    ! grep -qE 'panicked|internal error' stderr.txt || fail "a panic in $limit KiB: $(cat stderr.txt)"
+    [ "$code" = 0 ] || [ ! -e scarce.txt ] || fail "predict failed in $limit KiB and wrote a file"
+    # An end from outside leaves the partial file, as kill -9 does.
+    case $(cat stderr.txt) in error:*) [ -z "$(compgen -G '.scarce.txt*' || true)" ] || fail "a partial file is left in $limit KiB" ;; esac
+    rm -f scarce.txt .scarce.txt.*.partial
+    [ "$code" != 0 ] || { [ "$least" != 0 ] || least=$limit; }
+    passed=$((passed + 1))
+done
+[ "$least" != 0 ] || fail "predict needs more than 1,200,000 KiB"
+# A sweep whose trials lack memory says so and can be run again.
+expect 1 "trials failed; --retry-failed runs them again" \
+    bash -c 'ulimit -v 4000000; exec "$0" sweep tiny.toml --runs scarce --jobs 1 --set model.hidden_dim=8192 --set training.batch_size=100000' "$cvae"
+grep -q "too little memory" scarce/tiny/*/error.txt || fail "no error.txt tells of the memory"
+expect 0 "" "$cvae" sweep tiny.toml --runs scarce
+same undisturbed/tiny/ scarce/tiny "a sweep beside one that lacked memory ended otherwise"
 
 begin "a clock that jumps"
 cat > clock.c << 'CODE'

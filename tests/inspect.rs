@@ -93,6 +93,49 @@ fn all_conditions_give_a_row_each_whatever_the_number_of_threads() {
 }
 
 #[test]
+fn files_are_written_whoever_reads_the_text() {
+    use std::process::Stdio;
+    let folder = tempfile::tempdir().unwrap();
+    trained(folder.path(), &[]);
+    let one = ["inspect", "[MON] [DEC] [False] [196]", "-n", "10", "-o", "one"];
+    let all = ["inspect", "--all", "-n", "1", "-o", "all"];
+    let latent = ["inspect", "--latent", "--importance", "2", "-o", "latent"];
+    for (arguments, file) in [(&one[..], "MON_DEC_False_196.png"), (&all, "tv.svg"), (&latent, "latent_kl.png")] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_cvae"));
+        command.current_dir(folder.path()).args(arguments).args(["--model", "trial"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // Nobody reads.
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert!(folder.path().join(arguments[arguments.len() - 1]).join(file).exists(), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn places_and_threads_that_cannot_be_meant_are_refused_before_anything_is_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    // No model is there: what is refused is refused before it is looked for.
+    let refused = |arguments: &[&str]| {
+        let output = cvae(folder.path(), &[&["inspect", "--model", "nowhere"], arguments].concat());
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let condition = "[MON] [DEC] [False] [196]";
+    let said = refused(&[condition, "-o", "a.jpg"]);
+    assert!(said.contains("-o a.jpg: charts are written as .png or .svg; name such a file, or a folder"), "{said}");
+    let said = refused(&["--all", "-o", "a.csv"]);
+    assert!(said.contains("name a folder"), "{said}");
+    assert!(refused(&["--all", "-o", "a.png"]).contains("several files are written"));
+    for threads in ["0", "1025", "-1", "99999999999"] {
+        let said = refused(&[condition, "--threads", threads]);
+        assert!(said.contains("1..=1024"), "{said}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn the_latent_code_is_measured_and_drawn() {
     let folder = tempfile::tempdir().unwrap();
     trained(folder.path(), &["data.held_out=0.01"]);

@@ -46,25 +46,31 @@ left_running() { # processes of this test's folder other than this shell
 }
 
 "$cvae" sweep grid.toml --runs undisturbed 2> /dev/null
-killed=0 sweeps=0
+killed=0 sweeps=0 midway=0
 while [ "$killed" -lt "$kills" ]; do
     sweeps=$((sweeps + 1))
     while :; do
         "$cvae" sweep grid.toml --runs "killed$sweeps" > /dev/null 2> stderr.txt & pid=$!
-        # 0.05 to 1.25 s: before the first trial begins, in the middle of them, in an evaluation, at the end.
-        sleep "$(printf '%d.%03d' $((RANDOM % 2)) $((50 + RANDOM % 200)))"
+        # 0.1 to 2 s, each as likely: before the first trial begins, in the middle of them, in an evaluation, at the end.
+        wait_ms=$((100 + RANDOM % 1901))
+        sleep "$(printf '%d.%03d' $((wait_ms / 1000)) $((wait_ms % 1000)))"
         if [ "$killed" -ge "$kills" ] || ! kill -9 "$pid" 2> /dev/null; then
             wait "$pid" || fail "the sweep failed: $(cat stderr.txt)"
             break
         fi
         wait "$pid" 2> /dev/null && break
         killed=$((killed + 1))
+        # What a kill in the middle leaves: a checkpoint, or a file that was being written.
+        if compgen -G "killed$sweeps/grid/*/checkpoint/*" > /dev/null || [ -n "$(find "killed$sweeps" -name '*.partial' 2> /dev/null)" ]; then
+            midway=$((midway + 1))
+        fi
         # The trials end with their sweep.
         for _ in $(seq 50); do [ -z "$(left_running)" ] && break; sleep 0.02; done
         [ -z "$(left_running)" ] || fail "processes left running after kill $killed:$(left_running)"
     done
     python3 "$here/same.py" undisturbed/grid "killed$sweeps/grid" || fail "sweep $sweeps, after $killed kills, differs"
-    echo "$killed kills, $sweeps sweeps: equal to the undisturbed one"
+    echo "$killed kills, $midway of them in the middle of a trial, $sweeps sweeps: equal to the undisturbed one"
     rm -rf "killed$sweeps"
 done
+[ "$midway" -gt 0 ] || fail "no kill was in the middle of a trial; let them be longer"
 echo "1 passed, 0 failed"

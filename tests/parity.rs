@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use cvae::checksums::sha256;
 use cvae::dates::{Condition, DateTokens, Field, ValidDates};
 use cvae::experiment::load_model;
 use cvae::model::{Decode, Heads, Model, ModelConfig, Noise, Sampler, Trunk, save_tensors};
@@ -127,7 +128,8 @@ const A: &str = "[MON] [DEC] [False] [196]";
 fn both_programs_say_the_same_of_bad_input_and_end_alike() {
     let long = "x".repeat(5000);
     let many = format!("{A}\n") + &"[MON]\n".repeat(20);
-    let inputs: [(&str, &[u8]); 18] = [
+    let marked = format!("\u{feff}{long}");
+    let inputs: [(&str, &[u8]); 20] = [
         ("good", A.as_bytes()),
         ("ends", b"\xef\xbb\xbf [MON]\t[DEC][False] [196] 31-2-9999 \r\n[WED] [JAN] [True] [200]\r\n\n \n"),
         ("month", b"[MON] [DEZ] [False] [196]"),
@@ -141,6 +143,8 @@ fn both_programs_say_the_same_of_bad_input_and_end_alike() {
         ("blank", b"\n[MON] [DEC] [False] [196]\n\n \n[MON] [DEC] [False] [196]\n\n"),
         ("bytes", b"\xff\xfe[MON]\n[MON] [DEC] [False] [196]"),
         ("long", long.as_bytes()),
+        ("long after a mark", marked.as_bytes()),
+        ("as long as can be after a mark", &marked.as_bytes()[..4097]),
         ("unicode", "\u{a0}[MON]\u{2003}[DEC] [False]\u{3000}[196] x-1-1".as_bytes()),
         ("control", b"[MON]\x1c[DEC] [False] [196]"),
         ("many", many.as_bytes()),
@@ -201,10 +205,15 @@ fn both_programs_refuse_the_same_arguments_files_and_models() {
     let mut bytes = fs::read(&flipped).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     fs::write(&flipped, bytes).unwrap();
-    fs::write(copy("swapped").join("SHA256SUMS"), format!("{}  cvae.safetensors\n", "0".repeat(64))).unwrap();
+    let config_line = format!("{}  config.toml\n", sha256(settings.as_bytes()));
+    let weights_line = format!("{}  cvae.safetensors\n", "0".repeat(64));
+    fs::write(copy("swapped").join("SHA256SUMS"), format!("{config_line}{weights_line}")).unwrap();
+    // A file that the checksums don't list.
+    fs::write(copy("config unlisted").join("SHA256SUMS"), &weights_line).unwrap();
+    fs::write(copy("weights unlisted").join("SHA256SUMS"), &config_line).unwrap();
     let good = ["-i", "in.txt", "out.txt", "--model", model.to_str().unwrap()];
     // Arguments, exit code, and whether the messages are the same (clap's and argparse's own are not).
-    let cases: [(&[&str], i32, bool); 17] = [
+    let cases: [(&[&str], i32, bool); 19] = [
         (&["-i", "none.txt", "out.txt"], 1, true),
         (&["-i", ".", "out.txt"], 1, true),
         (&["-i", "in.txt", "out.txt", "--model", "wider"], 1, true),
@@ -218,10 +227,12 @@ fn both_programs_refuse_the_same_arguments_files_and_models() {
         (&["-i", "in.txt", "out.txt", "--temperature", "2"], 2, true),
         (&["-i", "in.txt", "out.txt", "--model", "flipped"], 1, true),
         (&["-i", "in.txt", "out.txt", "--model", "swapped"], 1, true),
+        (&["-i", "in.txt", "out.txt", "--model", "weights unlisted"], 1, true),
+        (&["-i", "in.txt", "out.txt", "-n", "-1"], 2, false),
         (&["-i", "in.txt", "out.txt", "--decode", "best"], 2, false),
         (&["-i", "in.txt", "out.txt", "-n", "0"], 2, false),
         (&["-i", "in.txt", "out.txt", "-o", "out.txt"], 2, false),
-        (&["-i", "in.txt"], 2, false),
+        (&["-i", "in.txt"], 2, true),
     ];
     for (arguments, code, alike) in cases {
         let ours = run(cvae(here, &[&["predict"], arguments].concat()), None);
@@ -234,7 +245,7 @@ fn both_programs_refuse_the_same_arguments_files_and_models() {
         assert!(!here.join("out.txt").exists());
     }
     // What a config's own errors say is up to each program; both refuse, with the file's name.
-    for model in ["no config", "nowhere"] {
+    for model in ["no config", "nowhere", "config unlisted"] {
         let arguments = ["-i", "in.txt", "out.txt", "--model", model];
         for refused in [cvae(here, &[&["predict"][..], &arguments].concat()), program(here, "predict.py", &arguments)] {
             let output = run(refused, None);

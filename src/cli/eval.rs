@@ -34,7 +34,7 @@ pub struct Eval {
     #[arg(long, value_name = "DIR", value_parser = super::path)]
     model: Option<PathBuf>,
     /// Number of worst conditions and of failures to show
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value_t = 5, allow_negative_numbers = true)]
     show: usize,
 }
 
@@ -110,6 +110,9 @@ impl Eval {
                 }
             }
         }
+        if bad > SHOWN {
+            output::say!("... and {} more bad lines", bad - SHOWN);
+        }
         if bad > 0 {
             return Err(
                 BadInput(format!("{bad} lines of {name} have no readable conditions; mend or remove them")).into()
@@ -156,6 +159,7 @@ impl Eval {
             };
             let rows = worst.iter().take(self.show).map(row).collect();
             text += &format!("\n{}\n", output::table(&["worst conditions", "pass rate", "lines"], rows));
+            text += &more(worst.len() as u64, self.show, "conditions");
         }
         if !report.failures.is_empty() {
             let row = |failure: &Failure| vec![failure.line.to_string(), failure.text.clone(), failure.reason.clone()];
@@ -165,8 +169,17 @@ impl Eval {
                 column.set_cell_alignment(comfy_table::CellAlignment::Left);
             }
             text += &format!("\n{table}\n");
+            text += &more(lines - passes, self.show, "failing lines");
         }
         text.trim_end().to_owned()
+    }
+}
+
+/// How many there are beside those that are shown.
+fn more(all: u64, shown: usize, what: &str) -> String {
+    match all.saturating_sub(shown as u64) {
+        0 => String::new(),
+        left => format!("... and {left} more {what}; --show N shows N\n"),
     }
 }
 

@@ -1,6 +1,5 @@
 //! How a command ends, and what the shell sees of it.
 
-use std::io;
 use std::process::ExitCode;
 
 use super::output;
@@ -29,6 +28,20 @@ pub enum Exit {
 #[error("{0}")]
 pub struct BadInput(pub String);
 
+/// Every exit code and what it means, for the manual pages.
+pub const CODES: [(&str, &str); 7] = [
+    ("0", "done"),
+    ("1", "failed; the message says at what and what to do"),
+    ("2", "bad arguments, config or input; a config that is missing counts as well"),
+    ("3", "done, but some lines could not be answered (--keep-going)"),
+    ("75", "the trial is in use, or a task of an array scheduler was told to stop: try again"),
+    ("130", "interrupted by Ctrl-C or SIGTERM; train and sweep go on from there when run again"),
+    (
+        "134, 137",
+        "ended from outside, by the C++ runtime or the kernel, mostly for lack of memory; what was finished stays",
+    ),
+];
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(match exit {
@@ -45,13 +58,6 @@ impl From<Exit> for ExitCode {
 impl Exit {
     /// Prints an error with its causes and says how it ends the program.
     pub fn report(error: &anyhow::Error) -> Self {
-        // A reader that has seen enough, such as `head`, is no failure.
-        let closed = |cause: &(dyn std::error::Error + 'static)| {
-            cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-        };
-        if error.chain().any(closed) {
-            return Self::Done;
-        }
         output::say!("error: {}", message(error));
         let busy =
             |cause: &(dyn std::error::Error + 'static)| matches!(cause.downcast_ref(), Some(FolderError::Busy(_)));
@@ -80,13 +86,15 @@ fn message(error: &anyhow::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
     use crate::files::FileError;
 
     #[test]
     fn causes_are_said_once() {
-        let missing = FileError::at("read", std::path::Path::new("x"))(io::ErrorKind::NotFound.into());
+        let missing = FileError::at("read", std::path::Path::new("x"))(io::ErrorKind::IsADirectory.into());
         let error = anyhow::Error::from(missing).context("cannot start");
-        assert_eq!(message(&error), "cannot start: cannot read x: entity not found; check the path");
+        assert_eq!(message(&error), "cannot start: cannot read x: it is a folder, name a file");
     }
 }

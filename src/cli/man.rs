@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory};
 use clap_mangen::Man;
+use clap_mangen::roff::{Roff, roman};
 
-use super::exit::{BadInput, Exit};
+use super::exit::{BadInput, CODES, Exit};
 use super::{Arguments, output};
 use crate::files;
 
@@ -57,11 +58,58 @@ fn pages() -> io::Result<Vec<(String, String)>> {
     let commands: Vec<clap::Command> = program.get_subcommands().cloned().collect();
     let named = commands.into_iter().map(|command| (format!("cvae-{}", command.get_name()), command));
     let all = std::iter::once(("cvae".to_owned(), program)).chain(named);
-    all.map(|(name, command)| {
-        // Without dates, which would make every build's pages others.
-        let mut text = Vec::new();
-        Man::new(command.display_name(name.clone())).title(&name).render(&mut text)?;
-        Ok((name, String::from_utf8_lossy(&text).into_owned()))
-    })
-    .collect()
+    all.map(|(name, command)| Ok((name.clone(), page(&name, command)?))).collect()
+}
+
+/// One page: clap's sections, then what stands after the options, each part under a heading of its own.
+fn page(name: &str, command: clap::Command) -> io::Result<String> {
+    let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let (options, commands) = (command.get_arguments().next().is_some(), command.has_subcommands());
+    let parts: Vec<&str> = after.split("\n\n").filter(|part| !part.is_empty()).collect();
+    // Without dates, which would make every build's pages others.
+    let man = Man::new(command.display_name(name.to_owned())).title(name);
+    let mut text = Vec::new();
+    man.render_title(&mut text)?;
+    man.render_name_section(&mut text)?;
+    man.render_synopsis_section(&mut text)?;
+    man.render_description_section(&mut text)?;
+    if options {
+        man.render_options_section(&mut text)?;
+    }
+    if commands {
+        man.render_subcommands_section(&mut text)?;
+    }
+    let mut rest = Roff::new();
+    let examples = parts.iter().find_map(|part| part.strip_prefix("Examples:\n"));
+    if let Some(examples) = examples {
+        // Lines as they stand: filled, commands would run into each other.
+        rest.control("SH", ["EXAMPLES"]).control("nf", []);
+        for line in examples.lines() {
+            rest.text([roman(line)]);
+        }
+        rest.control("fi", []);
+    }
+    let own = parts.iter().find(|part| part.starts_with("Exit codes:"));
+    let notes: Vec<&&str> =
+        parts.iter().filter(|part| !part.starts_with("Examples:") && !part.starts_with("Exit codes:")).collect();
+    if !notes.is_empty() {
+        rest.control("SH", ["NOTES"]);
+        for note in notes {
+            rest.control("PP", []).text([roman(note.replace('\n', " "))]);
+        }
+    }
+    rest.control("SH", ["EXIT STATUS"]);
+    for (code, meaning) in CODES {
+        rest.control("TP", []).text([roman(code)]).text([roman(meaning)]);
+    }
+    if let Some(own) = own {
+        rest.control("PP", []).text([roman(own.replace('\n', " "))]);
+    }
+    // Without the preamble that the page begins with already.
+    let rest = rest.render();
+    text.extend(rest.split_once(".SH").map_or(rest.as_bytes(), |(preamble, _)| &rest.as_bytes()[preamble.len()..]));
+    if name == "cvae" {
+        man.render_version_section(&mut text)?;
+    }
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }

@@ -11,6 +11,7 @@ mod inspect;
 mod interrupt;
 mod man;
 mod output;
+pub mod panics;
 mod plot;
 mod predict;
 mod report;
@@ -29,10 +30,20 @@ pub use exit::{BadInput, Exit};
 /// Given a weekday, a month, a leap-year flag and a decade, a model generates dates from 1-1-1800 to
 /// 31-12-2200 that meet all four. Data goes to standard output, messages go to standard error.
 ///
-/// Exit codes: 0 done; 1 failed; 2 bad arguments or input; 3 done, but some lines could not be
-/// answered; 75 the trial is in use or was told to stop, try again; 130 interrupted, resumable.
+/// Exit codes: 0 done; 1 failed; 2 bad arguments, config or input; 3 done, but some lines could not be
+/// answered; 75 the trial is in use or was told to stop, try again; 130 interrupted; 134 or 137 ended from
+/// outside, by the C++ runtime or the kernel, mostly for lack of memory.
 #[derive(Debug, Parser)]
 #[command(name = "cvae", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(after_help = "Examples:
+  cvae data
+  cvae train experiments/quick.toml
+  cvae predict -i data/example_input.txt predictions.txt
+  cvae eval predictions.txt
+  cvae inspect '[WED] [JAN] [False] [181]'
+  cvae sweep experiments/quick.toml
+  cvae compare runs/quick --references
+  cvae plot runs/quick")]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -50,6 +61,11 @@ enum Command {
     Completions(completions::Completions),
     Man(man::Manual),
     Plot(plot::Plot),
+    #[command(after_help = "Examples:
+  cvae report
+  cvae report --root ~/cvae
+
+The typesetter is built once, by make report or cargo build --release -p cvae-report.")]
     Report(report::Report),
 }
 
@@ -59,6 +75,7 @@ impl Arguments {
     /// # Errors
     /// Whatever ends it early, with its context.
     pub fn run(self) -> anyhow::Result<Exit> {
+        interrupt::install()?;
         match self.command {
             Command::Data(command) => command.run(),
             Command::Train(command) => command.run(),
@@ -78,6 +95,11 @@ impl Arguments {
 /// `-` stands for standard input and output.
 fn is_standard_stream(path: &Path) -> bool {
     path == Path::new("-")
+}
+
+/// Parses a seed: any whole number that fits 64 bits.
+fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("it is no whole number from 0 to {}", u64::MAX))
 }
 
 /// Parses a path that must not be empty.

@@ -18,7 +18,7 @@ macro_rules! say {
 }
 pub(super) use say;
 
-/// Prints data to standard output; a closed pipe is an error, not a panic.
+/// Prints data to standard output. A reader that has seen enough, such as `head`, is no failure.
 ///
 /// # Errors
 /// Those of standard output.
@@ -29,7 +29,10 @@ pub fn print(text: &str) -> Result<(), FileError> {
         out.write_all(b"\n")?;
         out.flush()
     };
-    write().map_err(stdout_failed())
+    match write() {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(stdout_failed()),
+    }
 }
 
 /// Adds the name of standard output to an error of writing to it.

@@ -32,7 +32,7 @@ pub struct Predict {
     #[arg(short, long, value_name = "FILE", value_parser = super::path)]
     input: PathBuf,
     /// File to write; - for standard output
-    #[arg(value_name = "OUTPUT", value_parser = super::path, required_unless_present = "output_option")]
+    #[arg(value_name = "OUTPUT", value_parser = super::path)]
     output: Option<PathBuf>,
     /// File to write, in place of OUTPUT
     #[arg(id = "output_option", short, long = "output", value_name = "OUTPUT", value_parser = super::path,
@@ -42,22 +42,24 @@ pub struct Predict {
     #[arg(long, value_name = "DIR", default_value = "model", value_parser = super::path)]
     model: PathBuf,
     /// Seed of the latent codes and draws
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = super::seed, allow_negative_numbers = true)]
     seed: u64,
     /// Dates for each line of the input
-    #[arg(short = 'n', long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(short = 'n', long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000),
+          allow_negative_numbers = true)]
     samples: u32,
     /// How a field's value is chosen
     #[arg(long, value_enum, default_value_t = DecodeKind::Greedy)]
     decode: DecodeKind,
     /// Temperature of --decode sample [default: 1]
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     temperature: Option<f64>,
     /// Predict the good lines where some are bad; the bad ones are copied without a date (exit code 3)
     #[arg(long)]
     keep_going: bool,
     /// Draw dates that fail their conditions again, so many times at most; what this changes is told
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10_000),
+          allow_negative_numbers = true)]
     retries: u32,
 }
 
@@ -97,6 +99,10 @@ impl Predict {
     /// # Errors
     /// When the input, the options or the model are not what they should be.
     pub fn run(self) -> anyhow::Result<Exit> {
+        let output = self.output.as_ref().or(self.output_option.as_ref());
+        let output = output.ok_or_else(|| {
+            BadInput("name the file to write, as OUTPUT or with -o OUTPUT; - stands for standard output".to_owned())
+        })?;
         let decode = self.decode.at(self.temperature)?;
         let valid = ValidDates::new();
         let mut input = Input::open(&self.input)?;
@@ -112,32 +118,15 @@ impl Predict {
             format!("cannot load a model from {} (--model names a release or a finished run)", self.model.display())
         })?;
         let mut writer = Writer::new(&model, decode, &valid, &self);
-        let output = self.output.as_ref().or(self.output_option.as_ref()).map_or(Path::new("-"), PathBuf::as_path);
-        if is_standard_stream(output) {
-            let mut out = BufWriter::new(io::stdout().lock());
-            let written = writer.write_all(&mut input, checked.lines, &mut out);
-            written.and_then(|()| Ok(out.write_all(b"\n").and_then(|()| out.flush())?)).map_err(|error| match error
-                .downcast::<io::Error>(
-            ) {
-                Ok(error) => output::stdout_failed()(error).into(),
-                Err(error) => error,
-            })?;
+        let written = if is_standard_stream(output) {
+            writer.print(&mut input, checked.lines)?
         } else {
-            let mut failure = None;
-            let replaced = files::replace(output, |partial| {
-                let mut out = BufWriter::with_capacity(1 << 16, File::create(partial)?);
-                let written = writer.write_all(&mut input, checked.lines, &mut out);
-                // What went wrong keeps its own words; the file is not replaced either way.
-                written.map_err(|error| {
-                    let kind = error.downcast_ref::<io::Error>().map_or(io::ErrorKind::Other, io::Error::kind);
-                    failure = Some(error);
-                    io::Error::from(kind)
-                })?;
-                out.flush()
-            });
-            replaced.map_err(|error| failure.unwrap_or_else(|| error.into()))?;
+            writer.write_file(&mut input, checked.lines, output)?;
+            true
+        };
+        if written {
+            output::say!("{}", writer.summary(checked.bad));
         }
-        output::say!("{}", writer.summary(checked.bad));
         Ok(if checked.bad > 0 { Exit::Partial } else { Exit::Done })
     }
 
@@ -146,7 +135,7 @@ impl Predict {
         let (name, failed) = (input.name(), input.failed());
         let mut checked = Checked::default();
         let mut read = || -> io::Result<()> {
-            for line in input.lines().map_err(|error| error.source)? {
+            for line in input.lines().map_err(|error| error.cause)? {
                 let line = line?;
                 checked.lines += 1;
                 if let Err(error) = condition(&line, valid) {
@@ -213,6 +202,41 @@ impl<'a> Writer<'a> {
             passes: 0,
             mended: 0,
         }
+    }
+
+    /// Writes to standard output; says whether all of it was read.
+    fn print(&mut self, input: &mut Input, lines: usize) -> anyhow::Result<bool> {
+        let mut out = BufWriter::new(io::stdout().lock());
+        let written = self.write_all(input, lines, &mut out);
+        let written = written.and_then(|()| Ok(out.write_all(b"\n").and_then(|()| out.flush())?));
+        let Err(error) = written else { return Ok(true) };
+        // What could not be written is not tried again.
+        drop(out.into_parts());
+        match error.downcast::<io::Error>() {
+            // A reader that has seen enough, such as `head`, is no failure.
+            Ok(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            Ok(error) => Err(output::stdout_failed()(error).into()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Replaces a file.
+    fn write_file(&mut self, input: &mut Input, lines: usize, path: &Path) -> anyhow::Result<()> {
+        let mut failure = None;
+        let replaced = files::replace(path, |partial| {
+            let mut out = BufWriter::with_capacity(1 << 16, File::create(partial)?);
+            let written = self.write_all(input, lines, &mut out);
+            // What went wrong keeps its own words; the file is not replaced either way.
+            written.map_err(|error| match error.downcast::<io::Error>() {
+                Ok(error) => error,
+                Err(error) => {
+                    failure = Some(error);
+                    io::ErrorKind::Other.into()
+                }
+            })?;
+            out.flush()
+        });
+        replaced.map_err(|error| failure.unwrap_or_else(|| error.into()))
     }
 
     fn write_all(&mut self, input: &mut Input, lines: usize, out: &mut impl Write) -> anyhow::Result<()> {

@@ -41,7 +41,7 @@ pub struct Sweep {
     #[arg(long, value_name = "DIR", default_value = "runs", value_parser = super::path)]
     runs: PathBuf,
     /// Trials side by side; as many as there are cores for their threads if not given
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), allow_negative_numbers = true)]
     jobs: Option<u16>,
     /// Print the trials and their states, and run nothing
     #[arg(long, conflicts_with_all = ["status", "index", "launcher"])]
@@ -62,7 +62,7 @@ pub struct Sweep {
     #[arg(long)]
     retry_failed: bool,
     /// Start no more trials after so many failures
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true)]
     max_failures: Option<u32>,
 }
 
@@ -177,7 +177,7 @@ impl Sweep {
             max_failures: self.max_failures.map(|most| most as usize),
         };
         let program = std::env::current_exe().context("cannot find this program's own file")?;
-        let mut bars = Bars::new(experiment, interrupt::listen()?);
+        let mut bars = Bars::new(experiment, interrupt::listen());
         let ending = run_experiment(experiment, options, &program, &mut bars);
         bars.clear();
         let ending = ending?;

@@ -75,7 +75,7 @@ pub fn train_in(path: &Path, config: &Config) -> anyhow::Result<Exit> {
     } else {
         output::say!("{}: training {} steps", path.display(), config.training.steps);
     }
-    let mut bar = Bar::new(config, interrupt::listen()?);
+    let mut bar = Bar::new(config, interrupt::listen());
     let ending = run_trial(&folder, config, &mut bar);
     bar.finish();
     match ending.with_context(|| format!("training in {} failed", path.display()))? {

@@ -34,7 +34,7 @@ pub fn run(folder: &Path, config: &Config) -> anyhow::Result<Exit> {
         Err(FolderError::Busy(_)) => return Ok(Exit::TryAgain),
         Err(error) => return Err(error.into()),
     };
-    let mut reporter = Reporter { stop: interrupt::listen()?, last: None, step: 0 };
+    let mut reporter = Reporter { stop: interrupt::listen(), last: None, step: 0 };
     match run_trial(&folder, config, &mut reporter)? {
         TrialEnding::Finished(_) => Ok(Exit::Done),
         TrialEnding::Interrupted(_) => Ok(Exit::Interrupted),

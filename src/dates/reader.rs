@@ -75,13 +75,16 @@ impl<R: BufRead> Lines<R> {
         self.number += 1;
         let mut text = bytes.as_slice();
         text = text.strip_suffix(b"\n").unwrap_or(text);
+        let too_long = dropped || text.len() > LONGEST;
         text = text.strip_suffix(b"\r").unwrap_or(text);
         if self.number == 1 {
             text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
         }
         let (fault, text) = match std::str::from_utf8(text) {
-            _ if dropped || text.len() > LONGEST => {
-                (Some(LineError::TooLong(LONGEST)), String::from_utf8_lossy(&text[..LONGEST]).into_owned())
+            _ if too_long => {
+                // Less than LONGEST where a byte-order mark or a CR was taken off.
+                let shown = &text[..text.len().min(LONGEST)];
+                (Some(LineError::TooLong(LONGEST)), String::from_utf8_lossy(shown).into_owned())
             }
             Ok(text) => (None, text.to_owned()),
             Err(_) => (Some(LineError::Encoding), String::from_utf8_lossy(text).into_owned()),
@@ -152,5 +155,22 @@ mod tests {
         assert_eq!(lines[1].parse(), Err(LineError::TooLong(LONGEST)));
         assert!(lines[1].text.len() <= LONGEST);
         assert!(lines[2].parse().is_ok());
+    }
+
+    #[test]
+    fn a_byte_order_mark_before_a_line_of_any_length_is_dropped() {
+        // The mark's three bytes count: what is left after it may be shorter than what is shown of a long line.
+        for (length, long) in [(4092, false), (4093, false), (4094, true), (4095, true), (4097, true), (9000, true)] {
+            for end in ["", "\n", "\r\n"] {
+                let mut input = format!("\u{feff}{}{end}", "x".repeat(length)).into_bytes();
+                input.extend(if end.is_empty() { "" } else { GOOD }.bytes());
+                let lines: Vec<_> = Lines::new(input.as_slice()).map(Result::unwrap).collect();
+                let refused = matches!(lines[0].parse(), Err(LineError::TooLong(LONGEST)));
+                // A CR before the end of the line counts as well.
+                assert_eq!(refused, long || (end == "\r\n" && length == 4093), "{length} {end:?}");
+                assert!(lines[0].text.starts_with('x') && lines[0].text.len() <= LONGEST);
+                assert!(lines.get(1).is_none_or(|line| line.parse().is_ok()));
+            }
+        }
     }
 }

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use super::config::{Config, ConfigError, ConfigFile};
+use super::config::{Config, ConfigError};
 use super::provenance::Provenance;
+use super::source::resolved;
 use crate::files::{self, FileError};
 
 /// What a trial calls its weights.
@@ -79,7 +80,7 @@ impl RunFolder {
         let folder = Self { path: path.to_owned(), _lock: lock };
         let config_path = folder.config();
         if config_path.exists() {
-            if ConfigFile::load(&config_path, &[])?.hash() != config.hash() {
+            if resolved(path)?.hash() != config.hash() {
                 return Err(FolderError::OtherConfig(path.to_owned()));
             }
         } else {
@@ -165,6 +166,7 @@ impl RunFolder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::experiment::ConfigFile;
 
     fn config(seed: u64) -> Config {
         ConfigFile { seed, ..ConfigFile::default() }.check().unwrap()

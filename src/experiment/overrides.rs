@@ -12,24 +12,41 @@ pub struct Override {
     pub value: toml::Value,
 }
 
-/// An override without a key or a value.
+/// Why a text is no override.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected key=value, such as training.steps=500")]
-pub struct OverrideError;
+pub enum OverrideError {
+    /// It lacks a key or a value, or has several.
+    #[error("expected one key=value, such as training.steps=500")]
+    Form,
+    /// Its value is a whole number that TOML has no room for.
+    #[error("the number is too large; whole numbers end at {}", i64::MAX)]
+    Large,
+}
 
 impl FromStr for Override {
     type Err = OverrideError;
 
     fn from_str(text: &str) -> Result<Self, OverrideError> {
-        let (key, value) = text.split_once('=').ok_or(OverrideError)?;
+        let (key, value) = text.split_once('=').ok_or(OverrideError::Form)?;
         let (key, value) = (key.trim(), value.trim());
         if value.is_empty() || key.split('.').any(str::is_empty) {
-            return Err(OverrideError);
+            return Err(OverrideError::Form);
         }
-        let parsed = toml::from_str::<toml::Table>(&format!("value = {value}")).ok();
-        let value = parsed.and_then(|mut table| table.remove("value")).unwrap_or_else(|| value.into());
+        let value = match toml::from_str::<toml::Table>(&format!("value = {value}")) {
+            // A second line would be a key of its own.
+            Ok(table) if table.len() > 1 => return Err(OverrideError::Form),
+            Ok(mut table) => table.remove("value").ok_or(OverrideError::Form)?,
+            Err(_) if is_whole(value) => return Err(OverrideError::Large),
+            Err(_) => value.into(),
+        };
         Ok(Self { key: key.to_owned(), value })
     }
+}
+
+/// Whether a text is a whole number, however large; those that TOML does not take for one begin with a 0.
+fn is_whole(text: &str) -> bool {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    !digits.starts_with('0') && !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 impl fmt::Display for Override {
@@ -70,9 +87,15 @@ mod tests {
         assert_eq!(parse("a=[1, 2]").value.as_array().map(Vec::len), Some(2));
         assert_eq!(parse("beta.schedule=constant").value.as_str(), Some("constant"));
         assert_eq!(parse("a.b = 3").to_string(), "a.b=3");
-        for text in ["seed", "=3", "seed=", "a..b=1"] {
-            assert!(text.parse::<Override>().is_err(), "{text}");
+        for text in ["seed", "=3", "seed=", "a..b=1", "seed=1\nthreads=2", "seed=1\n[beta]\nlow=0"] {
+            assert_eq!(text.parse::<Override>(), Err(OverrideError::Form), "{text}");
         }
+        assert_eq!(parse("a=[1,\n2] # two").value.as_array().map(Vec::len), Some(2));
+        for text in ["seed=99999999999999999999", "seed=-9223372036854775809", "seed=+18446744073709551615"] {
+            assert_eq!(text.parse::<Override>(), Err(OverrideError::Large), "{text}");
+        }
+        assert_eq!(parse("seed=9223372036854775807").value.as_integer(), Some(i64::MAX));
+        assert_eq!(parse("a=-").value.as_str(), Some("-"));
     }
 
     #[test]

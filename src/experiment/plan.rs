@@ -6,7 +6,7 @@ use std::thread;
 
 use super::config::{Config, ConfigError};
 use super::folder::{RunFolder, Status};
-use super::grid::{GridError, Point, expand};
+use super::grid::{GridError, Placed, Point, expand};
 use super::locate::position;
 use super::overrides::Override;
 use super::source::{Origin, Source};
@@ -47,6 +47,16 @@ pub enum PlanError {
         /// What is wrong with it.
         error: GridError,
     },
+    /// An override of what the sweep itself gives: it would have no effect, or make all trials the same.
+    #[error("--set {set}: {key} is varied by the sweep at {place}; change it there")]
+    Swept {
+        /// The override.
+        set: String,
+        /// The key as the sweep names it.
+        key: String,
+        /// File, line and column of a value that the sweep gives.
+        place: String,
+    },
     /// Two trials that are the same.
     #[error("{path}{place}: this trial is the same as an earlier one ({name}); remove one of them")]
     Duplicate {
@@ -67,6 +77,11 @@ impl Experiment {
     pub fn load(path: &Path, overrides: &[Override], runs: &Path) -> Result<Self, PlanError> {
         let source = Source::load(path)?;
         let points = expand(source.own().1).map_err(|error| PlanError::Grid { path: path.to_owned(), error })?;
+        if let Some((set, placed)) = swept(overrides, &points) {
+            let (line, column) = position(source.own().1, placed.at);
+            let place = format!("{}:{line}:{column}", path.display());
+            return Err(PlanError::Swept { set: set.to_string(), key: placed.set.key.clone(), place });
+        }
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let folder = runs.join(&name);
         let trials = resolve_all(&source, &points, overrides, &folder)?;
@@ -93,6 +108,14 @@ impl Experiment {
     }
 }
 
+/// The first override of a key, or of the section around it, that a point gives as well.
+fn swept<'a>(overrides: &'a [Override], points: &'a [Point]) -> Option<(&'a Override, &'a Placed)> {
+    let within = |outer: &str, inner: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('.'));
+    let meet = |a: &str, b: &str| a == b || within(a, b) || within(b, a);
+    let placed = || points.iter().flatten();
+    overrides.iter().find_map(|set| Some((set, placed().find(|placed| meet(&set.key, &placed.set.key))?)))
+}
+
 /// Resolves all points, on all cores: an experiment may have 100,000 of them.
 fn resolve_all(
     source: &Source,
@@ -103,7 +126,6 @@ fn resolve_all(
     let resolve = |point: &Point| -> Result<Trial, PlanError> {
         let given = overrides.iter().map(|set| (set, Origin::CommandLine));
         let swept = point.iter().map(|placed| (&placed.set, Origin::Sweep(placed.at)));
-        // The sweep comes last: an override of a swept key would make all its trials the same.
         let config = source.resolve(given.chain(swept))?;
         let name = trial_name(overrides.iter().chain(point.iter().map(|placed| &placed.set)), &config);
         Ok(Trial { folder: folder.join(&name), name, config })
@@ -128,10 +150,14 @@ fn resolve_all(
 
 /// A trial's name: what was replaced, the seed, and a hash of the resolved config.
 pub fn trial_name<'a>(replaced: impl Iterator<Item = &'a Override>, config: &Config) -> String {
-    let mut parts: Vec<String> = replaced.filter(|set| set.key != "seed").map(readable).collect();
-    parts.push(format!("seed{}", config.seed));
-    parts.push(config.hash());
-    parts.join("-")
+    // File systems take 255 bytes; the hash tells trials apart whose readable parts are cut.
+    const READABLE: usize = 150;
+    let parts: Vec<String> = replaced.filter(|set| set.key != "seed").map(readable).collect();
+    let mut name: String = parts.join("-").chars().take(READABLE).collect();
+    if !name.is_empty() {
+        name.push('-');
+    }
+    format!("{name}seed{}-{}", config.seed, config.hash())
 }
 
 /// `model.latent_dim=8` as part of a folder's name: `latent_dim8`.
@@ -164,6 +190,28 @@ mod tests {
         assert_eq!(names, ["value0.1-seed1", "value0.1-seed2", "value0.2-seed1", "value0.2-seed2"]);
         assert_eq!(experiment.trials[3].config.beta.value, 0.2);
         assert_eq!(experiment.statuses(), [Status::Missing; 4]);
+    }
+
+    #[test]
+    fn an_override_of_what_the_sweep_gives_is_refused_with_its_place() {
+        let text =
+            "[sweep]\nseeds = [1, 2]\nproduct = { \"beta.value\" = [0.1, 0.2] }\nset = { \"training.steps\" = 900 }";
+        let refused = |set: &str| load(text, &[set]).unwrap_err();
+        assert_eq!(refused("seed=7"), "--set seed=7: seed is varied by the sweep at /test.toml:2:10; change it there");
+        assert!(refused("beta.value=0.3").contains("beta.value is varied by the sweep at /test.toml:3:"));
+        assert!(refused("beta={ low = 0.3 }").contains("beta.value is varied by the sweep"));
+        assert!(refused("training.steps=800").contains("training.steps is varied by the sweep at /test.toml:4:"));
+        assert_eq!(load(text, &["beta.low=0.01", "data.seed=3"]).unwrap().trials.len(), 4);
+    }
+
+    #[test]
+    fn a_name_of_many_overrides_fits_a_file_system_and_stays_its_own() {
+        let sets: Vec<String> = (0..30).map(|index| format!("training.checkpoint_every={}", 1000 + index)).collect();
+        let sets: Vec<&str> = sets.iter().map(String::as_str).collect();
+        let name = |last: &str| load("", &[&sets[..], &[last]].concat()).unwrap().trials[0].name.clone();
+        let (one, other) = (name("beta.low=0.01"), name("beta.low=0.03"));
+        assert!(one.len() < 200 && one.starts_with("checkpoint_every1000-") && one.contains("-seed1-"), "{one}");
+        assert_ne!(one, other);
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use super::config::{Config, ConfigFile};
+use super::config::Config;
 use super::folder::FolderError;
 use super::metrics::{Metrics, MetricsError};
+use super::source::resolved;
 use super::trial::TrialError;
 use crate::files::{self, FileError};
 
@@ -31,7 +32,7 @@ impl Finished {
             return Ok(None);
         }
         let trial = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned();
-        let config = ConfigFile::load(&folder.join("config.toml"), &[])?;
+        let config = resolved(folder)?;
         // A trial's name ends in the hash of its config; a folder that the user named does not.
         if named_hash(&trial).is_some_and(|hash| hash != config.hash()) {
             return Err(FolderError::OtherConfig(folder.to_owned()).into());

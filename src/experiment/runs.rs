@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::config::ConfigFile;
+use super::source::resolved;
 use super::table::{Table, TableError};
 use super::trial::{TrialError, weights_file};
 use crate::files::{self, FileError};
@@ -50,11 +51,10 @@ impl RunTrial {
     /// # Errors
     /// When a file is damaged.
     fn read(folder: &Path) -> Result<Option<Self>, TrialError> {
-        let config = folder.join("config.toml");
-        if !config.is_file() {
+        if !folder.join("config.toml").is_file() {
             return Ok(None);
         }
-        let config = ConfigFile::load(&config, &[])?.flat();
+        let config = resolved(folder)?.flat();
         let (metrics, error) = (folder.join("metrics.csv"), folder.join("error.txt"));
         let outcome = if metrics.exists() {
             let table = Table::read(&metrics)?;
@@ -68,6 +68,37 @@ impl RunTrial {
             Outcome::Unfinished
         };
         Ok(Some(Self { name: name_of(folder), folder: Some(folder.to_owned()), config, outcome }))
+    }
+
+    /// Checks a row of results.csv against what the folder of this trial says.
+    ///
+    /// # Errors
+    /// When the two differ in a value that both have.
+    fn confirm(&self, row: &Self, results: &Path) -> Result<(), TableError> {
+        let stale = |column: &str, found: &str, expected: &str| TableError::Stale {
+            path: results.to_owned(),
+            trial: self.name.clone(),
+            column: column.to_owned(),
+            found: found.to_owned(),
+            expected: expected.to_owned(),
+        };
+        for (key, found) in &row.config {
+            match self.value(key) {
+                Some(expected) if expected != found => return Err(stale(key, found, expected)),
+                _ => {}
+            }
+        }
+        let (Some(own), Some(listed)) = (self.metrics(), row.metrics()) else { return Ok(()) };
+        for column in own.header().iter().filter(|column| listed.has(column)) {
+            let value = |table: &Table| -> Result<String, TableError> {
+                Ok(table.texts(column)?.next().unwrap_or_default().to_owned())
+            };
+            let (expected, found) = (value(own)?, value(listed)?);
+            if !alike(&expected, &found) {
+                return Err(stale(column, &found, &expected));
+            }
+        }
+        Ok(())
     }
 
     /// The value of a key of its config.
@@ -86,7 +117,7 @@ impl RunTrial {
     /// Its history, where it has one with rows.
     ///
     /// # Errors
-    /// When the file is damaged.
+    /// When the file is damaged, which a checksum tells where the trial has finished.
     pub fn history(&self) -> Result<Option<Table>, TrialError> {
         let path = self.folder.as_ref().map(|folder| folder.join("history.csv"));
         let Some(path) = path.filter(|path| path.exists()) else { return Ok(None) };
@@ -120,8 +151,12 @@ impl Run {
         }
         let results = path.join("results.csv");
         if results.exists() {
-            let known: HashSet<String> = trials.iter().map(|trial| trial.name.clone()).collect();
-            trials.extend(rows(&Table::read(&results)?)?.into_iter().filter(|trial| !known.contains(&trial.name)));
+            for row in rows(&Table::read(&results)?)? {
+                match trials.iter().find(|trial| trial.name == row.name) {
+                    Some(trial) => trial.confirm(&row, &results)?,
+                    None => trials.push(row),
+                }
+            }
         }
         if !trials.is_empty() {
             return Ok(vec![Self { name: name_of(path), folder: path.to_owned(), trials }]);
@@ -132,6 +167,12 @@ impl Run {
         }
         Ok(runs)
     }
+}
+
+/// Whether two cells say the same, as text or as numbers.
+fn alike(left: &str, right: &str) -> bool {
+    let number = |text: &str| text.parse::<f64>().ok();
+    left == right || number(left).zip(number(right)).is_some_and(|(left, right)| left == right)
 }
 
 /// The trials of a results.csv.

@@ -21,6 +21,14 @@ struct Layer {
     text: String,
 }
 
+/// Reads the resolved config of a trial or a release. Where the folder has checksums, it must have one.
+///
+/// # Errors
+/// The first thing that is wrong, with its place.
+pub fn resolved(folder: &Path) -> Result<Config, ConfigError> {
+    Source::load_checked(&folder.join("config.toml"), Demand::WithSums)?.resolve(std::iter::empty())
+}
+
 /// Where a replaced value was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -39,14 +47,23 @@ impl Source {
     /// # Errors
     /// When a file can't be read or is no config.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        // It may lie anywhere; a resolved config in a finished trial's folder has its checksum there.
+        Self::load_checked(path, Demand::Listed)
+    }
+
+    /// The same for a config that must have a checksum.
+    ///
+    /// # Errors
+    /// As [`Source::load`], and when the checksum that is demanded is missing.
+    fn load_checked(path: &Path, demand: Demand) -> Result<Self, ConfigError> {
         let mut layers = Vec::new();
         let mut next = Some(path.to_owned());
         while let Some(path) = next {
             if layers.len() == MOST_LAYERS {
                 return Err(ConfigError::Circle(path));
             }
-            // A resolved config in a finished trial's folder has its checksum there.
-            let text = checksums::read_text(&path, Demand::Listed)?;
+            let demand = if layers.is_empty() { demand } else { Demand::Listed };
+            let text = checksums::read_text(&path, demand)?;
             let base = parse(&text, &path)?.base;
             next = base.map(|base| path.parent().unwrap_or(Path::new("")).join(base));
             layers.push(Layer { path, text });

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use tch::{Cuda, Device};
 
-use super::config::{Config, ConfigError, ConfigFile, DeviceChoice};
+use super::config::{Config, ConfigError, DeviceChoice};
 use super::folder::{FolderError, RunFolder, TRIAL_WEIGHTS};
 use super::log::Logged;
 use super::metrics::{Metrics, MetricsError};
+use super::source::resolved;
 use super::table::TableError;
 use crate::checksums::SUMS;
 use crate::dates::{Condition, Split, SplitError, ValidDates};
@@ -216,7 +217,7 @@ pub(super) fn weights_file(folder: &Path) -> Result<PathBuf, TrialError> {
 /// # Errors
 /// When a file is missing or damaged, or the two don't fit each other.
 pub fn load_model(folder: &Path) -> Result<(Model, Config), TrialError> {
-    let config = ConfigFile::load(&folder.join("config.toml"), &[])?;
+    let config = resolved(folder)?;
     // Trained on a CUDA device, a model is of use without one.
     let model = Model::load(config.model, device(DeviceChoice::Auto)?, &weights_file(folder)?)?;
     Ok((model, config))

@@ -48,13 +48,14 @@ fn to_bytes(tensors: &[(String, Tensor)]) -> Result<Vec<u8>, Box<dyn std::error:
     Ok(bytes)
 }
 
-/// Reads named tensors and checks them, by the checksum in their header or else by the one beside the file.
+/// Reads named tensors and checks them, by the checksum in their header and by the one beside the file: one of them
+/// there must be, and that beside the file where its folder has any.
 ///
 /// # Errors
-/// When the file can't be read, is no safetensors file, does not match its checksum or has none.
+/// When the file can't be read, is no safetensors file, does not match a checksum or lacks one.
 pub fn load_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>, WeightsError> {
     files::check_readable(path)?;
-    let bytes = checksums::read(path, Demand::Listed)?;
+    let bytes = checksums::read(path, Demand::WithSums)?;
     let format = |reason: String| WeightsError::Format { path: path.to_owned(), reason };
     if let Some(digest) = own_digest(&bytes)
         && digest != digest_of(&bytes)
@@ -63,8 +64,8 @@ pub fn load_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>, WeightsErro
     }
     check_sizes(&bytes).map_err(format)?;
     let tensors = SafeTensors::deserialize(&bytes).map_err(|error| format(error.to_string()))?;
-    if own_digest(&bytes).is_none() && !checksums::check(path, &bytes, Demand::Listed)? {
-        return Err(ChecksumError::Unlisted { path: path.to_owned() }.into());
+    if own_digest(&bytes).is_none() && !checksums::check(path, &bytes, Demand::WithSums)? {
+        return Err(ChecksumError::unlisted(path).into());
     }
     let tensors = tensors.tensors().into_iter().map(|(name, view)| Ok((name, Tensor::try_from(view)?)));
     tensors.collect::<Result<_, TchError>>().map_err(|error| {

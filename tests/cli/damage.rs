@@ -31,8 +31,12 @@ fn a_finished_trial_is_read_whole_or_not_at_all() {
     let trial = copy(folder.path());
     fs::write(folder.path().join("conditions.txt"), "[MON] [DEC] [False] [196]").unwrap();
     let predict = ["predict", "-i", "conditions.txt", "-", "--model", "trial"];
-    let commands: [(&str, &[&str]); 5] = [
+    let plot = ["plot", "--logs", "trial"];
+    let commands: [(&str, &[&str]); 8] = [
         ("metrics.csv", &["compare", "trial"]),
+        ("metrics.csv", &plot),
+        ("history.csv", &plot),
+        ("config.toml", &plot),
         ("config.toml", &["compare", "trial"]),
         ("metrics.csv", &["train", "tiny.toml", "-o", "trial"]),
         ("config.toml", &predict),
@@ -52,6 +56,124 @@ fn a_finished_trial_is_read_whole_or_not_at_all() {
             assert!(message.contains(name) && message.contains("damaged"), "{command:?}: {message}");
         }
         fs::write(&path, whole).unwrap();
+    }
+}
+
+/// The command that reads a file of a finished trial.
+fn reader(name: &str) -> &'static [&'static str] {
+    match name {
+        "history.csv" => &["plot", "--logs", "trial"],
+        "model.safetensors" => &["predict", "-i", "conditions.txt", "-", "--model", "trial"],
+        _ => &["compare", "trial"],
+    }
+}
+
+const FILES: [&str; 4] = ["config.toml", "history.csv", "model.safetensors", "metrics.csv"];
+
+#[test]
+fn damaged_checksums_are_noticed() {
+    let folder = folder();
+    let trial = copy(folder.path());
+    fs::write(folder.path().join("conditions.txt"), "[MON] [DEC] [False] [196]").unwrap();
+    let sums = trial.join("SHA256SUMS");
+    let whole = fs::read_to_string(&sums).unwrap();
+    let refuses = |content: &str, name: &str, words: &str| {
+        fs::write(&sums, content).unwrap();
+        let refused = run(folder.path(), reader(name));
+        assert!([1, 2].contains(&code(&refused)), "{name} was read with {content:?}");
+        assert!(errors(&refused).contains(words), "{name} with {content:?}: {}", errors(&refused));
+        assert_eq!(text(&refused), "", "{name}");
+    };
+    for name in FILES {
+        assert_eq!(code(&run(folder.path(), reader(name))), 0, "{name}");
+        // Its line lost, its digest another one, the whole file empty, cut, or another one.
+        let lines = || whole.split_inclusive('\n');
+        let others: String = lines().filter(|line| !line.contains(name)).collect();
+        assert_eq!(others.lines().count(), 3);
+        refuses(&others, name, &format!("{name} has no checksum in SHA256SUMS"));
+        let flipped: String = lines()
+            .map(|line| match line.contains(name) {
+                true => format!("{}{}", if line.starts_with('0') { '1' } else { '0' }, &line[1..]),
+                false => line.to_owned(),
+            })
+            .collect();
+        refuses(&flipped, name, &format!("{name} is damaged or was edited"));
+        refuses("", name, "has no checksum in SHA256SUMS");
+        refuses(&whole[..whole.len() / 2 + 9], name, "SHA256SUMS");
+        refuses("another file", name, "SHA256SUMS:1: no line of sha256sum");
+        fs::write(&sums, &whole).unwrap();
+    }
+}
+
+#[test]
+fn a_sound_file_of_another_trial_is_not_taken_for_this_ones() {
+    let folder = folder();
+    let trial = copy(folder.path());
+    fs::write(folder.path().join("conditions.txt"), "[MON] [DEC] [False] [196]").unwrap();
+    let other = run(folder.path(), &["train", "tiny.toml", "-o", "other", "--set", "seed=8"]);
+    assert_eq!(code(&other), 0, "{}", errors(&other));
+    for name in FILES {
+        let whole = fs::read(trial.join(name)).unwrap();
+        fs::copy(folder.path().join("other").join(name), trial.join(name)).unwrap();
+        let refused = run(folder.path(), reader(name));
+        assert!([1, 2].contains(&code(&refused)), "{name}");
+        assert!(errors(&refused).contains(&format!("{name} is damaged or was edited")), "{}", errors(&refused));
+        fs::write(trial.join(name), whole).unwrap();
+    }
+}
+
+#[test]
+fn a_table_of_results_that_says_otherwise_than_its_trials_is_refused() {
+    let folder = folder();
+    fs::write(folder.path().join("one.toml"), "base = \"tiny.toml\"\n[sweep]\nseeds = [1]\n").unwrap();
+    assert_eq!(code(&run(folder.path(), &["sweep", "one.toml"])), 0);
+    let results = folder.path().join("runs/one/results.csv");
+    let plot = || run(folder.path(), &["plot", "--logs", "runs/one"]);
+    assert_eq!(code(&plot()), 0, "{}", errors(&plot()));
+    let whole = fs::read_to_string(&results).unwrap();
+    let (header, row) = whole.trim_end().split_once('\n').unwrap();
+    let place = |name: &str| header.split(',').position(|column| column == name).unwrap();
+    for column in ["greedy_pass", "model.latent_dim", "test_elbo"] {
+        let mut cells: Vec<&str> = row.split(',').collect();
+        cells[place(column)] = "0.5";
+        fs::write(&results, format!("{header}\n{}\n", cells.join(","))).unwrap();
+        let refused = plot();
+        assert_eq!(code(&refused), 1, "{column}");
+        let message = errors(&refused);
+        assert!(message.contains("results.csv") && message.contains(&format!("{column:?} of seed1-")), "{message}");
+    }
+    // The way out that the message names.
+    let rebuilt = run(folder.path(), &["compare", "runs/one", "--csv"]);
+    assert_eq!(text(&rebuilt), whole);
+    fs::remove_file(&results).unwrap();
+    assert_eq!(code(&plot()), 0);
+}
+
+#[test]
+fn figures_that_no_run_could_come_to_are_named_and_not_drawn() {
+    let folder = folder();
+    let trial = copy(folder.path());
+    fs::remove_file(trial.join("SHA256SUMS")).unwrap();
+    let whole = fs::read_to_string(trial.join("history.csv")).unwrap();
+    let (header, rows) = whole.split_once('\n').unwrap();
+    let with = |column: &str, value: &str| {
+        let place = header.split(',').position(|name| name == column).unwrap();
+        let (first, others) = rows.split_once('\n').unwrap();
+        let mut cells: Vec<&str> = first.split(',').collect();
+        cells[place] = value;
+        fs::write(trial.join("history.csv"), format!("{header}\n{}\n{others}", cells.join(","))).unwrap();
+        run(folder.path(), &["plot", "--logs", "trial"])
+    };
+    for (column, value) in [("greedy_pass", "-1e308"), ("sampled_pass", "-1e7"), ("test_kl", "-1e308")] {
+        let refused = with(column, value);
+        assert_eq!(code(&refused), 1, "{column}: {}", errors(&refused));
+        let message = errors(&refused);
+        assert!(message.contains("history.csv, row 1, column") && message.contains(column), "{message}");
+    }
+    // A loss may grow beyond all bounds; one that does is no reason to draw nothing.
+    for value in ["1e308", "inf", "NaN"] {
+        let drawn = with("test_loss", value);
+        assert_eq!(code(&drawn), 0, "{value}: {}", errors(&drawn));
     }
 }
 

@@ -4,7 +4,19 @@ use std::fs;
 
 use crate::common::{code, errors, folder, run, text};
 
-const COMMANDS: [&str; 9] = ["data", "train", "sweep", "predict", "eval", "compare", "inspect", "completions", "man"];
+/// Every command, as the help lists them.
+fn commands() -> Vec<String> {
+    let folder = folder();
+    let help = text(&run(folder.path(), &["--help"]));
+    let list = help.split_once("Commands:\n").expect("the help lists commands").1;
+    let list = list.split("\n\n").next().unwrap_or_default();
+    // A command stands two columns in; what is said of it may go on further in.
+    let names = list.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    let names = names.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help");
+    let commands: Vec<String> = names.map(str::to_owned).collect();
+    assert!(commands.len() >= 11 && commands.iter().any(|command| command == "plot"), "{commands:?}");
+    commands
+}
 
 #[test]
 fn completions_of_every_shell_know_every_command() {
@@ -13,8 +25,8 @@ fn completions_of_every_shell_know_every_command() {
         let output = run(folder.path(), &["completions", shell]);
         assert_eq!(code(&output), 0, "{}", errors(&output));
         let script = text(&output);
-        for command in COMMANDS {
-            assert!(script.contains(command), "{shell}: {command}");
+        for command in commands() {
+            assert!(script.contains(&command), "{shell}: {command}");
         }
         assert!(script.contains("keep-going"), "{shell}");
     }
@@ -37,11 +49,13 @@ fn every_command_has_a_manual_page_and_help_with_examples() {
     assert_eq!(code(&written), 0, "{}", errors(&written));
     let page = |name: &str| fs::read_to_string(folder.path().join(format!("man1/{name}.1"))).unwrap();
     assert!(page("cvae").contains(".TH cvae 1") && page("cvae").contains("cvae\\-predict(1)"), "{}", page("cvae"));
-    for command in COMMANDS {
-        assert!(page(&format!("cvae-{command}")).contains("Examples:"), "{command}");
-        assert_eq!(text(&run(folder.path(), &["man", command])), page(&format!("cvae-{command}")), "{command}");
-        let help = text(&run(folder.path(), &[command, "--help"]));
-        assert!(help.contains("Examples:") && help.contains(&format!("  cvae {command} ")), "{command}: {help}");
+    let help = text(&run(folder.path(), &["--help"]));
+    assert!(help.contains("Examples:\n  cvae data\n"), "{help}");
+    for command in commands() {
+        let page = page(&format!("cvae-{command}"));
+        assert_eq!(text(&run(folder.path(), &["man", &command])), page, "{command}");
+        let help = text(&run(folder.path(), &[&command, "--help"]));
+        assert!(help.contains("Examples:") && help.contains(&format!("  cvae {command}")), "{command}: {help}");
     }
     let missing = run(folder.path(), &["man", "predikt"]);
     assert_eq!(code(&missing), 2);
@@ -49,9 +63,30 @@ fn every_command_has_a_manual_page_and_help_with_examples() {
 }
 
 #[test]
+fn manual_pages_keep_the_lines_of_examples_and_tell_every_exit_code() {
+    let folder = folder();
+    assert_eq!(code(&run(folder.path(), &["man", "-o", "man1"])), 0);
+    let pages = fs::read_dir(folder.path().join("man1")).unwrap().map(|page| page.unwrap().path());
+    let mut read = 0;
+    for path in pages {
+        let page = fs::read_to_string(&path).unwrap();
+        assert!(!page.contains(".SH EXTRA") && !page.contains("Examples:"), "{}", path.display());
+        let examples = page.split_once(".SH EXAMPLES\n.nf\n").map(|(_, rest)| rest.split_once("\n.fi").unwrap().0);
+        let examples = examples.unwrap_or_else(|| panic!("{} has no examples", path.display()));
+        assert!(examples.lines().next().is_some_and(|line| line.contains("cvae")), "{examples}");
+        let status = page.split_once(".SH \"EXIT STATUS\"\n").expect("a section of exit codes").1;
+        for code in ["0", "1", "2", "3", "75", "130", "134, 137"] {
+            assert!(status.contains(&format!(".TP\n{code}\n")), "{code}: {status}");
+        }
+        read += 1;
+    }
+    assert_eq!(read, commands().len() + 1);
+}
+
+#[test]
 fn the_readme_lists_every_command() {
     let readme = include_str!("../../README.md");
-    for command in COMMANDS {
+    for command in commands() {
         assert!(readme.contains(&format!("| `cvae {command}")), "{command}");
     }
 }
@@ -61,8 +96,9 @@ fn the_readme_and_the_help_have_every_exit_code() {
     let folder = folder();
     let help = text(&run(folder.path(), &["--help"]));
     let help = help.split_once("Exit codes:").expect("the help has exit codes").1;
-    for code in ["0", "1", "2", "3", "75", "130"] {
-        assert!(include_str!("../../README.md").contains(&format!("\n| {code} | ")), "{code}");
+    for code in ["0", "1", "2", "3", "75", "130", "134", "137"] {
+        let row = |line: &str| line.split('|').nth(1).is_some_and(|cell| cell.split(',').any(|one| one.trim() == code));
+        assert!(include_str!("../../README.md").lines().any(row), "{code}");
         assert!(help.split_whitespace().any(|word| word == code), "{code}: {help}");
     }
 }

@@ -139,10 +139,79 @@ fn standard_streams_and_the_output_option_work() {
     let option = run(folder.path(), &["predict", "-i", "in.txt", "-o", "out.txt", "--model", model]);
     assert_eq!(code(&option), 0, "{}", errors(&option));
     assert_eq!(format!("{}\n", lines(folder.path())[0]), format!("{}\n", text(&piped).lines().next().unwrap()));
-    assert_eq!(code(&run(folder.path(), &["predict", "-i", "in.txt", "--model", model])), 2);
+    let unnamed = run(folder.path(), &["predict", "-i", "in.txt", "--model", model]);
+    assert_eq!(code(&unnamed), 2);
+    assert!(errors(&unnamed).contains("as OUTPUT or with -o OUTPUT; - stands for"), "{}", errors(&unnamed));
     let bad = run_with_input(folder.path(), &["predict", "-i", "-", "-", "--model", model], b"x\n");
     assert_eq!((code(&bad), text(&bad).as_str()), (2, ""));
     assert!(errors(&bad).contains("standard input:1:1"), "{}", errors(&bad));
+}
+
+#[test]
+fn ctrl_c_and_sigterm_leave_nothing_half_written() {
+    use std::process::{Command, Stdio};
+    let folder = folder();
+    fs::write(folder.path().join("in.txt"), [A; 1000].join("\n")).unwrap();
+    fs::write(folder.path().join("out.txt"), "old").unwrap();
+    let partial = || {
+        let names = fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name());
+        names.filter(|name| name.to_string_lossy().ends_with(".partial")).count()
+    };
+    for signal in ["-INT", "-TERM"] {
+        // A thousand million dates: it can't end before it is told to.
+        let model = model();
+        let arguments = ["predict", "-i", "in.txt", "out.txt", "-n", "1000000", "--model", model.to_str().unwrap()];
+        let mut child = crate::common::cvae(folder.path(), &arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        while partial() == 0 {
+            assert!(child.try_wait().unwrap().is_none(), "it ended too soon");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(code(&output), 130, "{}", errors(&output));
+        let said = errors(&output);
+        assert!(said.contains("interrupted; out.txt was not written, its partial file is removed"), "{said}");
+        assert_eq!((partial(), fs::read_to_string(folder.path().join("out.txt")).unwrap().as_str()), (0, "old"));
+    }
+}
+
+#[test]
+fn a_reader_that_stops_reading_hides_no_bad_line() {
+    let folder = folder();
+    fs::write(folder.path().join("in.txt"), format!("{A}\nnonsense\n{A}")).unwrap();
+    let model = model();
+    let pipe = |more: &str| {
+        let script = format!("set -o pipefail; \"$0\" predict -i in.txt - -n 100000 --model \"$1\" {more} | head -c 1");
+        let mut command = std::process::Command::new("bash");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_cvae"), model.to_str().unwrap()]);
+        command.current_dir(folder.path()).output().unwrap()
+    };
+    let output = pipe("--keep-going");
+    assert_eq!(code(&output), 3, "{}", errors(&output));
+    assert!(!errors(&output).contains("error"), "{}", errors(&output));
+    assert_eq!(code(&pipe("")), 2);
+}
+
+#[test]
+fn numbers_out_of_range_are_refused_with_the_range() {
+    let folder = folder();
+    for (options, words) in [
+        (["--seed", "-1"], "it is no whole number from 0 to 18446744073709551615"),
+        (["--seed", "18446744073709551616"], "it is no whole number from 0 to 18446744073709551615"),
+        (["-n", "-1"], "-1 is not in 1..=1000000"),
+        (["--retries", "10001"], "10001 is not in 0..=10000"),
+    ] {
+        let output = predict(folder.path(), A.as_bytes(), &options);
+        assert_eq!(code(&output), 2, "{options:?}");
+        assert!(errors(&output).contains(words), "{options:?}: {}", errors(&output));
+    }
+    let output = predict(folder.path(), A.as_bytes(), &["--decode", "sample", "--temperature", "-1"]);
+    assert_eq!(code(&output), 2);
+    assert!(errors(&output).contains("a temperature of -1 makes no distribution"), "{}", errors(&output));
 }
 
 #[test]

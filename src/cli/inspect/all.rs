@@ -68,7 +68,7 @@ impl From<Summary> for Figure {
 /// # Errors
 /// When a file can't be written.
 pub fn run(options: &Inspect, subject: &Subject) -> anyhow::Result<Exit> {
-    let folder = options.folder()?;
+    let folder = options.folder();
     files::make_folder(folder)?;
     let started = Instant::now();
     let conditions = subject.valid.conditions();
@@ -87,13 +87,14 @@ pub fn run(options: &Inspect, subject: &Subject) -> anyhow::Result<Exit> {
     };
     let report = report(options, subject, &tallies, &rows, &warnings, seconds);
     let report = report.ok_or_else(|| anyhow::anyhow!("no condition was measured"))?;
-    output::print(&if options.json { serde_json::to_string_pretty(&report)? } else { text(&report) })?;
-    caution::show(&warnings);
+    // Files first: who reads the text may stop reading.
     let table = folder.join("conditions.csv");
     write_rows(&rows, &table)?;
     let mut written = vec![table];
     written.extend(draw(options, &tallies, folder)?);
     written.iter().for_each(|path| output::say!("wrote {}", path.display()));
+    caution::show(&warnings);
+    output::print(&if options.json { serde_json::to_string_pretty(&report)? } else { text(&report) })?;
     Ok(Exit::Done)
 }
 

@@ -87,7 +87,7 @@ struct Measured {
 /// # Errors
 /// When a file can't be written.
 pub fn run(options: &Inspect, subject: &Subject, condition: Option<Condition>) -> anyhow::Result<Exit> {
-    let folder = options.folder()?;
+    let folder = options.folder();
     files::make_folder(folder)?;
     let held_out = !subject.split.held_out.is_empty();
     let all = subject.valid.conditions();
@@ -101,13 +101,14 @@ pub fn run(options: &Inspect, subject: &Subject, condition: Option<Condition>) -
     let cautions = warnings.iter().copied().map(Caution::from).collect();
     let report = report(options, subject, &measured, &usage, (shown, held_out), cautions);
     let report = report.ok_or_else(|| anyhow::anyhow!("no condition was measured"))?;
-    output::print(&if options.json { serde_json::to_string_pretty(&report)? } else { text(&report) })?;
-    caution::show(&warnings);
+    // Files first: who reads the text may stop reading.
     let table = folder.join("latent.csv");
     write_rows(subject, &measured, &table)?;
     let mut written = vec![table];
     written.extend(alone(|| pictures::draw(subject, &dates, &usage, shown, folder))?);
     written.iter().for_each(|path| output::say!("wrote {}", path.display()));
+    caution::show(&warnings);
+    output::print(&if options.json { serde_json::to_string_pretty(&report)? } else { text(&report) })?;
     Ok(Exit::Done)
 }
 

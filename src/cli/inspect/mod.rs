@@ -9,7 +9,6 @@ mod pictures;
 mod row;
 mod terminal;
 
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -55,22 +54,23 @@ pub struct Inspect {
     model: PathBuf,
     /// Dates drawn for each condition
     #[arg(short = 'n', long, value_name = "N", default_value_t = 1000,
-          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000), allow_negative_numbers = true)]
     samples: u32,
     /// How a field's value is chosen
     #[arg(long, value_enum, default_value_t = DecodeKind::Greedy)]
     decode: DecodeKind,
     /// Temperature of --decode sample [default: 1]
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     temperature: Option<f64>,
     /// Seed of the latent codes and draws
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = super::seed, allow_negative_numbers = true)]
     seed: u64,
     /// Threads, all cores where not given; the figures don't depend on it
-    #[arg(long, value_name = "N")]
-    threads: Option<NonZeroUsize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), allow_negative_numbers = true)]
+    threads: Option<u16>,
     /// Samples of z for each date in the likelihood
-    #[arg(long, value_name = "K", default_value_t = 512, value_parser = clap::value_parser!(u32).range(2..=100_000))]
+    #[arg(long, value_name = "K", default_value_t = 512, value_parser = clap::value_parser!(u32).range(2..=100_000),
+          allow_negative_numbers = true)]
     importance: u32,
     /// Where charts and tables go: a folder, or for one condition a .png or .svg file as well
     #[arg(short, long, value_name = "OUTPUT", value_parser = super::path)]
@@ -101,6 +101,7 @@ impl Inspect {
     pub fn run(self) -> anyhow::Result<Exit> {
         let valid = ValidDates::new();
         let condition = self.condition.as_deref().map(|text| parse(text, &valid)).transpose()?;
+        self.check_output()?;
         let subject = self.subject(valid)?;
         match condition {
             _ if self.latent => latent::run(&self, &subject, condition),
@@ -114,8 +115,8 @@ impl Inspect {
         let (model, config) = load_model(&self.model).with_context(|| {
             format!("cannot load a model from {} (--model names a release or a finished run)", self.model.display())
         })?;
-        let cores = || thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        tch::set_num_threads(self.threads.map_or_else(cores, NonZeroUsize::get) as i32);
+        let cores = || thread::available_parallelism().map_or(1, usize::from);
+        tch::set_num_threads(self.threads.map_or_else(cores, usize::from) as i32);
         let split = Split::new(&valid, config.data.split, config.data.held_out, config.data.seed)?;
         let trained = Trained::new(&valid, &split);
         Ok(Subject { model, config, valid, split, trained, decode })
@@ -139,22 +140,37 @@ impl Inspect {
         caution::warnings_of(model, valid, split, &tallies, self.seed)
     }
 
-    /// The folder of --all and --latent.
-    fn folder(&self) -> anyhow::Result<&Path> {
-        let folder = self.output.as_deref().unwrap_or(Path::new(FOLDER));
-        if folder.is_file() || is_picture(folder) {
-            let name = folder.display();
-            return Err(
-                BadInput(format!("-o {name}: several files are written; name a folder, such as inspect")).into()
-            );
+    /// Refuses a place that can't be meant, before minutes of measuring.
+    fn check_output(&self) -> Result<(), BadInput> {
+        let Some(path) = &self.output else { return Ok(()) };
+        let (name, several) = (path.display(), self.all || self.latent);
+        if several && (path.is_file() || is_picture(path)) {
+            return Err(BadInput(format!("-o {name}: several files are written; name a folder, such as inspect")));
         }
-        Ok(folder)
+        if !is_picture(path) && names_a_file(path) {
+            let wanted = if several { "name a folder" } else { "name such a file, or a folder" };
+            let message = format!("-o {name}: charts are written as .png or .svg; {wanted}, with / at its end");
+            return Err(BadInput(message));
+        }
+        Ok(())
+    }
+
+    /// The folder of --all and --latent.
+    fn folder(&self) -> &Path {
+        self.output.as_deref().unwrap_or(Path::new(FOLDER))
     }
 }
 
 /// Whether a path names a picture by its extension.
 fn is_picture(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "png" || extension == "svg")
+}
+
+/// Whether a path has an extension of letters, as files have, and is not known to be a folder.
+fn names_a_file(path: &Path) -> bool {
+    let letters = |extension: &std::ffi::OsStr| extension.to_string_lossy().chars().all(char::is_alphabetic);
+    let folder = path.is_dir() || path.to_string_lossy().ends_with('/');
+    path.extension().is_some_and(letters) && !folder
 }
 
 /// The condition that an argument names, which some date must meet.

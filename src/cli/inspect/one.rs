@@ -54,6 +54,11 @@ pub fn run(options: &Inspect, subject: &Subject, condition: Condition) -> anyhow
     let warnings = options.warnings(subject);
     let report = report(subject, &tally, &counts, &warnings);
     let calendar = calendar(options, subject, &tally, &counts);
+    // Files first: who reads the text may stop reading.
+    for path in draw(options, &calendar, condition)? {
+        output::say!("wrote {}", path.display());
+    }
+    caution::show(&warnings);
     if options.json {
         output::print(&serde_json::to_string_pretty(&report)?)?;
     } else {
@@ -61,10 +66,6 @@ pub fn run(options: &Inspect, subject: &Subject, condition: Condition) -> anyhow
         let others = format!("\n{} dates lie in other months or decades", calendar.elsewhere);
         let map = if calendar.elsewhere > 0 { map + &others } else { map };
         output::print(&text(&report, &map, &options.how()))?;
-    }
-    caution::show(&warnings);
-    for path in draw(options, &calendar, condition)? {
-        output::say!("wrote {}", path.display());
     }
     Ok(Exit::Done)
 }
