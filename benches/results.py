@@ -13,7 +13,7 @@ LEAST, MOST = "at least", "at most"
 # Names of what is measured that more than one place needs.
 ARITHMETIC, LIMIT = "32-bit arithmetic", "fastest square product"
 LAYER = "matrix product, layer 512x128x128"
-WHOLE, DEFAULT = "train quick.toml", "train default.toml"
+WHOLE, DEFAULT = "train quick.toml", "train default.toml on two threads"
 TRIALS, SIDE, AFTER = "2 trials", "cvae, side by side", "cvae, one after the other"
 # What cost shall grow linearly with, and by how much the cost of one more may differ between small and large sizes.
 SERIES = {
@@ -197,7 +197,7 @@ class Table:
             "with `gemm`; what it does besides (activations, softmax, Adam) takes time and counts as no arithmetic.",
             "",
             f"`{WHOLE}` is the config that users start with, as it is shipped, with one seed after the other;",
-            "its pass rate is seen at its evaluations only (`evaluation.every`). `default.toml` is run once, as shipped.",
+            "its pass rate is seen at its evaluations only (`evaluation.every`). `default.toml` is run once, whole.",
             "Both train on two threads.",
             "",
             "| goal | asked | measured | |",
