@@ -34,8 +34,9 @@ plots: build ## Draw the charts of runs/ and of the released model into plots/
 	$(CVAE) plot --logs runs
 	$(CVAE) plot model
 
-report: build ## Draw the charts of runs/ and typeset report/*.pdf from its tables; the typesetter takes minutes to build once
+report: build ## Draw all charts and typeset report/*.pdf from the tables; the typesetter takes minutes to build once
 	cargo build --release --locked -p cvae-report
+	$(CVAE) plot model
 	$(CVAE) report
 
 test: libtorch ## Run all tests

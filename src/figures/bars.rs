@@ -4,8 +4,11 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
+use super::axis::{Axis, Drawn};
+use super::frame::Frame;
+use super::legend::{self, Entry, Sign};
 use super::render::Chart;
-use super::style::{FAINT, FONT, GOOD, GRID, LABEL, TICK, TITLE, text};
+use super::style::{FAINT, GOOD, TICK, text};
 
 /// One bar for each latent dimension.
 #[derive(Clone, Debug)]
@@ -28,49 +31,26 @@ impl Chart for Bars {
         area: &DrawingArea<DB, Shift>,
     ) -> Result<(), DrawingAreaErrorKind<DB::ErrorType>> {
         let count = self.values.len();
-        let top = self.values.iter().copied().fold(0.1, f64::max) * 1.3;
-        let mut chart = ChartBuilder::on(area)
-            .margin(18)
-            .caption(&self.title, text(TITLE, BLACK, HPos::Left, VPos::Top))
-            .x_label_area_size(62)
-            .y_label_area_size(84)
-            .build_cartesian_2d((0..count.saturating_sub(1)).into_segmented(), 0.0..top)?;
-        chart
-            .configure_mesh()
-            .disable_x_mesh()
-            .light_line_style(WHITE)
-            .bold_line_style(GRID)
-            .x_desc("latent dimension")
-            .y_desc("mean KL, nats")
-            .x_labels(count.min(32))
-            .axis_desc_style((FONT, LABEL))
-            .label_style((FONT, TICK))
-            .x_label_formatter(&|place| match place {
-                SegmentValue::CenterOf(place) => (place + 1).to_string(),
-                _ => String::new(),
-            })
-            .y_label_formatter(&|value| format!("{value:.2}"))
-            .draw()?;
-        let bars = self.values.iter().zip(&self.active).enumerate();
-        chart.draw_series(bars.map(|(place, (value, active))| {
+        let entries = [(GOOD, "active: Var E[z] > 0.01"), (FAINT, "not active")];
+        let entries = entries.map(|(colour, name)| Entry::new(name, Sign::Patch(colour)));
+        let (across, down) = self.size();
+        let head = legend::draw(area, &self.title, &entries, across)?;
+        let body = area.clone().shrink((0, head as i32), (across, down - head));
+        let names = (1..=count).map(|place| place.to_string()).collect();
+        // Room for the words above the highest.
+        let top = self.values.iter().copied().fold(0.1, f64::max) * 1.1;
+        let y = Axis { title: "mean KL, nats".to_owned(), range: Some((0.0, top)), ..Axis::default() };
+        let frame = Frame::new(&body, Drawn::named("latent dimension", names), y.drawn([], 6), 8)?;
+        for (place, (value, active)) in self.values.iter().zip(&self.active).enumerate() {
             let colour = if *active { GOOD } else { FAINT };
-            let ends = [(SegmentValue::Exact(place), 0.0), (SegmentValue::Exact(place + 1), *value)];
-            let mut bar = Rectangle::new(ends, colour.filled());
-            let margin = (400 / count.max(1)) as u32 / 4;
-            bar.set_margin(0, 0, margin, margin);
-            bar
-        }))?;
-        if count <= 16 {
-            chart.draw_series(self.values.iter().enumerate().map(|(place, value)| {
+            let (left, right) = (place as f64 - 0.38, place as f64 + 0.38);
+            let corners = (frame.at(left, *value), frame.at(right, 0.0), frame.at(place as f64, *value));
+            let (Some(from), Some(to), Some(middle)) = corners else { continue };
+            body.draw(&Rectangle::new([from, to], colour.filled()))?;
+            if count <= 16 {
                 let style = text(TICK, BLACK, HPos::Center, VPos::Bottom);
-                EmptyElement::at((SegmentValue::CenterOf(place), *value))
-                    + Text::new(format!("{value:.2}"), (0, -4), style)
-            }))?;
-        }
-        for (row, colour, words) in [(0, GOOD, "active: Var E[z] > 0.01"), (1, FAINT, "not active")] {
-            let top = 62 + row * 28;
-            area.draw(&Rectangle::new([(690, top), (708, top + 18)], colour.filled()))?;
-            area.draw_text(words, &text(LABEL, BLACK, HPos::Left, VPos::Center), (718, top + 9))?;
+                body.draw_text(&format!("{value:.2}"), &style, (middle.0, middle.1 - 4))?;
+            }
         }
         Ok(())
     }

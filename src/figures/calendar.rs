@@ -4,6 +4,9 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
+use super::lettering::width;
+use super::marks::colours;
+use super::numbers::number;
 use super::render::Chart;
 use super::style::{FAINT, LABEL, TICK, TITLE, WRONG, ink_on, text, viridis};
 
@@ -38,14 +41,16 @@ pub struct Calendar {
 }
 
 /// Side of a day, pixels.
-const SIDE: i32 = 36;
+const SIDE: i32 = 32;
 /// Where the days begin, pixels from the left and from the top.
-const ORIGIN: (i32, i32) = (90, 96);
+const ORIGIN: (i32, i32) = (94, 92);
+/// Size of numbers: the chart is wide, and they are what it is read for.
+const NUMBER: i32 = LABEL + 1;
 
 impl Chart for Calendar {
     fn size(&self) -> (u32, u32) {
         let years = self.years.1 - self.years.0 + 1;
-        ((ORIGIN.0 + 31 * SIDE + 30) as u32, (ORIGIN.1 + 110) as u32 + years * SIDE as u32)
+        ((ORIGIN.0 + 31 * SIDE + 24) as u32, (ORIGIN.1 + 92) as u32 + years * SIDE as u32)
     }
 
     fn draw<DB: DrawingBackend>(
@@ -53,16 +58,18 @@ impl Chart for Calendar {
         area: &DrawingArea<DB, Shift>,
     ) -> Result<(), DrawingAreaErrorKind<DB::ErrorType>> {
         let bottom = ORIGIN.1 + (self.years.1 - self.years.0 + 1) as i32 * SIDE;
-        area.draw_text(&self.title, &text(TITLE, BLACK, HPos::Left, VPos::Top), (ORIGIN.0, 14))?;
+        area.draw_text(&self.title, &text(TITLE, BLACK, HPos::Left, VPos::Top), (18, 12))?;
         let what = format!("day of the month ({})", self.month);
-        area.draw_text(&what, &text(LABEL, BLACK, HPos::Center, VPos::Top), (ORIGIN.0 + 31 * SIDE / 2, 48))?;
+        area.draw_text(&what, &text(LABEL, BLACK, HPos::Center, VPos::Top), (ORIGIN.0 + 31 * SIDE / 2, 44))?;
+        let turned = text(LABEL, BLACK, HPos::Center, VPos::Center).transform(FontTransform::Rotate270);
+        area.draw_text("year", &turned, (22, (ORIGIN.1 + bottom) / 2))?;
         for day in 1..=31 {
             let at = (ORIGIN.0 + (day - 1) * SIDE + SIDE / 2, ORIGIN.1 - 6);
-            area.draw_text(&day.to_string(), &text(TICK, BLACK, HPos::Center, VPos::Bottom), at)?;
+            area.draw_text(&day.to_string(), &text(NUMBER, BLACK, HPos::Center, VPos::Bottom), at)?;
         }
         for year in self.years.0..=self.years.1 {
             let top = ORIGIN.1 + (year - self.years.0) as i32 * SIDE;
-            let style = text(TICK, BLACK, HPos::Right, VPos::Center);
+            let style = text(NUMBER, BLACK, HPos::Right, VPos::Center);
             area.draw_text(&year.to_string(), &style, (ORIGIN.0 - 10, top + SIDE / 2))?;
             for day in 0..31 {
                 let corner = (ORIGIN.0 + day * SIDE, top);
@@ -99,9 +106,11 @@ impl Calendar {
         if cell.valid {
             area.draw(&Rectangle::new(corners(1), BLACK.stroke_width(2)))?;
         }
-        let size = if cell.count > 9999 { TICK - 5 } else { TICK - 2 };
+        // The largest at which it fits.
+        let words = cell.count.to_string();
+        let size = (TICK - 5..=NUMBER).rev().find(|size| width(&words, *size) <= SIDE - 3).unwrap_or(TICK - 5);
         let style = text(size, ink_on(fill), HPos::Center, VPos::Center);
-        area.draw_text(&cell.count.to_string(), &style, (left + SIDE / 2, top + SIDE / 2))
+        area.draw_text(&words, &style, (left + SIDE / 2, top + SIDE / 2))
     }
 
     fn draw_legend<DB: DrawingBackend>(
@@ -109,7 +118,7 @@ impl Calendar {
         area: &DrawingArea<DB, Shift>,
         bottom: i32,
     ) -> Result<(), DrawingAreaErrorKind<DB::ErrorType>> {
-        let top = bottom + 30;
+        let top = bottom + 22;
         let word =
             |at: i32, words: &str| area.draw_text(words, &text(LABEL, BLACK, HPos::Left, VPos::Center), (at, top + 11));
         area.draw(&Rectangle::new([(ORIGIN.0, top), (ORIGIN.0 + 22, top + 22)], BLACK.stroke_width(2)))?;
@@ -118,17 +127,15 @@ impl Calendar {
         area.draw(&Rectangle::new([(wrong, top), (wrong + 22, top + 22)], WRONG.filled()))?;
         word(wrong + 32, "generated, not valid")?;
         if self.elsewhere > 0 {
-            let words = format!("and {} in other months or decades", self.elsewhere);
+            let words = format!("and {} in other months or decades", number(self.elsewhere as f64, 0));
             area.draw_text(&words, &text(TICK, WRONG, HPos::Left, VPos::Top), (wrong, top + 28))?;
         }
-        let (scale, width) = (ORIGIN.0 + 510, 300);
-        for step in 0..width {
-            let colour = viridis(f64::from(step) / f64::from(width - 1));
-            area.draw(&Rectangle::new([(scale + step, top), (scale + step + 1, top + 22)], colour.filled()))?;
-        }
+        let (scale, width) = (ORIGIN.0 + 470, 300);
+        colours(area, (scale, top), (width, 22))?;
         word(scale + width + 12, "count of a valid date")?;
         for (place, count) in [(0, 0.0), (width / 2, self.expected), (width, 2.0 * self.expected)] {
-            let words = if place == width / 2 { format!("{count:.1} expected") } else { format!("{count:.0}") };
+            let expected = place == width / 2;
+            let words = if expected { format!("{} expected", number(count, 1)) } else { number(count, 0) };
             area.draw_text(&words, &text(TICK, BLACK, HPos::Center, VPos::Top), (scale + place, top + 28))?;
         }
         Ok(())

@@ -4,8 +4,11 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
+use super::axis::Axis;
+use super::frame::Frame;
+use super::legend;
 use super::render::Chart;
-use super::style::{FONT, LABEL, TICK, TITLE, WRONG, ink_on, text, viridis};
+use super::style::{TICK, WRONG, ink_on, text, viridis};
 
 /// A square of codes and the date that each gives under one condition.
 #[derive(Clone, Debug)]
@@ -64,32 +67,26 @@ impl Chart for CodeGrid {
         &self,
         area: &DrawingArea<DB, Shift>,
     ) -> Result<(), DrawingAreaErrorKind<DB::ErrorType>> {
-        let (low, high) = self.range;
-        let mut chart = ChartBuilder::on(area)
-            .margin(18)
-            .caption(&self.title, text(TITLE, BLACK, HPos::Left, VPos::Top))
-            .x_label_area_size(58)
-            .y_label_area_size(76)
-            .build_cartesian_2d(low..high, low..high)?;
-        chart
-            .configure_mesh()
-            .disable_mesh()
-            .x_desc("z1, standard deviations of the prior")
-            .y_desc("z2, standard deviations of the prior")
-            .axis_desc_style((FONT, LABEL))
-            .label_style((FONT, TICK))
-            .x_label_formatter(&|value| format!("{value:.1}"))
-            .y_label_formatter(&|value| format!("{value:.1}"))
-            .draw()?;
-        let half = 0.5 * (high - low) / self.side as f64;
-        chart.draw_series(self.cells.iter().enumerate().map(|(cell, date)| {
+        let (across, down) = self.size();
+        let head = legend::draw(area, &self.title, &[], across)?;
+        let body = area.clone().shrink((0, head as i32), (across, down - head));
+        let axis = |name: &str| {
+            let title = format!("{name}, standard deviations of the prior");
+            Axis { title, range: Some(self.range), ..Axis::default() }.drawn([], 7)
+        };
+        let frame = Frame::new(&body, axis("z1"), axis("z2"), 8)?;
+        let half = 0.5 * (self.range.1 - self.range.0) / self.side as f64;
+        for (cell, date) in self.cells.iter().enumerate() {
             let (x, y) = self.middle(cell);
-            Rectangle::new([(x - half, y - half), (x + half, y + half)], self.colour(*date).filled())
-        }))?;
-        chart.draw_series(self.labels().into_iter().map(|(date, at)| {
+            if let (Some(from), Some(to)) = (frame.at(x - half, y + half), frame.at(x + half, y - half)) {
+                body.draw(&Rectangle::new([from, to], self.colour(*date).filled()))?;
+            }
+        }
+        for (date, (x, y)) in self.labels() {
+            let Some(at) = frame.at(x, y) else { continue };
             let style = text(TICK - 3, ink_on(self.colour(Some(date))), HPos::Center, VPos::Center);
-            EmptyElement::at(at) + Text::new(self.dates[date].clone(), (0, 0), style)
-        }))?;
+            body.draw_text(&self.dates[date], &style, at)?;
+        }
         Ok(())
     }
 }

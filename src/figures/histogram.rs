@@ -4,15 +4,21 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
-use super::render::Chart;
-use super::style::{EXPECTED, FONT, GOOD, GRID, LABEL, TICK, TITLE, WRONG, text};
+use super::axis::Axis;
+use super::frame::Frame;
+use super::legend;
+use super::lettering::width;
+use super::marks::dashed;
+use super::numbers::number;
+use super::render::{Chart, Painted};
+use super::style::{EXPECTED, GOOD, LABEL, WRONG, text};
 
 /// How many conditions have which value.
 #[derive(Clone, Debug)]
 pub struct Histogram {
     /// Title.
     pub title: String,
-    /// What is counted, with its unit.
+    /// What is counted, with its unit; a "share" is written in percent.
     pub x: String,
     /// One value for each condition.
     pub values: Vec<f64>,
@@ -48,40 +54,54 @@ impl Chart for Histogram {
         let counts = self.counts();
         let (low, high) = self.range;
         let top = f64::from(counts.iter().copied().max().unwrap_or(1)) * 1.25;
-        let mut chart = ChartBuilder::on(area)
-            .margin(18)
-            .caption(&self.title, text(TITLE, BLACK, HPos::Left, VPos::Top))
-            .x_label_area_size(62)
-            .y_label_area_size(84)
-            .build_cartesian_2d(low..high, 0.0..top)?;
-        chart
-            .configure_mesh()
-            .disable_x_mesh()
-            .light_line_style(WHITE)
-            .bold_line_style(GRID)
-            .x_desc(&self.x)
-            .y_desc("conditions")
-            .axis_desc_style((FONT, LABEL))
-            .label_style((FONT, TICK))
-            .x_label_formatter(&|value| format!("{value:.2}"))
-            .y_label_formatter(&|value| format!("{value:.0}"))
-            .draw()?;
+        let (across, down) = self.size();
+        let head = legend::draw(area, &self.title, &[], across)?;
+        let body = area.clone().shrink((0, head as i32), (across, down - head));
+        let x = Axis { title: self.x.clone(), share: self.is_share(), range: Some(self.range), ..Axis::default() };
+        let y = Axis { title: "conditions".to_owned(), range: Some((0.0, top)), ..Axis::default() };
+        let frame = Frame::new(&body, x.drawn([], 10), y.drawn([], 7), 8)?;
         let width = (high - low) / BINS as f64;
-        chart.draw_series(counts.iter().enumerate().filter(|(_, count)| **count > 0).map(|(bin, count)| {
+        for (bin, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
             let left = low + bin as f64 * width;
-            Rectangle::new([(left, 0.0), (left + width, f64::from(*count))], GOOD.filled())
-        }))?;
+            let corners = (frame.at(left, f64::from(*count)), frame.at(left + width, 0.0));
+            if let (Some(from), Some(to)) = corners {
+                body.draw(&Rectangle::new([from, to], GOOD.filled()))?;
+            }
+        }
+        self.draw_levels(&frame, top)
+    }
+}
+
+impl Histogram {
+    fn is_share(&self) -> bool {
+        self.x.starts_with("share")
+    }
+
+    /// The mean, and in dashes above it what a perfect sampler is expected to have, so that both are seen where they
+    /// are the same.
+    fn draw_levels<DB: DrawingBackend>(&self, frame: &Frame<'_, DB>, top: f64) -> Painted<DB> {
         let mean = self.values.iter().sum::<f64>() / self.values.len().max(1) as f64;
-        let marks = [(mean, WRONG, "mean", 0.97), (self.expected, EXPECTED, "perfect sampler", 0.90)];
+        let (low, high) = self.range;
+        let marks = [(mean, WRONG, "mean", 0.97), (self.expected, EXPECTED, "perfect sampler", 0.89)];
         for (at, colour, name, height) in marks {
-            chart.draw_series([PathElement::new(vec![(at, 0.0), (at, top * height)], colour.stroke_width(2))])?;
+            let (Some(from), Some(to)) = (frame.at(at, 0.0), frame.at(at, top * height)) else { continue };
+            if colour == EXPECTED {
+                dashed(frame.area, &[from, to], (8.0, 6.0), colour.stroke_width(3))?;
+            } else {
+                frame.area.draw(&PathElement::new(vec![from, to], colour.stroke_width(3)))?;
+            }
             // Each label stands on the side away from the other mark, unless there is no room for it.
             let place = (at - low) / (high - low);
             let lower = at <= mean.min(self.expected);
             let before = place > 0.75 || (lower && place > 0.25);
-            let (side, shift) = if before { (HPos::Right, -6) } else { (HPos::Left, 6) };
-            let label = Text::new(format!("{name} {at:.4}"), (shift, 0), text(LABEL, colour, side, VPos::Top));
-            chart.draw_series([EmptyElement::at((at, top * height)) + label])?;
+            let value = if self.is_share() { format!("{} %", number(100.0 * at, 2)) } else { number(at, 4) };
+            let words = format!("{name} {value}");
+            let room = width(&words, LABEL);
+            let left = if before { to.0 - 10 - room } else { to.0 + 10 };
+            // No grid line goes through the words.
+            let ground = [(left - 4, to.1 - 2), (left + room + 4, to.1 + 20)];
+            frame.area.draw(&Rectangle::new(ground, WHITE.filled()))?;
+            frame.area.draw_text(&words, &text(LABEL, colour, HPos::Left, VPos::Top), (left, to.1))?;
         }
         Ok(())
     }

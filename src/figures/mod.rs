@@ -3,14 +3,19 @@
 //! A chart is a record of what it shows. The font is built in and nothing depends on time or machine,
 //! so that the same record gives the same bytes.
 
+mod axis;
 mod bars;
 mod calendar;
+mod facet;
 mod facets;
+mod frame;
 mod grid;
 mod heat;
 mod histogram;
 mod legend;
 mod lettering;
+mod marks;
+mod numbers;
 mod ranking;
 mod rates;
 mod render;
@@ -18,13 +23,16 @@ mod scatter;
 mod style;
 mod ticks;
 
+pub use axis::{Axis, Scale};
 pub use bars::Bars;
 pub use calendar::{Calendar, Cell};
-pub use facets::{Axis, Facet, Facets, Guide, Look, Point, Series};
+pub use facet::{Facet, Guide, Look, Point, Series};
+pub use facets::{Facets, Names};
 pub use grid::CodeGrid;
 pub use heat::{HeatCell, HeatMap, HeatMaps};
 pub use histogram::Histogram;
-pub use ranking::{Bar, Figures, Ranking};
+pub use numbers::{count, number};
+pub use ranking::{Figures, Mark, Ranking};
 pub use rates::{Panel, Rate, Rates};
-pub use render::{Chart, FigureError, png, svg, write_both, write_file};
+pub use render::{Chart, FigureError, png, remove_both, svg, write_both, write_file};
 pub use scatter::{Colours, Scatter};

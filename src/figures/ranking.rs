@@ -1,36 +1,36 @@
-//! Bars of several figures for each of a list of settings, with intervals: ablations and the like.
+//! Several figures of each of a list of settings, with intervals: ablations and the like.
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
-use super::legend::{self, Entry, Sign, wrapped};
+use super::axis::{Axis, Drawn};
+use super::legend::{self, Entry, FAILED, Sign, wrapped};
 use super::lettering::width;
-use super::render::Chart;
-use super::style::{EXPECTED, FAINT, GOOD, GRID, LABEL, TICK, WRONG, text};
+use super::marks::dashed;
+use super::render::{Chart, Painted};
+use super::style::{EXPECTED, GOOD, GRID, LABEL, TICK, WRONG, text};
 
-/// A bar.
+/// A setting's figure.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Bar {
+pub struct Mark {
     /// Mean over the trials that finished; NaN where none did.
     pub mean: f64,
     /// Half the width of its interval; NaN for a single trial.
     pub half: f64,
-    /// How both are written.
+    /// How both are written, without the unit.
     pub words: String,
 }
 
-/// A figure: a column of bars.
+/// A figure: a column of marks.
 #[derive(Clone, Debug)]
 pub struct Figures {
-    /// What it is, with its unit.
-    pub title: String,
-    /// The end of its axis; it begins at 0.
-    pub top: f64,
-    /// A level to read the bars against.
+    /// What it is, with its unit, and its axis.
+    pub axis: Axis,
+    /// A level to read the marks against.
     pub guide: Option<f64>,
     /// One for each setting.
-    pub bars: Vec<Bar>,
+    pub marks: Vec<Mark>,
 }
 
 /// The chart.
@@ -38,7 +38,7 @@ pub struct Figures {
 pub struct Ranking {
     /// Title.
     pub title: String,
-    /// Lines below the bars.
+    /// Lines below the marks.
     pub notes: Vec<String>,
     /// What the level in the columns means.
     pub guide: String,
@@ -48,17 +48,38 @@ pub struct Ranking {
     pub figures: Vec<Figures>,
 }
 
-/// Height of a setting, and width of a column, pixels.
-const ROW: i32 = 42;
-const COLUMN: i32 = 218;
-/// Width of a bar at the axis's end; the rest of a column is for its words.
-const BAR: i32 = 84;
+/// Height of a setting whose name has two lines at the most, of a line, and width of a column, pixels.
+const ROW: i32 = 38;
+const LINE: i32 = 17;
+const COLUMN: i32 = 236;
+/// Width of a column's plot; the rest is for its words.
+const PLOT: i32 = 96;
+/// Room above the settings for what the columns are, and below them for ticks.
 const HEAD: i32 = 34;
+const FOOT: i32 = 34;
+/// Width of the settings' names.
+const NAMES: i32 = 200;
+
+/// A name in lines; a key and its value stay together.
+fn lines(name: &str) -> Vec<String> {
+    wrapped(&name.replace(' ', "\u{a0}").replace(",\u{a0}", ", "), TICK, NAMES)
+}
 
 impl Ranking {
     fn names(&self) -> i32 {
-        let lines = self.settings.iter().flat_map(|(name, _)| wrapped(name, TICK, 230));
-        lines.map(|line| width(&line, TICK)).max().unwrap_or(0) + 40
+        let lines = self.settings.iter().flat_map(|(name, _)| lines(name));
+        lines.map(|line| width(&line, TICK)).max().unwrap_or(0) + 44
+    }
+
+    /// Where each setting's middle stands below the first one's top, and the height of all.
+    fn middles(&self) -> (Vec<i32>, i32) {
+        let mut top = 0;
+        let middle = |(name, _): &(String, usize)| {
+            let height = ROW.max(LINE * lines(name).len() as i32 + 6);
+            top += height;
+            top - height / 2
+        };
+        (self.settings.iter().map(middle).collect(), top)
     }
 
     fn across(&self) -> u32 {
@@ -66,75 +87,108 @@ impl Ranking {
     }
 
     fn entries(&self) -> Vec<Entry> {
-        let entry = |name: &str, sign| Entry { name: name.to_owned(), sign };
         let guide = self.figures.iter().any(|figures| figures.guide.is_some());
         let failed = self.settings.iter().any(|(_, failed)| *failed > 0);
-        let guide = guide.then(|| entry(&self.guide, Sign::Guide));
-        guide.into_iter().chain(failed.then(|| entry("failed or diverged", Sign::Cross))).collect()
-    }
-}
-
-impl Chart for Ranking {
-    fn size(&self) -> (u32, u32) {
-        let head = legend::height(&self.title, &self.entries(), self.across());
-        let body = HEAD + ROW * self.settings.len() as i32 + 12;
-        (self.across(), head + body as u32 + legend::foot_height(&self.notes))
+        let guide = guide.then(|| Entry::new(&self.guide, Sign::Guide));
+        guide.into_iter().chain(failed.then(|| Entry::new(FAILED, Sign::Cross))).collect()
     }
 
-    fn draw<DB: DrawingBackend>(
-        &self,
-        area: &DrawingArea<DB, Shift>,
-    ) -> Result<(), DrawingAreaErrorKind<DB::ErrorType>> {
-        let head = legend::draw(area, &self.title, &self.entries(), self.across())? as i32;
-        let (top, names) = (head + HEAD, self.names());
-        let bottom = top + ROW * self.settings.len() as i32;
-        for (place, (name, failed)) in self.settings.iter().enumerate() {
-            let middle = top + ROW * place as i32 + ROW / 2;
-            let lines = wrapped(name, TICK, 230);
+    fn draw_names<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>, top: i32) -> Painted<DB> {
+        let right = self.names() - 16;
+        for ((name, failed), middle) in self.settings.iter().zip(self.middles().0) {
+            let (middle, lines) = (top + middle, lines(name));
             for (line, words) in lines.iter().enumerate() {
-                let at = middle + 19 * line as i32 - 19 * (lines.len() as i32 - 1) / 2;
-                area.draw_text(words, &text(TICK, BLACK, HPos::Right, VPos::Center), (names - 12, at))?;
+                let at = middle + LINE * line as i32 - LINE * (lines.len() as i32 - 1) / 2;
+                area.draw_text(words, &text(TICK, BLACK, HPos::Right, VPos::Center), (right, at))?;
             }
             if *failed > 0 {
                 area.draw(&Cross::new((12, middle), 6, WRONG.stroke_width(2)))?;
                 area.draw_text(&failed.to_string(), &text(TICK, WRONG, HPos::Left, VPos::Center), (22, middle))?;
             }
         }
+        Ok(())
+    }
+}
+
+impl Chart for Ranking {
+    fn size(&self) -> (u32, u32) {
+        let head = legend::height(&self.title, &self.entries(), self.across());
+        let body = HEAD + self.middles().1 + FOOT;
+        (self.across(), head + body as u32 + legend::foot_height(&self.notes, self.across()))
+    }
+
+    fn draw<DB: DrawingBackend>(
+        &self,
+        area: &DrawingArea<DB, Shift>,
+    ) -> Result<(), DrawingAreaErrorKind<DB::ErrorType>> {
+        let top = legend::draw(area, &self.title, &self.entries(), self.across())? as i32 + HEAD;
+        let (middles, height) = self.middles();
+        let bottom = top + height;
+        let middles: Vec<i32> = middles.into_iter().map(|middle| top + middle).collect();
+        self.draw_names(area, top)?;
         for (column, figures) in self.figures.iter().enumerate() {
-            let left = names + COLUMN * column as i32;
-            area.draw_text(&figures.title, &text(LABEL, BLACK, HPos::Left, VPos::Center), (left, head + 16))?;
-            area.draw(&PathElement::new(vec![(left, top), (left, bottom)], EXPECTED.stroke_width(1)))?;
-            area.draw(&PathElement::new(vec![(left + BAR, top), (left + BAR, bottom)], GRID.stroke_width(1)))?;
-            let reach = |value: f64| (value / figures.top).clamp(0.0, 1.0) * f64::from(BAR);
-            for (place, bar) in figures.bars.iter().enumerate() {
-                let middle = top + ROW * place as i32 + ROW / 2;
-                let words = |colour, shift: i32| {
-                    area.draw_text(&bar.words, &text(TICK, colour, HPos::Left, VPos::Center), (left + shift, middle))
-                };
-                if !bar.mean.is_finite() {
-                    words(FAINT, 8)?;
-                    continue;
-                }
-                let end = left + reach(bar.mean).round() as i32;
-                area.draw(&Rectangle::new([(left, middle - 12), (end, middle + 12)], GOOD.mix(0.75).filled()))?;
-                if bar.half.is_finite() {
-                    let ends = [bar.mean - bar.half, bar.mean + bar.half].map(|end| left + reach(end).round() as i32);
-                    let whisker = vec![(ends[0], middle), (ends[1], middle)];
-                    area.draw(&PathElement::new(whisker, BLACK.stroke_width(2)))?;
-                    for end in ends {
-                        let tip = vec![(end, middle - 5), (end, middle + 5)];
-                        area.draw(&PathElement::new(tip, BLACK.stroke_width(2)))?;
-                    }
-                }
-                words(BLACK, BAR + 8)?;
-            }
-            if let Some(guide) = figures.guide {
-                let at = left + reach(guide).round() as i32;
-                for dash in (top..bottom).step_by(10) {
-                    area.draw(&PathElement::new(vec![(at, dash), (at, dash + 6)], EXPECTED.stroke_width(2)))?;
-                }
+            figures.draw(area, self.names() + COLUMN * column as i32, (top, bottom), &middles)?;
+        }
+        legend::draw_foot(area, &self.notes, self.across(), bottom + FOOT)
+    }
+}
+
+impl Figures {
+    fn draw<DB: DrawingBackend>(
+        &self,
+        area: &DrawingArea<DB, Shift>,
+        left: i32,
+        (top, bottom): (i32, i32),
+        middles: &[i32],
+    ) -> Painted<DB> {
+        let shown = self.marks.iter().filter(|mark| mark.mean.is_finite());
+        let ends = shown.flat_map(|mark| <[f64; 2]>::from(self.axis.interval(mark.mean, mark.half)));
+        let drawn = self.axis.drawn(ends.chain(self.guide), 3).bare();
+        let across = |share: f64| left + (share.clamp(0.0, 1.0) * f64::from(PLOT)).round() as i32;
+        area.draw_text(&drawn.title, &text(LABEL, BLACK, HPos::Left, VPos::Center), (left, top - 18))?;
+        let line = |from, to, colour: RGBColor| area.draw(&PathElement::new(vec![from, to], colour.stroke_width(1)));
+        for (place, word) in drawn.words(f64::from(PLOT), false) {
+            let at = across(drawn.along(place));
+            line((at, top), (at, bottom), GRID)?;
+            line((at, bottom), (at, bottom + 5), BLACK)?;
+            area.draw_text(&word, &text(TICK, BLACK, HPos::Center, VPos::Top), (at, bottom + 8))?;
+        }
+        line((left, top), (left, bottom), BLACK)?;
+        line((left, bottom), (left + PLOT, bottom), BLACK)?;
+        if let Some(at) = self.guide.and_then(|guide| drawn.share(guide)).map(across) {
+            dashed(area, &[(at, top), (at, bottom)], (6.0, 4.0), EXPECTED.stroke_width(2))?;
+        }
+        for (mark, middle) in self.marks.iter().zip(middles) {
+            self.draw_mark(area, &drawn, mark, (&across, *middle))?;
+            let style = text(TICK, BLACK, HPos::Left, VPos::Center);
+            area.draw_text(&mark.words, &style, (left + PLOT + 10, *middle))?;
+        }
+        Ok(())
+    }
+
+    /// A dot and its interval; where the interval is cut off it has no tip.
+    fn draw_mark<DB: DrawingBackend>(
+        &self,
+        area: &DrawingArea<DB, Shift>,
+        axis: &Drawn,
+        mark: &Mark,
+        (across, middle): (&dyn Fn(f64) -> i32, i32),
+    ) -> Painted<DB> {
+        if !mark.mean.is_finite() {
+            return Ok(());
+        }
+        // What a logarithmic axis has no place for lies left of it.
+        let at = |value: f64| across(axis.share(value).unwrap_or(0.0));
+        let (low, high) = self.axis.interval(mark.mean, mark.half);
+        if at(low) < at(high) {
+            area.draw(&PathElement::new(vec![(at(low), middle), (at(high), middle)], GOOD.stroke_width(2)))?;
+        }
+        for (end, whole) in [(low, mark.mean - mark.half), (high, mark.mean + mark.half)] {
+            if end == whole && axis.share(end).is_some() {
+                let tip = vec![(at(end), middle - 8), (at(end), middle + 8)];
+                area.draw(&PathElement::new(tip, GOOD.stroke_width(2)))?;
             }
         }
-        legend::draw_foot(area, &self.notes, bottom + 12)
+        area.draw(&Circle::new((at(mark.mean), middle), 4, GOOD.filled()))
     }
 }

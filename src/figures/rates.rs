@@ -2,10 +2,13 @@
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, VPos};
 
-use super::render::Chart;
-use super::style::{FONT, GOOD, GRID, LABEL, TICK, TITLE, WRONG, text};
+use super::axis::{Axis, Drawn};
+use super::frame::Frame;
+use super::legend::{self, Entry, Sign};
+use super::marks::triangle;
+use super::render::{Chart, Painted};
+use super::style::{GOOD, WRONG};
 
 /// The pass rate of the conditions that share one value of a field.
 #[derive(Clone, Debug)]
@@ -38,9 +41,6 @@ pub struct Rates {
     pub panels: [Panel; 4],
 }
 
-/// Height of the title, pixels.
-const HEAD: i32 = 78;
-
 impl Chart for Rates {
     fn size(&self) -> (u32, u32) {
         (1200, 900)
@@ -50,68 +50,50 @@ impl Chart for Rates {
         &self,
         area: &DrawingArea<DB, Shift>,
     ) -> Result<(), DrawingAreaErrorKind<DB::ErrorType>> {
-        let (head, body) = area.split_vertically(HEAD);
-        head.draw_text(&self.title, &text(TITLE, BLACK, HPos::Left, VPos::Top), (24, 14))?;
-        let words =
-            |at: i32, words: &str| head.draw_text(words, &text(LABEL, BLACK, HPos::Left, VPos::Center), (at, 58));
-        head.draw(&Circle::new((34, 58), 5, GOOD.filled()))?;
-        words(48, "mean over conditions, with its 95 % interval")?;
-        head.draw(&TriangleMarker::new((470, 58), 6, WRONG.filled()))?;
-        words(484, "worst condition")?;
+        let entries = [
+            Entry::new("mean over conditions, with its 95 % interval", Sign::Dot(GOOD)),
+            Entry::new("worst condition", Sign::Triangle(WRONG)),
+        ];
+        let head = legend::draw(area, &self.title, &entries, self.size().0)?;
+        let (_, body) = area.split_vertically(head as i32);
         let worst = self.panels.iter().flat_map(|panel| &panel.rates).map(|rate| rate.worst).fold(0.99, f64::min);
-        // Room below the worst, and a hundredth at the least, so that the ticks of a perfect model differ; the axis never hides how far from 1 it is, since its ticks name the rates.
+        // Room below the worst, and a hundredth at the least, so that the ticks of a perfect model differ; the axis
+        // never hides how far from 100 % it is, since its ticks name the rates.
         let low = (worst - 0.06 * (1.0 - worst).max(1e-3)).max(-0.02);
-        let high = 1.0 + 0.06 * (1.0 - low);
+        let axis = Axis {
+            title: "pass rate".to_owned(),
+            share: true,
+            range: Some((low, 1.0 + 0.06 * (1.0 - low))),
+            possible: Some((0.0, 1.0)),
+            ..Axis::default()
+        };
         let (upper, lower) = body.split_vertically(400);
         let (left, rest) = upper.split_horizontally(420);
         let (middle, right) = rest.split_horizontally(530);
         for (panel, area) in self.panels.iter().zip([left, middle, right, lower]) {
-            draw_panel(panel, &area, low..high)?;
+            panel.draw(&area, &axis)?;
         }
         Ok(())
     }
 }
 
-fn draw_panel<DB: DrawingBackend>(
-    panel: &Panel,
-    area: &DrawingArea<DB, Shift>,
-    range: std::ops::Range<f64>,
-) -> Result<(), DrawingAreaErrorKind<DB::ErrorType>> {
-    let count = panel.rates.len();
-    let (low, high) = (range.start, range.end);
-    let mut chart = ChartBuilder::on(area)
-        .margin(12)
-        .x_label_area_size(58)
-        .y_label_area_size(86)
-        .build_cartesian_2d(-0.5..count as f64 - 0.5, range)?;
-    let name = |place: &f64| {
-        let whole = (place - place.round()).abs() < 1e-9;
-        let rate = whole.then(|| panel.rates.get(place.round() as usize)).flatten();
-        // Of many values every other has a label.
-        rate.filter(|_| count <= 20 || (place.round() as usize).is_multiple_of(2))
-            .map_or_else(String::new, |rate| rate.name.clone())
-    };
-    let digits = if high - low < 0.05 { 3 } else { 2 };
-    chart
-        .configure_mesh()
-        .disable_x_mesh()
-        .light_line_style(WHITE)
-        .bold_line_style(GRID)
-        .x_labels(2 * count + 1)
-        .y_labels(8)
-        .x_label_formatter(&name)
-        .y_label_formatter(&|value| if *value > 1.0 + 1e-9 { String::new() } else { format!("{value:.digits$}") })
-        .x_desc(&panel.name)
-        .y_desc("pass rate")
-        .axis_desc_style((FONT, LABEL))
-        .label_style((FONT, TICK - 2))
-        .draw()?;
-    let places = || panel.rates.iter().enumerate().map(|(place, rate)| (place as f64, rate));
-    chart.draw_series(places().map(|(x, rate)| TriangleMarker::new((x, rate.worst), 6, WRONG.filled())))?;
-    chart.draw_series(places().filter(|(_, rate)| rate.half_width.is_finite()).map(|(x, rate)| {
-        let ends = vec![(x, (rate.mean - rate.half_width).max(low)), (x, (rate.mean + rate.half_width).min(high))];
-        PathElement::new(ends, GOOD.stroke_width(2))
-    }))?;
-    chart.draw_series(places().map(|(x, rate)| Circle::new((x, rate.mean), 5, GOOD.filled())))?;
-    Ok(())
+impl Panel {
+    fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>, axis: &Axis) -> Painted<DB> {
+        let names = self.rates.iter().map(|rate| rate.name.clone()).collect();
+        let frame = Frame::new(area, Drawn::named(&self.name, names), axis.drawn([], 6), 12)?;
+        for (place, rate) in self.rates.iter().enumerate() {
+            let at = |rate: f64| frame.at(place as f64, rate);
+            let (low, high) = axis.interval(rate.mean, rate.half_width);
+            if let (Some(low), Some(high)) = (at(low), at(high))
+                && low != high
+            {
+                area.draw(&PathElement::new(vec![low, high], GOOD.stroke_width(2)))?;
+            }
+            if let (Some(mean), Some(worst)) = (at(rate.mean), at(rate.worst)) {
+                area.draw(&Circle::new(mean, 4, GOOD.filled()))?;
+                triangle(area, worst, WRONG)?;
+            }
+        }
+        Ok(())
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use plotters::coord::Shift;
@@ -10,6 +11,9 @@ use plotters::prelude::*;
 use super::lettering::{DENSITY, Dense, Lettering, Outlined};
 use super::style;
 use crate::files::{self, FileError};
+
+/// What drawing comes to.
+pub(super) type Painted<DB> = Result<(), DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorType>>;
 
 /// Something that can be drawn.
 pub trait Chart {
@@ -131,15 +135,36 @@ pub fn write_file(chart: &impl Chart, path: &Path) -> Result<(), FigureError> {
     Ok(files::replace(path, |partial| fs::write(partial, &bytes))?)
 }
 
+/// The files of a chart in a folder.
+fn both(folder: &Path, name: &str) -> [PathBuf; 2] {
+    ["png", "svg"].map(|extension| folder.join(format!("{name}.{extension}")))
+}
+
 /// Writes the chart to a folder as `name.png` and `name.svg`; the paths of both.
 ///
 /// # Errors
 /// When the chart can't be drawn or written.
 pub fn write_both(chart: &impl Chart, folder: &Path, name: &str) -> Result<[PathBuf; 2], FigureError> {
     files::make_folder(folder)?;
-    let paths = ["png", "svg"].map(|extension| folder.join(format!("{name}.{extension}")));
+    let paths = both(folder, name);
     paths.iter().try_for_each(|path| write_file(chart, path))?;
     Ok(paths)
+}
+
+/// Removes what [`write_both`] once wrote by that name; the paths of what there was.
+///
+/// # Errors
+/// When a file is there and can't be removed.
+pub fn remove_both(folder: &Path, name: &str) -> Result<Vec<PathBuf>, FigureError> {
+    let mut removed = Vec::new();
+    for path in both(folder, name) {
+        match fs::remove_file(&path) {
+            Ok(()) => removed.push(path),
+            Err(error) if error.kind() == ErrorKind::NotFound => (),
+            Err(error) => return Err(FileError::at("remove", &path)(error).into()),
+        }
+    }
+    Ok(removed)
 }
 
 #[cfg(test)]

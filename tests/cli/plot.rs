@@ -59,6 +59,72 @@ fn charts_are_the_same_twice_need_no_font_and_mark_what_failed() {
 }
 
 #[test]
+fn charts_that_no_longer_apply_are_removed_and_nothing_else() {
+    let folder = folder();
+    let grid = grid(folder.path());
+    let output = folder.path().join("plots/grid");
+    fs::create_dir_all(&output).unwrap();
+    let stale = ["heatmaps.png", "heatmaps.svg", "coverage.svg", "diversity_MON_JAN_False_205.png", "weights.sha256"];
+    let kept = ["heatmaps.csv", "notes.txt", "coverage_of_mine.svg"];
+    stale.iter().chain(&kept).for_each(|name| fs::write(output.join(name), "old").unwrap());
+    let done = run(folder.path(), &["plot", "--logs", grid.to_str().unwrap()]);
+    assert_eq!(code(&done), 0, "{}", errors(&done));
+    assert!(errors(&done).contains("heatmaps.svg, a chart of an earlier call"), "{}", errors(&done));
+    let there = |name: &str| output.join(name).exists();
+    // Charts of weights stay where none of weights are asked for.
+    assert!(!there("heatmaps.png") && !there("heatmaps.svg") && there("coverage.svg") && there("sweep.svg"));
+    let done = run(folder.path(), &["plot", grid.to_str().unwrap()]);
+    assert_eq!(code(&done), 0, "{}", errors(&done));
+    assert!(stale.iter().all(|name| !there(name)) && kept.iter().all(|name| there(name)), "{:?}", charts(&output));
+}
+
+#[test]
+fn a_history_of_one_row_is_seen() {
+    let folder = folder();
+    let grid = grid(folder.path());
+    let drawn = |rows: usize| {
+        for trial in ["low", "middle", "high"] {
+            let history = fs::read_to_string(model().join("history.csv")).unwrap();
+            let lines: Vec<&str> = history.lines().take(1 + rows).collect();
+            fs::write(grid.join(trial).join("history.csv"), lines.join("\n") + "\n").unwrap();
+        }
+        let done = run(folder.path(), &["plot", "--logs", grid.to_str().unwrap()]);
+        assert_eq!(code(&done), 0, "{}", errors(&done));
+        ["training", "pass_by_field", "pass_by_setting"]
+            .map(|name| fs::read_to_string(folder.path().join(format!("plots/grid/{name}.svg"))).unwrap())
+    };
+    assert!(drawn(1).iter().all(|svg| svg.contains("<circle")));
+    assert!(drawn(3)[0].matches("<circle").count() < drawn(1)[0].matches("<circle").count());
+}
+
+#[test]
+fn what_has_not_finished_is_not_marked_as_failed() {
+    let folder = folder();
+    let grid = folder.path().join("grid");
+    let config = fs::read_to_string(model().join("config.toml")).unwrap();
+    for (name, beta, latent) in [("a", "0.1", "2"), ("b", "0.6", "2"), ("c", "0.1", "4"), ("d", "0.6", "4")] {
+        let trial = grid.join(name);
+        fs::create_dir_all(&trial).unwrap();
+        let config = config.replace("value = 0.6", &format!("value = {beta}"));
+        let config = config.replace("latent_dim = 2", &format!("latent_dim = {latent}"));
+        fs::write(trial.join("config.toml"), config).unwrap();
+        if name != "d" {
+            fs::copy(model().join("metrics.csv"), trial.join("metrics.csv")).unwrap();
+        }
+    }
+    let maps = || {
+        let done = run(folder.path(), &["plot", "--logs", grid.to_str().unwrap()]);
+        assert_eq!(code(&done), 0, "{}", errors(&done));
+        fs::read_to_string(folder.path().join("plots/grid/heatmaps.svg")).unwrap()
+    };
+    let open = maps();
+    assert!(open.contains("\"not finished\"") && open.contains("\"…\"") && !open.contains("failed or diverged"));
+    fs::write(grid.join("d/error.txt"), "the loss was 212 nats at step 7\n").unwrap();
+    let failed = maps();
+    assert!(failed.contains("failed or diverged") && !failed.contains("\"…\""));
+}
+
+#[test]
 fn a_trial_with_weights_gets_the_charts_of_what_it_generates() {
     let folder = folder();
     let trial = model();
@@ -68,6 +134,18 @@ fn a_trial_with_weights_gets_the_charts_of_what_it_generates() {
     for name in ["training", "coverage", "diversity_MON_DEC_False_196", "latent_kl", "latent_day", "latent_plane"] {
         assert!(written.iter().any(|(file, _)| file == &format!("{name}.svg")), "{name}");
     }
+    let digest = |bytes: &[u8]| ::cvae::checksums::sha256(bytes);
+    let weights = digest(&fs::read(trial.join("model.safetensors")).unwrap());
+    let named = written.iter().find(|(file, _)| file == "weights.sha256").unwrap();
+    assert_eq!(String::from_utf8_lossy(&named.1), format!("{weights}  model.safetensors\n"));
+}
+
+#[test]
+fn committed_charts_of_the_release_are_of_its_weights() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let weights = ::cvae::checksums::sha256(&fs::read(root.join("model/cvae.safetensors")).unwrap());
+    let drawn = fs::read_to_string(root.join("plots/model/weights.sha256")).unwrap_or_default();
+    assert_eq!(drawn, format!("{weights}  cvae.safetensors\n"), "plots/model is of other weights: make plots");
 }
 
 #[test]
@@ -129,7 +207,11 @@ fn committed_charts_are_those_of_the_committed_runs() {
         }
         let done = run(folder.path(), &["plot", "--logs", run_folder.to_str().unwrap()]);
         assert_eq!(code(&done), 0, "{}", errors(&done));
-        for (name, bytes) in charts(&folder.path().join("plots").join(entry.file_name())) {
+        let drawn = charts(&folder.path().join("plots").join(entry.file_name()));
+        // What is left of an earlier call would go into the report as well.
+        let stale = charts(&entry.path()).into_iter().find(|(name, _)| drawn.iter().all(|(known, _)| known != name));
+        assert!(stale.is_none(), "{}/{} is of no run: make report", entry.path().display(), stale.unwrap().0);
+        for (name, bytes) in drawn {
             if name.ends_with(".svg") {
                 let committed = fs::read(entry.path().join(&name)).unwrap_or_default();
                 assert!(committed == bytes, "{}/{name} is not that of runs/: make report", entry.path().display());

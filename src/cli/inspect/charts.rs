@@ -1,12 +1,19 @@
 //! The charts of an inspection without its tables, for `cvae plot`.
 
+use std::ffi::OsStr;
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
+
 use super::{Inspect, all, file_name, one, parse, pictures};
+use crate::checksums::sha256;
 use crate::cli::exit::BadInput;
 use crate::cli::predict::DecodeKind;
 use crate::dates::{Condition, Date, ValidDates};
 use crate::figures::write_both;
+use crate::files::{self, FileError};
 use crate::metrics::{Dataset, alone, latent_use, tally_model};
 
 /// What is drawn of a model's weights.
@@ -15,6 +22,16 @@ pub struct Charts {
     condition: Condition,
     samples: u32,
 }
+
+/// Names the weights that the charts beside it were drawn of, as sha256sum does.
+const DRAWN: &str = "weights.sha256";
+
+/// How the chart of a condition's diversity begins; the condition follows.
+const DIVERSITY: &str = "diversity_";
+
+/// The other charts.
+const NAMES: [&str; 8] =
+    ["coverage", "tv", "pass_rate", "latent_kl", "latent_digit", "latent_day", "latent_condition", "latent_plane"];
 
 impl Charts {
     /// Charts from so many dates of each condition; this condition's diversity is shown.
@@ -51,11 +68,62 @@ impl Charts {
         let mut written = all::draw(&options, &tallies, folder)?;
         let (tally, counts) = one::drawn(&options, &subject, self.condition);
         let calendar = one::calendar(&options, &subject, &tally, &counts);
-        let name = format!("diversity_{}", file_name(self.condition));
+        let name = format!("{DIVERSITY}{}", file_name(self.condition));
         written.extend(write_both(&calendar, folder, &name)?);
         let dates: Vec<Date> = conditions.iter().flat_map(|of| subject.valid.of(*of).to_vec()).collect();
         let usage = alone(|| latent_use(&subject.model, &Dataset::new(&dates, subject.model.device())));
         written.extend(alone(|| pictures::draw(&subject, &dates, &usage, self.condition, folder))?);
+        // Last: beside it lies nothing of other weights.
+        let drawn = folder.join(DRAWN);
+        files::replace_text(&drawn, &digest(model)?)?;
+        written.push(drawn);
         Ok(written)
     }
+
+    /// Removes charts that an earlier call drew into a folder of other weights than those of this model.
+    ///
+    /// # Errors
+    /// When the folder can't be read, or a chart can't be removed.
+    pub fn clear(folder: &Path, model: Option<&Path>) -> anyhow::Result<Vec<PathBuf>> {
+        let drawn = folder.join(DRAWN);
+        if let Some(model) = model
+            && drawn.exists()
+            && files::read_text(&drawn)? == digest(model)?
+        {
+            return Ok(Vec::new());
+        }
+        let entries = match fs::read_dir(folder) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(FileError::at("read", folder))?,
+        };
+        let mut removed = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(FileError::at("read", folder))?.path();
+            if is_drawn(&path) {
+                fs::remove_file(&path).map_err(FileError::at("remove", &path))?;
+                removed.push(path);
+            }
+        }
+        removed.sort();
+        Ok(removed)
+    }
+}
+
+/// Whether a file is one that is written here.
+fn is_drawn(path: &Path) -> bool {
+    let part = |part: Option<&OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+    let (stem, extension) = (part(path.file_stem()), part(path.extension()));
+    let chart = NAMES.contains(&stem.as_str()) || stem.starts_with(DIVERSITY);
+    part(path.file_name()) == DRAWN || (chart && ["png", "svg"].contains(&extension.as_str()))
+}
+
+/// The line of sha256sum for a model's weights.
+fn digest(model: &Path) -> anyhow::Result<String> {
+    let entries = fs::read_dir(model).with_context(|| format!("cannot read {}", model.display()))?;
+    let files = entries.flatten().map(|entry| entry.path());
+    // A model that could be loaded has one.
+    let weights = files.filter(|path| path.extension().is_some_and(|extension| extension == "safetensors")).min();
+    let weights = weights.with_context(|| format!("{} holds no weights", model.display()))?;
+    let name = weights.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(format!("{}  {name}\n", sha256(&files::read_bytes(&weights)?)))
 }

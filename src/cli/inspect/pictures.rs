@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Subject, codes};
 use crate::dates::{Condition, Date};
-use crate::figures::{Bars, Colours, Scatter, write_both};
+use crate::figures::{Bars, Colours, Scatter, count, write_both};
 use crate::metrics::{Dataset, LatentUse, Projection, posterior_means, project};
 
 /// Conditions that are told apart in the picture by condition.
@@ -27,7 +27,7 @@ pub fn draw(
     let projection = project(&means);
     let active = usage.active_units();
     let bars = Bars {
-        title: format!("KL of each latent dimension over {} dates, {active} active", dates.len()),
+        title: format!("KL of each latent dimension over {} dates, {active} active", count(dates.len())),
         values: usage.kl.clone(),
         active: usage.active(),
     };

@@ -15,13 +15,13 @@ use super::exit::{BadInput, Exit};
 use super::inspect::Charts;
 use super::output;
 use crate::experiment::{Outcome, Run};
-use crate::figures::{Chart, write_both};
+use crate::figures::{Chart, remove_both, write_both};
 
 /// Draw charts of runs: training, pass rates, sweeps, ablations, and what the weights generate
 ///
 /// RUNS are experiments, single trials, or folders that hold such. Each gets a folder of charts, as PNG and
 /// SVG, with the same bytes every time. A chart that does not apply is left out, and why is said. Failed and
-/// diverged trials are marked. Where a run holds weights, the diversity of a condition, the coverage of all
+/// diverged trials are marked. Charts of earlier calls that no longer apply are removed. Where a run holds weights, the diversity of a condition, the coverage of all
 /// and the latent code are drawn of them: `cvae plot model` draws those of the released model.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -125,18 +125,14 @@ fn draw(run: &Run, folder: &Path, charts: Option<&Charts>) -> anyhow::Result<()>
     place.add("training", training::losses(run)?)?;
     place.add("pass_by_field", training::pass_by_field(run)?)?;
     place.add("pass_by_setting", training::pass_by_setting(run)?)?;
-    let (lines, maps) = (sweep::lines(run)?, sweep::maps(run)?);
-    let notes = [lines.chart().map(|lines| &lines.notes), maps.chart().map(|maps| &maps.notes)];
-    notes
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter(|note| note.contains(sweep::EDGE))
-        .for_each(|note| output::say!("{}: {note}", run.name));
+    let lines = sweep::lines(run)?;
+    let notes = lines.chart().map(|lines| lines.notes.as_slice()).unwrap_or_default();
+    let edge = notes.iter().filter(|note| note.contains(sweep::EDGE));
+    edge.for_each(|note| output::say!("{}: {note}", run.name));
     place.add("sweep", lines)?;
-    place.add("heatmaps", maps)?;
+    place.add("heatmaps", sweep::maps(run)?)?;
     place.add("rate_distortion", rate::distortion(run)?)?;
-    place.add("settings", settings::bars(run)?)?;
+    place.add("settings", settings::ranking(run)?)?;
     let failed = run.trials.iter().filter(|trial| matches!(trial.outcome, Outcome::Failed(_)));
     for trial in failed.take(5) {
         if let Outcome::Failed(reason) = &trial.outcome {
@@ -144,7 +140,10 @@ fn draw(run: &Run, folder: &Path, charts: Option<&Charts>) -> anyhow::Result<()>
         }
     }
     let Some(charts) = charts else { return Ok(()) };
-    match training::best(run)?.and_then(|best| best.trials.iter().find_map(|trial| trial.weights())) {
+    let best = training::best(run)?;
+    let model = best.as_ref().and_then(|best| best.trials.iter().find_map(|trial| trial.weights()));
+    say_removed(&Charts::clear(folder, model)?);
+    match model {
         Some(model) => charts.draw(model, folder)?.iter().for_each(|path| output::say!("wrote {}", path.display())),
         None => output::say!(
             "left out of {}: what the weights generate, since the best trials have none; cvae plot model draws the \
@@ -153,6 +152,10 @@ fn draw(run: &Run, folder: &Path, charts: Option<&Charts>) -> anyhow::Result<()>
         ),
     }
     Ok(())
+}
+
+fn say_removed(charts: &[PathBuf]) {
+    charts.iter().for_each(|path| output::say!("removed {}, a chart of an earlier call", path.display()));
 }
 
 /// Where charts go.
@@ -167,7 +170,11 @@ impl Place {
                 let written = write_both(&chart, &self.folder, name)?;
                 written.iter().for_each(|path| output::say!("wrote {}", path.display()));
             }
-            Made::LeftOut(why) => output::say!("left out of {}: {name}, since {why}", self.folder.display()),
+            Made::LeftOut(why) => {
+                output::say!("left out of {}: {name}, since {why}", self.folder.display());
+                // What an earlier call drew there is no longer true of the run.
+                say_removed(&remove_both(&self.folder, name)?);
+            }
         }
         Ok(())
     }

@@ -1,26 +1,26 @@
 //! Rate against distortion (Alemi et al. 2018): what z carries against what is left to say.
 
 use super::Made;
-use super::measures::number;
-use super::sweep::{BETA, LATENT, is_grid};
-use crate::experiment::{Run, Setting, settings, values};
-use crate::figures::{Axis, Facet, Facets, Guide, Look, Point, Series};
+use super::measures::{BETA, LATENT, named, number};
+use super::sweep::is_grid;
+use crate::experiment::{Run, Setting, values};
+use crate::figures::{Axis, Facet, Facets, Guide, Look, Names, Point, Series};
 
-/// Colours that can be told apart.
-const COLOURS: usize = 7;
+/// Settings that marks tell apart.
+const MARKS: usize = 14;
 
 /// Every finished trial, and the line that no model can be below: rate + distortion = entropy.
 ///
 /// # Errors
 /// When metrics lack a column.
 pub fn distortion(run: &Run) -> anyhow::Result<Made<Facets>> {
-    let settings = settings(&run.trials);
+    let settings = named(run);
     let mut series: Vec<Series> = Vec::new();
     let latents = values(&run.trials, LATENT);
     // Points of one latent size are in a row of KL weights.
     let names: Vec<String> = match (is_grid(run), settings.len()) {
-        (true, _) if latents.len() <= COLOURS => latents.iter().map(|value| format!("latent size {value}")).collect(),
-        (false, 2..=COLOURS) => settings.iter().map(|setting| setting.label.clone()).collect(),
+        (true, _) if latents.len() <= MARKS => latents.iter().map(|value| format!("latent size {value}")).collect(),
+        (false, 2..=MARKS) => settings.iter().map(|setting| setting.label.clone()).collect(),
         _ => vec!["trials".to_owned()],
     };
     let mut floors: Vec<f64> = Vec::new();
@@ -44,10 +44,7 @@ pub fn distortion(run: &Run) -> anyhow::Result<Made<Facets>> {
     if series.iter().all(|series| series.points.is_empty()) {
         return Ok(Made::LeftOut("no trial has finished".to_owned()));
     }
-    let guides = floors.iter().map(|floor| Guide {
-        name: format!("rate + distortion = {floor:.3} nats: none is below"),
-        points: vec![(0.0, *floor), (*floor, 0.0)],
-    });
+    floors.sort_by(f64::total_cmp);
     let highest = |of: fn(&Point) -> f64| {
         let values = series.iter().flat_map(|series| &series.points).map(of).filter(|value| value.is_finite());
         values.chain(floors.iter().copied()).fold(0.0, f64::max)
@@ -61,17 +58,30 @@ pub fn distortion(run: &Run) -> anyhow::Result<Made<Facets>> {
         title: String::new(),
         x: axis("rate: KL, nats a date", highest(|point| point.x)),
         y: axis("distortion: reconstruction, nats a date", highest(|point| point.y)),
-        guides: guides.collect(),
+        guides: guides(&floors),
         series,
-        failures: Vec::new(),
+        ..Facet::default()
     };
     Ok(Made::Chart(Facets {
-        title: format!("{}: rate against distortion on held-out dates", run.name),
+        title: format!("{}: rate against distortion, held-out dates", run.name),
         notes: notes(run, &settings),
         columns: 1,
-        facet: (540, 400),
+        facet: (540, 382),
+        names: Names::Below,
         facets: vec![facet],
     }))
+}
+
+/// The lines at these floors, lowest first; one for all that differ by what happens to be held out.
+fn guides(floors: &[f64]) -> Vec<Guide> {
+    let guide = |floor: f64, words: String| Guide {
+        name: format!("rate + distortion = {words} nats: none is below"),
+        points: vec![(0.0, floor), (floor, 0.0)],
+    };
+    match floors {
+        [low, .., high] if high - low < 0.01 * low => vec![guide(*low, format!("{low:.3} to {high:.3}"))],
+        floors => floors.iter().map(|floor| guide(*floor, format!("{floor:.3}"))).collect(),
+    }
 }
 
 fn notes(run: &Run, settings: &[Setting<'_>]) -> Vec<String> {

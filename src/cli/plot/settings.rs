@@ -1,19 +1,19 @@
 //! Settings side by side: ablations, baselines, splits; of a single setting its seeds.
 
 use super::Made;
-use super::measures::{COVERAGE, ELBO, HELD_OUT, Measure, NLL, PASS, SAMPLED, present};
-use crate::experiment::{Mean, Run, Setting, UNCHANGED, settings};
-use crate::figures::{Bar, Figures, Ranking};
+use super::measures::{COVERAGE, CUT, ELBO, HELD_OUT, Measure, NLL, PASS, SAMPLED, named, present};
+use crate::experiment::{Mean, Run, Setting, UNCHANGED};
+use crate::figures::{Axis, Figures, Mark, Ranking, Scale};
 
-/// More bars than these are read better in a table.
-const BARS: usize = 24;
+/// More settings than these are read better in a table.
+const SETTINGS: usize = 24;
 
-/// Bars of each setting's figures, best first.
+/// Each setting's figures, best first.
 ///
 /// # Errors
 /// When metrics lack a column.
-pub fn bars(run: &Run) -> anyhow::Result<Made<Ranking>> {
-    let mut settings = settings(&run.trials);
+pub fn ranking(run: &Run) -> anyhow::Result<Made<Ranking>> {
+    let mut settings = named(run);
     let seeds = settings.len() == 1;
     if seeds {
         let each = |setting: &Setting| setting.trials.len() > 1;
@@ -22,8 +22,8 @@ pub fn bars(run: &Run) -> anyhow::Result<Made<Ranking>> {
         settings = trials.map(|trial| Setting { label: label(trial.value("seed")), trials: vec![trial] }).collect();
         settings.sort_by_key(|setting| setting.value("seed").and_then(|seed| seed.parse::<u64>().ok()));
     }
-    if !(2..=BARS).contains(&settings.len()) {
-        return Ok(Made::LeftOut(format!("it shows 2 to {BARS} settings, and there are {}", settings.len())));
+    if !(2..=SETTINGS).contains(&settings.len()) {
+        return Ok(Made::LeftOut(format!("it shows 2 to {SETTINGS} settings, and there are {}", settings.len())));
     }
     let (measures, note) = present(&[HELD_OUT, SAMPLED, COVERAGE, NLL, ELBO], run);
     // Without held-out conditions the rate over all stands in.
@@ -46,39 +46,41 @@ pub fn bars(run: &Run) -> anyhow::Result<Made<Ranking>> {
         settings = ranked.into_iter().map(|(_, setting)| setting).collect();
     }
     let mut figures = Vec::new();
+    let mut cut = false;
     for measure in &measures {
-        figures.push(column(measure, &settings)?);
+        let means = settings.iter().map(|setting| setting.mean(measure.of)).collect::<Result<Vec<_>, _>>()?;
+        cut |= means.iter().any(|mean| measure.is_cut(mean));
+        figures.push(column(measure, &means, &settings));
     }
+    let on = |scale: Scale| figures.iter().any(|figures| figures.axis.scale == scale);
+    let scales = [(Scale::Logit, "Shares are on logit scales"), (Scale::Log, "nats on a logarithmic one")];
+    let scales: Vec<&str> = scales.into_iter().filter(|(scale, _)| on(*scale)).map(|(_, words)| words).collect();
+    let scales = (!scales.is_empty()).then(|| format!("{}.", scales.join(", ")));
+    let cut = cut.then(|| CUT.to_owned());
+    let said: Vec<String> = scales.into_iter().chain(cut).chain(note).collect();
     let what = if seeds { "each seed".to_owned() } else { "means over seeds with 95 % intervals".to_owned() };
     Ok(Made::Chart(Ranking {
         title: format!("{}: {what}", run.name),
-        notes: note.into_iter().collect(),
+        notes: if said.is_empty() { said } else { vec![said.join(" ")] },
         guide: "1/7: right month, decade and leap year, random day".to_owned(),
         settings: settings.iter().map(|setting| (setting.label.clone(), setting.failed())).collect(),
         figures,
     }))
 }
 
-fn column(measure: &Measure, settings: &[Setting<'_>]) -> anyhow::Result<Figures> {
-    let means = settings.iter().map(|setting| setting.mean(measure.of)).collect::<Result<Vec<_>, _>>()?;
-    let highest = means.iter().map(|mean| mean.mean).filter(|mean| mean.is_finite()).fold(0.0, f64::max);
-    let bar = |(mean, setting): (&Mean, &Setting)| {
-        let unit = if measure.share { " %" } else { "" };
-        let words = if mean.half.is_finite() {
-            let half = if measure.share { format!("{:.2}", 100.0 * mean.half) } else { format!("{:.3}", mean.half) };
-            format!("{}{unit} ± {half}", measure.words(mean.mean))
-        } else {
-            format!("{}{unit}", measure.words(mean.mean))
-        };
+fn column(measure: &Measure, means: &[Mean], settings: &[Setting<'_>]) -> Figures {
+    let mark = |(mean, setting): (&Mean, &Setting)| {
         let none = if setting.failed() > 0 { "failed" } else { "not finished" };
-        let words = if mean.mean.is_finite() { words } else { none.to_owned() };
-        Bar { mean: mean.mean, half: mean.half, words }
+        let words = if mean.mean.is_finite() { measure.interval(mean) } else { none.to_owned() };
+        Mark { mean: mean.mean, half: mean.half, words }
     };
     let pass = [PASS.title, HELD_OUT.title, SAMPLED.title].contains(&measure.title);
-    Ok(Figures {
-        title: measure.title.to_owned(),
-        top: if measure.share { 1.0 } else { highest.max(1e-9) },
+    let unit = if measure.share { ", %" } else { "" };
+    let axis = measure.wide_axis(means.iter().map(|mean| mean.mean));
+    Figures {
+        // Shares begin at 0 where the scale has one.
+        axis: Axis { title: format!("{}{unit}", measure.title), zero: true, ..axis },
         guide: pass.then_some(1.0 / 7.0),
-        bars: means.iter().zip(settings).map(bar).collect(),
-    })
+        marks: means.iter().zip(settings).map(mark).collect(),
+    }
 }

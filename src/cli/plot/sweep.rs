@@ -1,14 +1,12 @@
 //! Latent sizes by KL weights: lines and heat maps.
 
 use super::Made;
-use super::measures::{COVERAGE, ELBO, INFORMATION, KL, Measure, NLL, PASS, TV, present};
+use super::measures::{BETA, COVERAGE, CUT, ELBO, INFORMATION, KL, LATENT, Measure, NLL, PASS, TV, present};
 use crate::experiment::{Run, Setting, settings, values, varying};
-use crate::figures::{Axis, Facet, Facets, HeatCell, HeatMap, HeatMaps, Look, Point, Series};
+use crate::figures::{Axis, Facet, Facets, HeatCell, HeatMap, HeatMaps, Look, Names, Point, Scale, Series};
 
-pub const BETA: &str = "beta.value";
-pub const LATENT: &str = "model.latent_dim";
-/// What notes on a best point say.
-pub const EDGE: &str = "the best is on the grid's edge";
+/// What the note on best points says.
+pub const EDGE: &str = "on the grid's edge";
 
 /// Whether a run's trials vary in KL weight, latent size or both, and in nothing else.
 pub fn is_grid(run: &Run) -> bool {
@@ -33,6 +31,8 @@ pub fn lines(run: &Run) -> anyhow::Result<Made<Facets>> {
     let (across, along) = if values(&run.trials, BETA).len() > 1 { (BETA, LATENT) } else { (LATENT, BETA) };
     let settings = settings(&run.trials);
     let (measures, note) = present(&[PASS, COVERAGE, TV, KL, NLL, INFORMATION, ELBO], run);
+    let (betas, latents) = (values(&run.trials, BETA), values(&run.trials, LATENT));
+    let mut cut = false;
     let ticks: Vec<f64> = values(&run.trials, across).iter().map(|value| parse(Some(value))).collect();
     let named = values(&run.trials, along);
     let facets = measures.iter().take(6).map(|measure| {
@@ -42,6 +42,7 @@ pub fn lines(run: &Run) -> anyhow::Result<Made<Facets>> {
             let mut points = Vec::new();
             for setting in settings.iter().filter(of) {
                 let mean = setting.mean(measure.of)?;
+                cut |= measure.is_cut(&mean);
                 points.push(Point { x: parse(setting.value(across)), y: mean.mean, half: mean.half });
             }
             points.sort_by(|a, b| a.x.total_cmp(&b.x));
@@ -50,34 +51,35 @@ pub fn lines(run: &Run) -> anyhow::Result<Made<Facets>> {
             series.push(Series { name, colour, look: Look::Marked, points });
         }
         let title = if across == BETA { "final KL weight β" } else { "latent size" };
+        let best = chosen(run, measure)?.map(|best| {
+            let (beta, latent) = (best % betas.len(), best / betas.len());
+            if across == BETA { (latent, parse(Some(&betas[beta]))) } else { (beta, parse(Some(&latents[latent]))) }
+        });
+        let means = series.iter().flat_map(|series| &series.points).map(|point| point.y);
         Ok(Facet {
             title: measure.title.to_owned(),
             x: Axis {
                 title: title.to_owned(),
-                log: true,
+                scale: Scale::Log,
                 ticks: ticks.clone(),
                 range: ends(&ticks),
                 ..Axis::default()
             },
-            y: Axis { share: measure.share, ..Axis::default() },
+            y: measure.axis(means),
             series,
+            best,
             failures: failures(&settings, across),
             ..Facet::default()
         })
     });
     let facets = facets.collect::<anyhow::Result<Vec<_>>>()?;
     let title = format!("{}: means over seeds with 95 % intervals", run.name);
-    let (betas, latents) = (values(&run.trials, BETA), values(&run.trials, LATENT));
-    let mut notes = Vec::new();
-    // Where there are heat maps, they say so.
-    for measure in measures.iter().filter(|_| betas.len() < 2 || latents.len() < 2) {
-        let Some(rises) = measure.rises else { continue };
-        let best = best(&cells(run, measure)?, rises, &betas, &latents);
-        notes.extend(best.and_then(|best| edge_note(measure, &edges(best, &betas, &latents))));
-    }
-    let aside = (named.len() > 1).then(|| "Points at one place of the axis stand side by side.".to_owned());
-    notes.extend(aside.into_iter().chain(note));
-    Ok(Made::Chart(Facets { title, notes, columns: 3, facet: (344, 270), facets }))
+    let mut said: Vec<String> = edge_note(run, &measures)?.into_iter().collect();
+    said.extend((named.len() > 1).then(|| "Points at one place of the axis stand side by side.".to_owned()));
+    said.extend(cut.then(|| CUT.to_owned()));
+    said.extend(note);
+    let notes = if said.is_empty() { said } else { vec![said.join(" ")] };
+    Ok(Made::Chart(Facets { title, notes, columns: 3, facet: (344, 262), names: Names::Above, facets }))
 }
 
 /// A logarithmic axis's ends, with some room.
@@ -110,20 +112,16 @@ pub fn maps(run: &Run) -> anyhow::Result<Made<HeatMaps>> {
         return Ok(Made::LeftOut("the trials are no grid of beta.value and model.latent_dim".to_owned()));
     }
     let (measures, note) = present(&[PASS, COVERAGE, KL, NLL, INFORMATION, TV, ELBO], run);
-    let mut notes = Vec::new();
     let mut maps = Vec::new();
     for measure in measures.iter().take(6) {
-        let cells = cells(run, measure)?;
-        let best = measure.rises.and_then(|rises| best(&cells, rises, &betas, &latents));
-        notes.extend(best.and_then(|best| edge_note(measure, &edges(best, &betas, &latents))));
         let unit = if measure.share { ", %" } else { "" };
         let falls = measure.rises == Some(false);
+        let (cells, best) = (cells(run, measure)?, chosen(run, measure)?);
         maps.push(HeatMap { title: format!("{}{unit}", measure.title), cells, falls, best });
     }
-    notes.extend(note);
     Ok(Made::Chart(HeatMaps {
         title: format!("{}: means over seeds", run.name),
-        notes,
+        notes: edge_note(run, &measures)?.into_iter().chain(note).collect(),
         x: ("final KL weight β".to_owned(), betas),
         y: ("latent size".to_owned(), latents),
         columns: 2,
@@ -144,16 +142,28 @@ fn cells(run: &Run, measure: &Measure) -> anyhow::Result<Vec<Option<HeatCell>>> 
     Ok(cells)
 }
 
-/// What is to be said of a best point on these edges.
-fn edge_note(measure: &Measure, edges: &[String]) -> Option<String> {
-    let name = measure.title.split(',').next().unwrap_or(measure.title);
-    let place = edges.join(" and ");
-    (!edges.is_empty()).then(|| format!("{name}: {EDGE}, {place}; widen the grid there."))
+/// What is to be said of the best points that lie on edges, of the figures that are drawn.
+fn edge_note(run: &Run, measures: &[Measure]) -> anyhow::Result<Option<String>> {
+    let (betas, latents) = (values(&run.trials, BETA), values(&run.trials, LATENT));
+    let mut places = Vec::new();
+    for measure in measures.iter().take(6) {
+        let edges = chosen(run, measure)?.map(|best| edges(best, &betas, &latents)).unwrap_or_default();
+        let name = measure.title.split(',').next().unwrap_or(measure.title);
+        places.extend((!edges.is_empty()).then(|| format!("{name} ({})", edges.join(" and "))));
+    }
+    Ok((!places.is_empty()).then(|| format!("Best {EDGE}, to be widened there: {}.", places.join("; "))))
 }
 
 fn cell(setting: &Setting<'_>, measure: &Measure) -> anyhow::Result<HeatCell> {
-    let mean = setting.mean(measure.of)?;
-    Ok(HeatCell { value: mean.mean, words: measure.words(mean.mean), failed: setting.failed() })
+    let (mean, failed) = (setting.mean(measure.of)?, setting.failed());
+    let open = failed == 0 && setting.finished().next().is_none();
+    Ok(HeatCell { value: mean.mean, words: measure.words(mean.mean), failed, open })
+}
+
+/// The best cell of a figure, where one end of it is good.
+fn chosen(run: &Run, measure: &Measure) -> anyhow::Result<Option<usize>> {
+    let Some(rises) = measure.rises else { return Ok(None) };
+    Ok(best(&cells(run, measure)?, rises, &values(&run.trials, BETA), &values(&run.trials, LATENT)))
 }
 
 /// The best cell; of those that are written alike, one inside the grid before one on its edge.
@@ -185,7 +195,8 @@ mod tests {
     use super::*;
 
     fn cells_of(values: &[f64]) -> Vec<Option<HeatCell>> {
-        values.iter().map(|value| Some(HeatCell { value: *value, words: format!("{value:.1}"), failed: 0 })).collect()
+        let cell = |value: &f64| HeatCell { value: *value, words: format!("{value:.1}"), ..HeatCell::default() };
+        values.iter().map(|value| Some(cell(value))).collect()
     }
 
     #[test]
