@@ -228,7 +228,10 @@ mod tests {
         assert_eq!(read_text(&path).unwrap(), "old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         let panicked = std::panic::catch_unwind(|| {
-            let _ = replace(&path, |partial| fs::write(partial, "ne").and_then(|()| panic!("a test of panics")));
+            let _ = replace(&path, |partial| {
+                fs::write(partial, "ne")?;
+                panic!("a test of panics")
+            });
         });
         assert!(panicked.is_err());
         assert_eq!(read_text(&path).unwrap(), "old");

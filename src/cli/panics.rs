@@ -17,7 +17,7 @@ pub fn install() {
         let mut memory = MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
         if is_memory(text) {
             memory.get_or_insert_with(|| first_line(text));
-        } else if !developer && !(memory.is_some() && text == "a scoped thread panicked") {
+        } else if !(developer || memory.is_some() && text == "a scoped thread panicked") {
             output::say!("internal error: {}", first_line(&panic.to_string()));
         }
         if developer {
