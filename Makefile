@@ -78,7 +78,7 @@ lint: libtorch ## Check formatting, lints, documentation, and that the model car
 release: build ## Measure model/ and write its card's tables; RUN=runs/... releases that finished run first
 	python3 scripts/release.py $(RUN)
 
-bench: build ## Measure against PyTorch and the machine's limit into benches/, some fifteen minutes; QUICK=1 to try it
+bench: build ## Measure against PyTorch and the machine's limit into benches/, some twenty-five minutes; QUICK=1 to try it
 	QUICK=$(QUICK) python3 benches/bench.py
 
 clean: ## Remove what was built (libtorch, data and runs stay)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures `cvae` against PyTorch and against the machine's limit; writes results.csv and RESULTS.md beside it.
 
-    make bench             the figures, some fifteen minutes on a quiet machine
+    make bench             the figures, some twenty-five minutes on a quiet machine
     make bench QUICK=1     a run through everything with sizes too small to mean anything, written to target/bench/
 
 Where sides are compared, both run on one thread, on the same weights, batch and noise, after a check that they compute the same.
