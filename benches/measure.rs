@@ -177,7 +177,7 @@ fn case(config: &Config, (valid, split): (&ValidDates, &Split), file: &Path, fol
         let mut adam = Adam::new(model.parameters());
         let mut learner = Learner::new(&model, &adam);
         let StepConfig { learning_rate: rate, gradient_clip: clip, second_moment, .. } = settings.training;
-        let stride = Stride { rate, clip, second_moment, step: 0 };
+        let stride = Stride { rate, ..Stride::at(&settings.training, 0) };
         let terms = learner.step((&model, &mut adam), (&batch, &noise, prior.as_ref()), weights, stride);
         learner.settle(&model, &mut adam);
         tensors.push((format!("terms.{phase}"), terms));

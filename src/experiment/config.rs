@@ -84,7 +84,7 @@ impl Default for ConfigFile {
     fn default() -> Self {
         Self {
             seed: 1,
-            threads: 1,
+            threads: 2,
             device: DeviceChoice::default(),
             data: DataConfig::default(),
             model: ModelConfig::default(),
@@ -209,6 +209,7 @@ impl ConfigFile {
         between("training.learning_rate", training.learning_rate, 1e-9, 10.0)?;
         between("training.final_share", training.final_share, 0.0, 1.0)?;
         between("training.second_moment", training.second_moment, 0.0, 0.999_999)?;
+        between("training.late_second_moment", training.late_second_moment, 0.0, 0.999_999)?;
         between("training.gradient_clip", training.gradient_clip, 1e-9, f64::INFINITY)?;
         between("training.divergence", training.divergence, 12.0, f64::INFINITY)?;
         between("training.checkpoint_every", training.checkpoint_every, 1, u64::MAX)?;

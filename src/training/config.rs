@@ -19,8 +19,10 @@ pub struct StepConfig {
     pub warm_up: u64,
     /// The last learning rate as a share of the peak.
     pub final_share: f64,
-    /// Decay of Adam's second moments.
+    /// Decay of Adam's second moments in the first tenth of the steps.
     pub second_moment: f64,
+    /// The same in all later steps.
+    pub late_second_moment: f64,
     /// Largest norm of the gradient over all weights; longer ones are shortened to it.
     pub gradient_clip: f64,
     /// A loss above this many nats a date ends the run as diverged; a uniform guess costs 11.9.
@@ -32,12 +34,13 @@ pub struct StepConfig {
 impl Default for StepConfig {
     fn default() -> Self {
         Self {
-            steps: 16_000,
+            steps: 18_000,
             batch_size: 512,
             learning_rate: 1e-2,
             warm_up: 100,
             final_share: 0.02,
             second_moment: 0.999,
+            late_second_moment: 0.99,
             gradient_clip: 1.0,
             divergence: 100.0,
             checkpoint_every: 500,

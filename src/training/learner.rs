@@ -53,14 +53,13 @@ impl Learner {
             }
             Self::Fused { fused, first, second } => {
                 let terms = fused.objective(batch, noise, prior, weights);
-                let Stride { rate, clip, second_moment, step } = stride;
-                let count = (step + 1) as f64;
+                let Stride { rate, clip, second_moment, second_share, first_share } = stride;
                 let by = AdamStep {
                     shrink: (clip / (fused.gradient_norm() + 1e-12)).min(1.0) as f32,
                     first_move: (1.0 - BETA_1) as f32,
                     second_move: (1.0 - second_moment) as f32,
-                    first_scale: (rate / (1.0 - BETA_1.powf(count))) as f32,
-                    second_scale: (1.0 / (1.0 - second_moment.powf(count))) as f32,
+                    first_scale: (rate / first_share) as f32,
+                    second_scale: (1.0 / second_share) as f32,
                     epsilon: EPSILON as f32,
                 };
                 fused.update((first, second), &by);
@@ -81,6 +80,7 @@ impl Learner {
 
 #[cfg(test)]
 mod tests {
+    use super::super::config::StepConfig;
     use super::*;
     use crate::dates::ValidDates;
     use crate::metrics::{Dataset, Groups};
@@ -112,7 +112,7 @@ mod tests {
             let noise = normal(&mut random, &[64, 4], Device::Cpu);
             let conditions = Tensor::from_slice(&[step as i64 % groups.len, (step as i64 * 5 + 1) % groups.len]);
             let prior = (phase == 2).then(|| Prior::Paired(groups.draw(&conditions, (32, 4), true, &mut random)));
-            let stride = Stride { rate: 3e-3, clip: 1.0, second_moment: 0.99, step };
+            let stride = Stride { rate: 3e-3, ..Stride::at(&StepConfig { steps: STEPS, ..StepConfig::default() }, step) };
             let terms = learner.step((&model, &mut adam), (&data.rows(&rows), &noise, prior.as_ref()), weights, stride);
             if step % (STEPS / 3) >= STEPS / 3 - 20 {
                 sums[phase] += terms.double_value(&[0]) / 20.0;

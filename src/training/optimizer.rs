@@ -24,8 +24,28 @@ pub struct Stride {
     pub clip: f64,
     /// Decay of the second moments.
     pub second_moment: f64,
-    /// The step, counted from 0.
-    pub step: u64,
+    /// What the second moments hold of a steady gradient's square, having begun at 0.
+    pub second_share: f64,
+    /// The same of the first moments.
+    pub first_share: f64,
+}
+
+impl Stride {
+    /// The stride of a step, counted from 0.
+    pub fn at(config: &StepConfig, step: u64) -> Self {
+        let StepConfig { steps, second_moment: early, late_second_moment: late, .. } = *config;
+        // While the calendar is learned, second moments that remember few steps are led astray by single ones.
+        let early_steps = steps.div_ceil(10);
+        let done = step + 1;
+        let left = early.powf(done.min(early_steps) as f64) * late.powf(done.saturating_sub(early_steps) as f64);
+        Self {
+            rate: learning_rate(config, step),
+            clip: config.gradient_clip,
+            second_moment: if step < early_steps { early } else { late },
+            second_share: 1.0 - left,
+            first_share: 1.0 - BETA_1.powf(done as f64),
+        }
+    }
 }
 
 /// Adam (Kingma and Ba 2015) over a model's weights.
@@ -74,16 +94,14 @@ impl Adam {
     }
 
     /// Shortens a long gradient and moves the weights.
-    pub fn update(&mut self, mut gradient: Tensor, Stride { rate, clip, second_moment, step }: Stride) {
+    pub fn update(&mut self, mut gradient: Tensor, stride: Stride) {
+        let Stride { rate, clip, second_moment, second_share, first_share } = stride;
         tch::no_grad(|| {
             let shrink: Tensor = clip / (gradient.norm() + 1e-12);
             gradient *= shrink.clamp_max(1.0);
             let _ = self.first.lerp_(&gradient, 1.0 - BETA_1);
             let _ = self.second.lerp_(&gradient.square(), 1.0 - second_moment);
-            let count = (step + 1) as f64;
-            let first = rate / (1.0 - BETA_1.powf(count));
-            let second = 1.0 / (1.0 - second_moment.powf(count));
-            let change = &self.first * first / ((&self.second * second).sqrt() + EPSILON);
+            let change = &self.first * (rate / first_share) / ((&self.second / second_share).sqrt() + EPSILON);
             for (parameter, change) in self.parameters.iter().zip(change.split_with_sizes(&self.sizes, 0)) {
                 let _ = parameter.shallow_clone().g_sub_(&change.view_as(parameter));
             }
@@ -117,6 +135,19 @@ mod tests {
     }
 
     #[test]
+    fn second_moments_forget_sooner_after_a_tenth_of_the_steps() {
+        let config = StepConfig { steps: 100, second_moment: 0.9, late_second_moment: 0.5, ..Default::default() };
+        // What the recurrence leaves of a steady 1.
+        let mut held = 0.0;
+        for step in 0..40 {
+            let stride = Stride::at(&config, step);
+            assert_eq!(stride.second_moment, if step < 10 { 0.9 } else { 0.5 }, "{step}");
+            held += (1.0 - held) * (1.0 - stride.second_moment);
+            assert!((stride.second_share - held).abs() < 1e-12, "{step}");
+        }
+    }
+
+    #[test]
     fn the_first_update_is_the_learning_rate_along_the_sign_of_the_gradient() {
         // Kingma and Ba 2015, section 2.1: |m / sqrt(v)| = 1 when there is one gradient.
         let weight = Tensor::from_slice(&[1.0f32, 2.0]).set_requires_grad(true);
@@ -125,7 +156,7 @@ mod tests {
         let loss = (&weight * Tensor::from_slice(&[3.0f32, -4.0])).sum(Kind::Float);
         let gradient = adam.gradient(&loss);
         assert_eq!(Vec::<f32>::try_from(&gradient).unwrap(), [3.0, -4.0, 0.0]);
-        adam.update(gradient, Stride { rate: 0.1, clip: 1e9, second_moment: 0.99, step: 0 });
+        adam.update(gradient, Stride { rate: 0.1, clip: 1e9, ..Stride::at(&StepConfig::default(), 0) });
         let values = Vec::<f32>::try_from(weight.detach()).unwrap();
         assert!((values[0] - 0.9).abs() < 1e-5 && (values[1] - 2.1).abs() < 1e-5, "{values:?}");
         assert_eq!(Vec::<f32>::try_from(unused.detach()).unwrap(), [5.0]);
@@ -136,7 +167,7 @@ mod tests {
         let weight = Tensor::from_slice(&[0.0f32, 0.0]).set_requires_grad(true);
         for (gradient, expected) in [([3.0f32, 4.0], [0.06, 0.08]), ([0.3, 0.4], [0.03, 0.04])] {
             let mut adam = Adam::new(vec![weight.shallow_clone()]);
-            let stride = Stride { rate: 0.0, clip: 1.0, second_moment: 0.99, step: 0 };
+            let stride = Stride { rate: 0.0, clip: 1.0, ..Stride::at(&StepConfig::default(), 0) };
             adam.update(Tensor::from_slice(&gradient), stride);
             let first = Vec::<f32>::try_from(&adam.first).unwrap();
             assert!((first[0] - expected[0]).abs() < 1e-6 && (first[1] - expected[1]).abs() < 1e-6, "{first:?}");

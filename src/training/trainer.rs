@@ -7,7 +7,7 @@ use rand::seq::SliceRandom;
 use tch::{Device, Kind, Tensor};
 
 use super::checkpoint::{Checkpoint, CheckpointError};
-use super::config::{StepConfig, TrainingConfig};
+use super::config::TrainingConfig;
 use super::evaluation::{Effort, Evaluation, TestData, evaluate};
 use super::history::{History, HistoryError, Row};
 use super::learner::Learner;
@@ -247,9 +247,7 @@ impl<'a> Trainer<'a> {
                 Prior::Paired(self.train_groups.draw(&rows, (codes, latent_dim), balanced, &mut random))
             }
         });
-        let rate = learning_rate(&config.training, step);
-        let StepConfig { gradient_clip: clip, second_moment, .. } = config.training;
-        let stride = Stride { rate, clip, second_moment, step };
+        let stride = Stride::at(&config.training, step);
         self.learner.step((&self.model, &mut self.adam), (batch, &noise, prior.as_ref()), weights, stride)
     }
 

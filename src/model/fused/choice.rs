@@ -88,7 +88,7 @@ fn by_date(out: &mut [f32], posterior: &[f32], latent: usize, stride: usize) {
 }
 
 /// log q(z | date), less a constant, of each code under each date, plus the mask.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 fn log_densities(out: &mut [f32], codes: &[f32], by_date: &[f32], mask: &[f32], latent: usize) {
     let stride = mask.len();
     let (means, logvars) = by_date.split_at(latent * stride);
@@ -98,7 +98,7 @@ fn log_densities(out: &mut [f32], codes: &[f32], by_date: &[f32], mask: &[f32], 
             let dates = means[dimension * stride..].iter().zip(&logvars[dimension * stride..]);
             for (entry, (mu, logvar)) in row.iter_mut().zip(dates) {
                 let distance = z - mu;
-                *entry -= 0.5 * (distance * distance * exp(-logvar) + logvar);
+                *entry = (distance * distance).mul_add(exp(-logvar), *logvar).mul_add(-0.5, *entry);
             }
         }
     }
@@ -117,7 +117,7 @@ fn highest(row: &[f32]) -> f32 {
 }
 
 /// Rows of logarithms less those of their sums.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 fn normalise_rows(shares: &mut [f32], stride: usize) {
     for row in shares.chunks_exact_mut(stride) {
         let highest = highest(row);
@@ -135,7 +135,7 @@ fn normalise_rows(shares: &mut [f32], stride: usize) {
 }
 
 /// Columns of logarithms less those of their sums, plus the mask.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 fn normalise_columns(shares: &mut [f32], mask: &[f32], [highest, mass]: &mut [Vec<f32>; 2]) {
     highest.fill(f32::MIN);
     mass.fill(0.0);
@@ -160,7 +160,7 @@ fn normalise_columns(shares: &mut [f32], mask: &[f32], [highest, mass]: &mut [Ve
 }
 
 /// Rows of logarithms turned into shares.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 fn shares(shares: &mut [f32], stride: usize) {
     for row in shares.chunks_exact_mut(stride) {
         let highest = highest(row);

@@ -23,7 +23,7 @@ pub fn add_transposed(out: &mut [f32], transposed: &[f32], columns: usize) {
 }
 
 /// out `[n, outputs]` = codes `[n, latent]` through the layer's weights.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub fn from_codes(out: &mut [f32], codes: &[f32], weights: &[f32], latent: usize) {
     let outputs = weights.len() / latent;
     for (out, code) in out.chunks_exact_mut(outputs).zip(codes.chunks_exact(latent)) {
@@ -35,7 +35,7 @@ pub fn from_codes(out: &mut [f32], codes: &[f32], weights: &[f32], latent: usize
             let ((row_a, row_b), (row_c, row_d)) = (first.split_at(outputs), last.split_at(outputs));
             let entries = row_a.iter().zip(row_b).zip(row_c.iter().zip(row_d));
             for (out, ((by_a, by_b), (by_c, by_d))) in out.iter_mut().zip(entries) {
-                *out += (a * by_a + b * by_b) + (c * by_c + d * by_d);
+                *out = a.mul_add(*by_a, b.mul_add(*by_b, c.mul_add(*by_c, d.mul_add(*by_d, *out))));
             }
         }
         for (a, row) in rest.iter().zip(row_quads.remainder().chunks_exact(outputs)) {
@@ -47,7 +47,7 @@ pub fn from_codes(out: &mut [f32], codes: &[f32], weights: &[f32], latent: usize
 }
 
 /// Adds the gradient of the layer's weights from that of its outputs `[n, outputs]`.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub fn by_codes(weights: &mut [f32], gradient: &[f32], codes: &[f32], latent: usize) {
     let outputs = weights.len() / latent;
     let quads = gradient.chunks_exact(AT_ONCE * outputs);
@@ -60,7 +60,7 @@ pub fn by_codes(weights: &mut [f32], gradient: &[f32], codes: &[f32], latent: us
             let [a, b, c, d] = std::array::from_fn(|row| codes[row * latent + dimension]);
             let entries = row_a.iter().zip(row_b).zip(row_c.iter().zip(row_d));
             for (weight, ((by_a, by_b), (by_c, by_d))) in weights.iter_mut().zip(entries) {
-                *weight += (a * by_a + b * by_b) + (c * by_c + d * by_d);
+                *weight = a.mul_add(*by_a, b.mul_add(*by_b, c.mul_add(*by_c, d.mul_add(*by_d, *weight))));
             }
         }
     }

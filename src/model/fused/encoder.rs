@@ -71,7 +71,7 @@ impl EncoderPass {
 }
 
 /// Adds the bias, and bounds the second half of each row softly.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 fn bounded(posterior: &mut [f32], bias: &[f32]) {
     for row in posterior.chunks_exact_mut(bias.len()) {
         for (value, bias) in row.iter_mut().zip(bias) {
@@ -94,7 +94,7 @@ fn through_bound(gradient: &mut [f32], posterior: &[f32], outputs: usize) {
 }
 
 /// Codes z = mu + sigma noise `[n, latent]`, and each dimension's KL summed over rows.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub fn sample(z: &mut [f32], posterior: &[f32], noise: &[f32], kl: &mut [f32]) {
     let latent = kl.len();
     let rows = z.chunks_exact_mut(latent).zip(posterior.chunks_exact(2 * latent)).zip(noise.chunks_exact(latent));
@@ -108,7 +108,7 @@ pub fn sample(z: &mut [f32], posterior: &[f32], noise: &[f32], kl: &mut [f32]) {
 }
 
 /// The loss's gradient by the posterior from that by z; `press` is each dimension's weight of a row's KL.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub fn sample_backward(out: &mut [f32], z_gradient: &[f32], posterior: &[f32], noise: &[f32], press: &[f32]) {
     let latent = press.len();
     let rows = out.chunks_exact_mut(2 * latent).zip(posterior.chunks_exact(2 * latent));

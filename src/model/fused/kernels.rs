@@ -11,7 +11,7 @@ use super::scalar::{exp, fold, larger, silu, sin_cos};
 const LANES: usize = 16;
 
 /// values = silu(values + bias); slopes are those of the silu.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub fn bias_silu(values: &mut [f32], slopes: &mut [f32], bias: &[f32]) {
     for (values, slopes) in values.chunks_exact_mut(bias.len()).zip(slopes.chunks_exact_mut(bias.len())) {
         for ((value, slope), bias) in values.iter_mut().zip(slopes).zip(bias) {
@@ -21,7 +21,7 @@ pub fn bias_silu(values: &mut [f32], slopes: &mut [f32], bias: &[f32]) {
 }
 
 /// values = silu(values + bias) + skipped; slopes are those of the silu.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub fn bias_silu_add(values: &mut [f32], slopes: &mut [f32], bias: &[f32], skipped: &[f32]) {
     let width = bias.len();
     let rows = values.chunks_exact_mut(width).zip(slopes.chunks_exact_mut(width)).zip(skipped.chunks_exact(width));
@@ -34,7 +34,7 @@ pub fn bias_silu_add(values: &mut [f32], slopes: &mut [f32], bias: &[f32], skipp
 }
 
 /// gradient *= slopes; its sum over rows is added to `sums`.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub fn through_slopes(gradient: &mut [f32], slopes: &[f32], sums: &mut [f32]) {
     for (gradient, slopes) in gradient.chunks_exact_mut(sums.len()).zip(slopes.chunks_exact(sums.len())) {
         for ((gradient, slope), sum) in gradient.iter_mut().zip(slopes).zip(sums.iter_mut()) {
@@ -45,7 +45,7 @@ pub fn through_slopes(gradient: &mut [f32], slopes: &[f32], sums: &mut [f32]) {
 }
 
 /// out = gradient slopes; its sum over rows is added to `sums`.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub fn through_slopes_to(out: &mut [f32], gradient: &[f32], slopes: &[f32], sums: &mut [f32]) {
     let width = sums.len();
     let rows = out.chunks_exact_mut(width).zip(gradient.chunks_exact(width)).zip(slopes.chunks_exact(width));
@@ -59,7 +59,7 @@ pub fn through_slopes_to(out: &mut [f32], gradient: &[f32], slopes: &[f32], sums
 
 /// silu(units + units gate + shift) by rows: `picked` names each row's units in a table of `units`. The latent
 /// layer's products `[n, 2 width]` become gate and shift here, by their bias `[2 width]`.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub fn gate(out: &mut [f32], slopes: &mut [f32], latent: &mut [f32], bias: &[f32], units: &[f32], picked: &[usize]) {
     let width = bias.len() / 2;
     let (gate_bias, shift_bias) = bias.split_at(width);
@@ -72,7 +72,7 @@ pub fn gate(out: &mut [f32], slopes: &mut [f32], latent: &mut [f32], bias: &[f32
         for ((out, unit), ((gate, shift), (gate_bias, shift_bias))) in out.iter_mut().zip(units).zip(inputs) {
             *gate += gate_bias;
             *shift += shift_bias;
-            *out = unit + unit * *gate + *shift;
+            *out = unit.mul_add(*gate, unit + *shift);
         }
         for (out, slope) in out.iter_mut().zip(slopes) {
             (*out, *slope) = silu(*out);
@@ -82,7 +82,7 @@ pub fn gate(out: &mut [f32], slopes: &mut [f32], latent: &mut [f32], bias: &[f32
 
 /// Back through [`gate`]: `latent` turns from gate and shift into their gradients, which are added up in `sums`, and
 /// the units' gradients are added to `unit_gradient` at the rows that were picked.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub fn gate_backward(
     gradient: &[f32],
     slopes: &[f32],
@@ -105,7 +105,7 @@ pub fn gate_backward(
         for ((((gradient, slope), unit), ((gate, shift), back)), (gate_sum, shift_sum)) in inputs.zip(outputs).zip(sums)
         {
             let change = gradient * slope;
-            *back += change + change * *gate;
+            *back += change.mul_add(*gate, change);
             *gate = change * unit;
             *shift = change;
             *gate_sum += *gate;
@@ -116,7 +116,7 @@ pub fn gate_backward(
 
 /// Cross-entropy of rows of logits, `stride` apart, whose first `bias.len()` entries are the classes. Logits turn into
 /// their gradients, `scale` (softmax - one-hot), and these are added up in `sums`; the sum of -log p is returned.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub fn cross_entropy(
     logits: &mut [f32],
     stride: usize,
@@ -162,7 +162,7 @@ pub fn cross_entropy(
 }
 
 /// The state's features `[cosines, sines, plain units]` from the state `[angles, plain units]`.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub fn features(out: &mut [f32], state: &[f32], angles: usize, radians: f32) {
     let (turning, plain) = state.split_at(angles);
     let (cosines, rest) = out.split_at_mut(angles);
@@ -174,7 +174,7 @@ pub fn features(out: &mut [f32], state: &[f32], angles: usize, radians: f32) {
 }
 
 /// Back through [`features`]: the state's gradient into `out`.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub fn features_backward(out: &mut [f32], gradient: &[f32], features: &[f32], angles: usize, radians: f32) {
     let (by_cosine, rest) = gradient.split_at(angles);
     let (by_sine, plain) = rest.split_at(angles);
@@ -190,7 +190,7 @@ pub fn features_backward(out: &mut [f32], gradient: &[f32], features: &[f32], an
 }
 
 /// out = the sum of these rows of a table.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub fn gather(out: &mut [f32], table: &[f32], rows: &[usize]) {
     let width = out.len();
     out.fill(0.0);
@@ -202,7 +202,7 @@ pub fn gather(out: &mut [f32], table: &[f32], rows: &[usize]) {
 }
 
 /// Adds a gradient to these rows of a table's gradient.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub fn scatter(gradient: &[f32], table: &mut [f32], rows: &[usize]) {
     let width = gradient.len();
     for row in rows {
@@ -213,7 +213,7 @@ pub fn scatter(gradient: &[f32], table: &mut [f32], rows: &[usize]) {
 }
 
 /// Adds the sum over rows to `sums`.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub fn sum_rows(values: &[f32], sums: &mut [f32]) {
     for row in values.chunks_exact(sums.len()) {
         for (sum, value) in sums.iter_mut().zip(row) {
@@ -223,7 +223,7 @@ pub fn sum_rows(values: &[f32], sums: &mut [f32]) {
 }
 
 /// The sum of squares.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub fn square_norm(values: &[f32]) -> f64 {
     let (chunks, rest) = values.as_chunks::<LANES>();
     let mut sums = [0f64; LANES];
@@ -236,14 +236,14 @@ pub fn square_norm(values: &[f32]) -> f64 {
 }
 
 /// One update of Adam: moments, then weights, from the gradient times `shrink`.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub fn adam(weights: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32], by: &AdamStep) {
     let AdamStep { shrink, first_move, second_move, first_scale, second_scale, epsilon } = *by;
     let moments = first.iter_mut().zip(second);
     for ((weight, gradient), (first, second)) in weights.iter_mut().zip(gradient).zip(moments) {
         let gradient = gradient * shrink;
-        *first += (gradient - *first) * first_move;
-        *second += (gradient * gradient - *second) * second_move;
+        *first = (gradient - *first).mul_add(first_move, *first);
+        *second = gradient.mul_add(gradient, -*second).mul_add(second_move, *second);
         *weight -= *first * first_scale / ((*second * second_scale).sqrt() + epsilon);
     }
 }

@@ -16,9 +16,7 @@ pub mod products;
 mod scalar;
 mod trunk;
 
-use std::panic::resume_unwind;
-use std::thread;
-
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use tch::{Device, Tensor};
 
 use super::objective::{Batch, Prior, Weights};
@@ -46,11 +44,13 @@ pub struct Fused {
     noise: Vec<f32>,
     own: Vec<f32>,
     parts: Vec<Part>,
+    /// Threads beside the caller's. They live as long as the model: what a thread needs to multiply is made once.
+    helpers: Option<ThreadPool>,
 }
 
 impl Fused {
     /// Takes over a model's weights, for so many threads; none for a model of another kind, on another device or of
-    /// great size.
+    /// great size, or where the system gives no threads.
     pub fn new(model: &Model, threads: usize) -> Option<Self> {
         let layout = (model.device() == Device::Cpu).then(|| Layout::of(model)).flatten()?;
         if layout.len > LARGEST {
@@ -62,8 +62,12 @@ impl Fused {
             read(&parameter, &mut values);
             weights.append(&mut values);
         }
-        let parts = (0..threads.max(1)).map(|_| Part::new(&layout)).collect();
-        Some(Self { layout, weights, pairs: Vec::new(), noise: Vec::new(), own: Vec::new(), parts })
+        let parts: Vec<_> = (0..threads.max(1)).map(|_| Part::new(&layout)).collect();
+        let helpers = match parts.len() - 1 {
+            0 => None,
+            count => Some(ThreadPoolBuilder::new().num_threads(count).build().ok()?),
+        };
+        Some(Self { layout, weights, pairs: Vec::new(), noise: Vec::new(), own: Vec::new(), parts, helpers })
     }
 
     /// Hands the weights back to the model that they were taken over from.
@@ -130,7 +134,7 @@ impl Fused {
             (&self.pairs[rows], &self.noise[codes], others)
         });
         let work: Vec<_> = self.parts.iter_mut().zip(shares).collect();
-        let work = side_by_side(work, |(part, (pairs, noise, others))| {
+        let work = side_by_side(self.helpers.as_ref(), work, |(part, (pairs, noise, others))| {
             part.encode(&task, pairs, noise);
             (part, others)
         });
@@ -142,7 +146,7 @@ impl Fused {
         let pressed: f64 = kl.iter().map(|kl| if is_free(*kl) { weights.free_bits } else { *kl }).sum();
         let slope = (weights.beta / n as f64) as f32;
         let press: Vec<f32> = kl.iter().map(|kl| if is_free(*kl) { 0.0 } else { slope }).collect();
-        let sums = side_by_side(work, |(part, others)| part.learn(&task, others, &press));
+        let sums = side_by_side(self.helpers.as_ref(), work, |(part, others)| part.learn(&task, others, &press));
         self.add_gradients();
         let recon = sums.iter().map(|[recon, _]| recon).sum::<f64>() / n as f64;
         let prior_recon = sums.iter().map(|[_, prior_recon]| prior_recon).sum::<f64>() / rest.max(1) as f64;
@@ -162,18 +166,20 @@ impl Fused {
     }
 }
 
-/// Runs the first piece of work on this thread and each other one on a thread of its own; results in their order.
-fn side_by_side<T: Send, R: Send>(work: Vec<T>, run: impl Fn(T) -> R + Sync) -> Vec<R> {
-    let mut work = work.into_iter();
-    let Some(first) = work.next() else { return Vec::new() };
-    thread::scope(|scope| {
-        let run = &run;
-        let others: Vec<_> = work.map(|piece| scope.spawn(move || run(piece))).collect();
-        let mut results = vec![run(first)];
-        // A panic of a thread goes on in this one.
-        results.extend(others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic))));
-        results
-    })
+/// Runs the first piece of work on this thread and each other one on a helper's; results in their order.
+fn side_by_side<T: Send, R: Send>(helpers: Option<&ThreadPool>, work: Vec<T>, run: impl Fn(T) -> R + Sync) -> Vec<R> {
+    let Some(helpers) = helpers else { return work.into_iter().map(run).collect() };
+    let mut results: Vec<Option<R>> = work.iter().map(|_| None).collect();
+    let mut pieces = work.into_iter().zip(&mut results);
+    let Some((first, result)) = pieces.next() else { return Vec::new() };
+    let run = &run;
+    helpers.in_place_scope(|scope| {
+        for (piece, result) in pieces {
+            scope.spawn(move |_| *result = Some(run(piece)));
+        }
+        *result = Some(run(first));
+    });
+    results.into_iter().flatten().collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Functions of one number, written without branches and calls so that loops over them become vector code.
 //!
 //! Coefficients are those of the Cephes library (Moshier 1989); errors stay below 2e-7 of the result.
-//! Nothing is contracted to fused operations: a result depends on no machine's instructions.
+//! What is fused is written so, and nothing else is: a result depends on no machine's instructions. A machine without
+//! fused operations has them computed, exactly and slowly.
 
 /// Where e^x rounds to 0 among normal numbers.
 const LOWEST: f32 = -87.0;
@@ -22,14 +23,14 @@ pub fn exp(x: f32) -> f32 {
     // Comparisons in place of `min` and `max`: no number stays no number.
     let bounded = if x < LOWEST { LOWEST } else { x };
     let bounded = if bounded > HIGHEST { HIGHEST } else { bounded };
-    let shifted = bounded * std::f32::consts::LOG2_E + ROUND_TO_EXPONENT;
+    let shifted = bounded.mul_add(std::f32::consts::LOG2_E, ROUND_TO_EXPONENT);
     let whole = shifted - ROUND_TO_EXPONENT;
-    let rest = bounded - whole * LN_2[0] - whole * LN_2[1];
-    let mut sum = 1.987_569_1e-4;
+    let rest = whole.mul_add(-LN_2[1], whole.mul_add(-LN_2[0], bounded));
+    let mut sum = 1.987_569_1e-4f32;
     for coefficient in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5e-1] {
-        sum = sum * rest + coefficient;
+        sum = sum.mul_add(rest, coefficient);
     }
-    let power = (sum * rest * rest + rest + 1.0) * f32::from_bits(shifted.to_bits() << 23);
+    let power = (sum * rest).mul_add(rest, rest + 1.0) * f32::from_bits(shifted.to_bits() << 23);
     if x < LOWEST { 0.0 } else { power }
 }
 
@@ -44,7 +45,7 @@ pub fn sigmoid(x: f32) -> f32 {
 pub fn silu(x: f32) -> (f32, f32) {
     let gate = sigmoid(x);
     let value = x * gate;
-    (value, gate + value * (1.0 - gate))
+    (value, value.mul_add(1.0 - gate, gate))
 }
 
 /// The hyperbolic tangent, within 2e-7 absolutely.
@@ -56,14 +57,15 @@ pub fn tanh(x: f32) -> f32 {
 /// Sine and cosine of up to some thousand radians.
 #[inline(always)]
 pub fn sin_cos(x: f32) -> (f32, f32) {
-    let shifted = x * std::f32::consts::FRAC_2_PI + ROUND;
+    let shifted = x.mul_add(std::f32::consts::FRAC_2_PI, ROUND);
     let whole = shifted - ROUND;
     let quadrant = shifted.to_bits();
-    let rest = x - whole * HALF_PI[0] - whole * HALF_PI[1] - whole * HALF_PI[2];
+    let rest = HALF_PI.iter().fold(x, |rest, part| whole.mul_add(-part, rest));
     let square = rest * rest;
-    let sin = ((-1.951_529_6e-4 * square + 8.332_161e-3) * square - 1.666_665_5e-1) * square * rest + rest;
-    let cos = ((2.443_315_7e-5 * square - 1.388_731_6e-3) * square + 4.166_664_6e-2) * square * square - 0.5 * square;
-    let cos = cos + 1.0;
+    let sin = square.mul_add(square.mul_add(-1.951_529_6e-4f32, 8.332_161e-3), -1.666_665_5e-1);
+    let sin = (sin * square).mul_add(rest, rest);
+    let cos = square.mul_add(square.mul_add(2.443_315_7e-5, -1.388_731_6e-3), 4.166_664_6e-2);
+    let cos = (cos * square).mul_add(square, square.mul_add(-0.5, 1.0));
     let (first, second) = if quadrant & 1 == 0 { (sin, cos) } else { (cos, sin) };
     // Quadrants 2 and 3 turn the sine's sign, 1 and 2 the cosine's.
     let sine_sign = (quadrant & 2) << 30;
