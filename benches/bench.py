@@ -4,7 +4,8 @@
     make bench             the figures, some twenty-five minutes on a quiet machine
     make bench QUICK=1     a run through everything with sizes too small to mean anything, written to target/bench/
 
-Where sides are compared, both run on one thread, on the same weights, batch and noise, after a check that they compute the same.
+Where sides are compared, both run on one thread, and on two where a file is predicted; on the same weights, batch and noise,
+after a check that they compute the same.
 What is compared is measured in turn, A B A B, and reported by its median. All of it is held to two cores.
 """
 
@@ -28,13 +29,19 @@ BASELINE = ROOT / "benches" / "pytorch_baseline.py"
 CONFIG, START = "experiments/default.toml", "experiments/quick.toml"
 PHASES = ["calendar", "code", "match"]
 WAYS = {"tuned": "PyTorch eager, tuned", "plain": "PyTorch eager, plain"}
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 CORES = 2
+
+
+def environment(threads):
+    return {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+
+
 FULL = {
     "pairs": 3,
     "steps": {"cvae": 150, "tuned": 50, "plain": 40, "compile": 50},
     "starts": 5,
-    "lines": [100_000, 300_000, 1_000_000],
+    # `cvae predict` takes 65,536 lines at once: whole ones, but for the last size.
+    "lines": [131_072, 393_216, 1_000_000],
     # `cvae` decodes 512 rows at once. These fill its blocks equally; others would measure how well they are filled.
     "samples": [250, 500, 1000],
     "trials": [1, 2, 4],
@@ -73,7 +80,7 @@ class Server:
 
     def __init__(self, command):
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        self.process = subprocess.Popen([str(word) for word in command], cwd=ROOT, env=ENVIRONMENT, **pipes)
+        self.process = subprocess.Popen([str(word) for word in command], cwd=ROOT, env=environment(1), **pipes)
 
     def ask(self, *words):
         try:
@@ -94,12 +101,12 @@ class Server:
         self.process.wait()
 
 
-def run(*command, watch=None):
+def run(*command, watch=None, threads=1):
     """Seconds and peak memory in MiB of a command from its start to its end; `watch` is called while it runs."""
     words = [str(word) for word in command]
     with tempfile.TemporaryFile() as errors:
         started = time.perf_counter()
-        process = subprocess.Popen(words, cwd=ROOT, env=ENVIRONMENT, stdout=errors, stderr=errors)
+        process = subprocess.Popen(words, cwd=ROOT, env=environment(threads), stdout=errors, stderr=errors)
         while watch:
             done, status, usage = os.wait4(process.pid, os.WNOHANG)
             watch(time.perf_counter() - started)
@@ -219,10 +226,11 @@ def training(table, rust, torch, compiled, size, case):
 
 def predict(table, python, size, folder):
     subprocess.run([CVAE, "data"], cwd=ROOT, check=True, capture_output=True)
-    sides = {"cvae": [CVAE, "predict", "--model", "model", "-i"], "PyTorch": [python, BASELINE, "predict", "model"]}
+    sides = {"cvae": [CVAE, "predict", "--threads", CORES, "--model", "model", "-i"], "PyTorch": [python, BASELINE, "predict", "model"]}
 
     def once(measure, side, source, target=folder / "dates.txt"):
-        seconds, memory = run(*sides[side], source, target, *(["1"] if side == "PyTorch" else []))
+        last = [CORES] if side == "PyTorch" else []
+        seconds, memory = run(*sides[side], source, target, *last, threads=CORES)
         table.add(measure, side, "s", seconds)
         table.add(f"{measure}, memory", side, "MiB", memory)
         # The same lines in, as many lines out, and nearly all of them right.

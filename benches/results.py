@@ -177,6 +177,7 @@ class Table:
         model = ", ".join(f"{key} {value}" for key, value in case["model"].items())
         changed = {"no": "", "yes": " with uncommitted changes"}.get(machine["dirty"], ", changes unknown")
         commit, threads = f"commit {machine['commit']}{changed}", f"{machine['threads']} thread on both sides"
+        threads += ", two where a file is predicted"
         library, shape, rate = self.fastest()
         lines = ["# Measurements", ""]
         lines += ["**Sizes too small to mean anything (QUICK=1).**", ""] if quick else []

@@ -11,7 +11,7 @@ mod inspect;
 mod interrupt;
 mod man;
 mod output;
-pub mod panics;
+mod panics;
 mod plot;
 mod predict;
 mod report;
@@ -19,8 +19,12 @@ mod sweep;
 mod train;
 mod worker;
 
+use std::os::unix::process::CommandExt;
+use std::panic::{UnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 pub use exit::{BadInput, Exit};
@@ -69,7 +73,47 @@ The typesetter is built once, by make report or cargo build --release -p cvae-re
     Report(report::Report),
 }
 
+/// The program of all commands, which needs libtorch.
+const WHOLE: &str = "cvae-torch";
+
+/// Parses the arguments, runs the command, prints the error chain and sets the exit code.
+pub fn program(run: impl FnOnce(Arguments) -> anyhow::Result<Exit> + UnwindSafe) -> ExitCode {
+    panics::install();
+    let arguments = Arguments::parse();
+    match catch_unwind(|| run(arguments)) {
+        Ok(Ok(exit)) => exit.into(),
+        Ok(Err(error)) => Exit::report(&error).into(),
+        Err(_) => panics::report().into(),
+    }
+}
+
 impl Arguments {
+    /// Runs a command that needs no libtorch, and hands any other to the program beside this one that has it: starting
+    /// libtorch takes longer than predicting some thousand lines. Nothing here may mention it, or it is started as well.
+    ///
+    /// # Errors
+    /// Whatever ends it early, with its context.
+    pub fn run_or_hand_over(self) -> anyhow::Result<Exit> {
+        if let Command::Predict(command) = self.command
+            && let Some(sampler) = command.plain_sampler()
+        {
+            interrupt::install()?;
+            return command.run_with(&sampler);
+        }
+        let here = std::env::current_exe().context("cannot tell where this program lies")?;
+        let whole = here.with_file_name(format!("{WHOLE}{}", std::env::consts::EXE_SUFFIX));
+        let mut words = std::env::args_os();
+        let mut command = std::process::Command::new(&whole);
+        // The same name, so that help and errors speak of the program that was called.
+        if let Some(name) = words.next() {
+            command.arg0(name);
+        }
+        let error = command.args(words).exec();
+        Err(error).with_context(|| {
+            format!("cannot start {}, which belongs beside {}; make build makes both", whole.display(), here.display())
+        })
+    }
+
     /// Runs the command.
     ///
     /// # Errors

@@ -12,9 +12,9 @@ use super::exit::{BadInput, Exit};
 use super::input::Input;
 use super::{is_standard_stream, output};
 use crate::dates::{Condition, DateTokens, Line, LineError, Outcome, ValidDates, has_date_shape};
-use crate::experiment::load_model;
+use crate::experiment::{load_model, load_sampler};
 use crate::files;
-use crate::model::{Decode, Model, Sampler};
+use crate::model::{Decode, Draw, PlainSampler, Sampler};
 use crate::random::{Purpose, stream};
 
 /// Generate a date for each line of conditions, in the order of the input
@@ -54,6 +54,9 @@ pub struct Predict {
     /// Temperature of --decode sample [default: 1]
     #[arg(long, allow_negative_numbers = true)]
     temperature: Option<f64>,
+    /// Threads, all cores where not given; the dates don't depend on it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), allow_negative_numbers = true)]
+    threads: Option<u16>,
     /// Predict the good lines where some are bad; the bad ones are copied without a date (exit code 3)
     #[arg(long)]
     keep_going: bool,
@@ -88,8 +91,8 @@ impl DecodeKind {
     }
 }
 
-/// Lines predicted at once, times their samples.
-const BLOCK: usize = 16_384;
+/// Lines predicted at once, times their samples: so many that most conditions come several times among them.
+const BLOCK: usize = 65_536;
 /// Faulty lines that are shown one by one.
 const SHOWN: usize = 10;
 
@@ -99,11 +102,37 @@ impl Predict {
     /// # Errors
     /// When the input, the options or the model are not what they should be.
     pub fn run(self) -> anyhow::Result<Exit> {
-        let output = self.output.as_ref().or(self.output_option.as_ref());
+        let decode = self.decode.at(self.temperature)?;
+        let question = self.read()?;
+        let (model, _) = load_model(&self.model).with_context(|| {
+            format!("cannot load a model from {} (--model names a release or a finished run)", self.model.display())
+        })?;
+        if let Some(threads) = self.threads {
+            tch::set_num_threads(threads.into());
+        }
+        self.answer(question, &Sampler::new(&model, decode))
+    }
+
+    /// A sampler that needs no libtorch, where the model is of the kind that has one and nothing is wrong with it.
+    pub(super) fn plain_sampler(&self) -> Option<PlainSampler> {
+        load_sampler(&self.model, self.decode.at(self.temperature).ok()?, self.threads.map(usize::from))
+    }
+
+    /// The same as [`Predict::run`] with this sampler.
+    ///
+    /// # Errors
+    /// When the input or the options are not what they should be.
+    pub(super) fn run_with(self, sampler: &PlainSampler) -> anyhow::Result<Exit> {
+        let question = self.read()?;
+        self.answer(question, sampler)
+    }
+
+    /// Checks options and input.
+    fn read(&self) -> anyhow::Result<Question> {
+        let output = self.output.as_ref().or(self.output_option.as_ref()).cloned();
         let output = output.ok_or_else(|| {
             BadInput("name the file to write, as OUTPUT or with -o OUTPUT; - stands for standard output".to_owned())
         })?;
-        let decode = self.decode.at(self.temperature)?;
         let valid = ValidDates::new();
         let mut input = Input::open(&self.input)?;
         let checked = self.check(&mut input, &valid)?;
@@ -114,14 +143,16 @@ impl Predict {
         if checked.lines == 0 {
             return Err(BadInput(format!("{} holds no lines", input.name())).into());
         }
-        let (model, _) = load_model(&self.model).with_context(|| {
-            format!("cannot load a model from {} (--model names a release or a finished run)", self.model.display())
-        })?;
-        let mut writer = Writer::new(&model, decode, &valid, &self);
-        let written = if is_standard_stream(output) {
+        Ok(Question { output, valid, input, checked })
+    }
+
+    fn answer(&self, question: Question, sampler: &dyn Draw) -> anyhow::Result<Exit> {
+        let Question { output, valid, mut input, checked } = question;
+        let mut writer = Writer::new(sampler, &valid, self);
+        let written = if is_standard_stream(&output) {
             writer.print(&mut input, checked.lines)?
         } else {
-            writer.write_file(&mut input, checked.lines, output)?;
+            writer.write_file(&mut input, checked.lines, &output)?;
             true
         };
         if written {
@@ -155,6 +186,14 @@ impl Predict {
     }
 }
 
+/// What is to be predicted, checked, and where to.
+struct Question {
+    output: PathBuf,
+    valid: ValidDates,
+    input: Input,
+    checked: Checked,
+}
+
 #[derive(Debug, Default)]
 struct Checked {
     lines: usize,
@@ -178,7 +217,7 @@ fn without_date(text: &str) -> &str {
 
 /// Draws dates for lines and writes them in their order.
 struct Writer<'a> {
-    sampler: Sampler<'a>,
+    sampler: &'a dyn Draw,
     valid: &'a ValidDates,
     options: &'a Predict,
     random: ChaCha8Rng,
@@ -190,9 +229,9 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn new(model: &'a Model, decode: Decode, valid: &'a ValidDates, options: &'a Predict) -> Self {
+    fn new(sampler: &'a dyn Draw, valid: &'a ValidDates, options: &'a Predict) -> Self {
         Self {
-            sampler: Sampler::new(model, decode),
+            sampler,
             valid,
             options,
             random: stream(options.seed, Purpose::Samples, 0),

@@ -31,4 +31,4 @@ pub use runs::{Outcome, Run, RunTrial};
 pub use settings::{Mean, Setting, UNCHANGED, settings, short, values, varying};
 pub use slurm::{SlurmError, submit};
 pub use table::{Table, TableError};
-pub use trial::{TrialEnding, TrialError, load_model, run_trial, step_seconds};
+pub use trial::{TrialEnding, TrialError, load_model, load_sampler, run_trial, step_seconds};

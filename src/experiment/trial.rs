@@ -15,7 +15,7 @@ use super::table::TableError;
 use crate::checksums::SUMS;
 use crate::dates::{Condition, Split, SplitError, ValidDates};
 use crate::files::{self, FileError};
-use crate::model::{Model, WeightsError};
+use crate::model::{Decode, Model, PlainSampler, WeightsError};
 use crate::training::{Ending, Observer, Phase, Progress, Row, Schedule, Trainer, TrainingError};
 
 /// What a release calls its weights.
@@ -221,6 +221,12 @@ pub fn load_model(folder: &Path) -> Result<(Model, Config), TrialError> {
     // Trained on a CUDA device, a model is of use without one.
     let model = Model::load(config.model, device(DeviceChoice::Auto)?, &weights_file(folder)?)?;
     Ok((model, config))
+}
+
+/// The model in such a folder, to draw with on so many threads, or on all cores, and without libtorch. None where only [`load_model`] can load it, or say why
+/// it can't be loaded.
+pub fn load_sampler(folder: &Path, decode: Decode, threads: Option<usize>) -> Option<PlainSampler> {
+    PlainSampler::load(&resolved(folder).ok()?.model, &weights_file(folder).ok()?, decode, threads).ok()?
 }
 
 #[cfg(test)]

@@ -41,8 +41,8 @@ impl Decode {
 /// All of them are drawn, greedy or not, so that a seed gives the same z in both.
 #[derive(Debug, Default)]
 pub struct Noise {
-    z: Vec<f32>,
-    uniform: Vec<f32>,
+    pub(super) z: Vec<f32>,
+    pub(super) uniform: Vec<f32>,
 }
 
 impl Noise {
@@ -65,11 +65,25 @@ impl Noise {
         }
     }
 
+    /// The numbers of some of the samples.
+    pub(super) fn of(&self, samples: &[usize], latent_dim: usize) -> Self {
+        let part = |values: &[f32], width: usize| {
+            samples.iter().flat_map(|sample| &values[sample * width..][..width]).copied().collect()
+        };
+        Self { z: part(&self.z, latent_dim), uniform: part(&self.uniform, Field::ALL.len()) }
+    }
+
     /// Given codes, one after the other, for greedy decoding; sampling takes the median draw of each field.
     pub fn of_codes(z: Vec<f32>, latent_dim: i64) -> Self {
         let samples = z.len() / latent_dim.max(1) as usize;
         Self { z, uniform: vec![0.5; samples * Field::ALL.len()] }
     }
+}
+
+/// What draws dates.
+pub trait Draw {
+    /// One draw for each condition, in their order; the same from a state of `random`, however they are grouped.
+    fn draw(&self, conditions: &[Condition], random: &mut ChaCha8Rng) -> Vec<DateTokens>;
 }
 
 /// Draws dates for conditions, a block at a time, without gradients.
@@ -95,17 +109,6 @@ impl<'a> Sampler<'a> {
         let conditions = Tensor::from_slice2(&rows).to_device(model.device());
         let states = tch::no_grad(|| model.decoder.condition_state(&conditions));
         Self { model, decode, states }
-    }
-
-    /// One draw for each condition, in their order.
-    pub fn draw(&self, conditions: &[Condition], random: &mut ChaCha8Rng) -> Vec<DateTokens> {
-        let mut drawn = Vec::with_capacity(conditions.len());
-        for block in conditions.chunks(BLOCK) {
-            let mut noise = Noise::default();
-            noise.extend(random, block.len(), self.model.config.latent_dim);
-            drawn.extend(self.decode(block, 1, &noise));
-        }
-        drawn
     }
 
     /// The dates that these random numbers make of these conditions, each taken `draws` times in a row.
@@ -154,23 +157,35 @@ impl<'a> Sampler<'a> {
     }
 }
 
+impl Draw for Sampler<'_> {
+    fn draw(&self, conditions: &[Condition], random: &mut ChaCha8Rng) -> Vec<DateTokens> {
+        let mut drawn = Vec::with_capacity(conditions.len());
+        for block in conditions.chunks(BLOCK) {
+            let mut noise = Noise::default();
+            noise.extend(random, block.len(), self.model.config.latent_dim);
+            drawn.extend(self.decode(block, 1, &noise));
+        }
+        drawn
+    }
+}
+
 /// Which rows of a block share condition and fields so far. What the decoder computes before z enters
 /// depends on nothing else and is computed once for each such prefix: a few for each condition.
-struct Prefixes {
+pub(super) struct Prefixes {
     /// The prefix of each row.
-    of_row: Vec<i64>,
+    pub(super) of_row: Vec<i64>,
     count: usize,
 }
 
 impl Prefixes {
     /// One prefix for each condition, which has `draws` rows.
-    fn new(conditions: usize, draws: usize) -> Self {
+    pub(super) fn new(conditions: usize, draws: usize) -> Self {
         let of_row = (0..conditions as i64).flat_map(|condition| std::iter::repeat_n(condition, draws)).collect();
         Self { of_row, count: conditions }
     }
 
     /// Tells prefixes apart by one more field, `size` values wide: each new prefix's parent and value.
-    fn split(&mut self, values: &[i64], size: usize) -> (Vec<i64>, Vec<i64>) {
+    pub(super) fn split(&mut self, values: &[i64], size: usize) -> (Vec<i64>, Vec<i64>) {
         let mut numbers = vec![-1; self.count * size];
         let (mut parents, mut added) = (Vec::new(), Vec::new());
         for (prefix, value) in self.of_row.iter_mut().zip(values) {

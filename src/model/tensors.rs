@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
-use tch::{TchError, Tensor};
+use tch::Tensor;
 
 use super::weights::WeightsError;
 use crate::checksums::{self, ChecksumError, Demand, sha256};
@@ -54,6 +54,23 @@ fn to_bytes(tensors: &[(String, Tensor)]) -> Result<Vec<u8>, Box<dyn std::error:
 /// # Errors
 /// When the file can't be read, is no safetensors file, does not match a checksum or lacks one.
 pub fn load_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>, WeightsError> {
+    let bytes = read_checked(path)?;
+    let read = || -> Result<_, Box<dyn std::error::Error>> {
+        let tensors = SafeTensors::deserialize(&bytes)?;
+        tensors.tensors().into_iter().map(|(name, view)| Ok((name, Tensor::try_from(view)?))).collect()
+    };
+    read().map_err(|error| {
+        // libtorch's messages go on with the frames of its stack.
+        let reason = error.to_string().lines().next().unwrap_or_default().to_owned();
+        WeightsError::Format { path: path.to_owned(), reason }
+    })
+}
+
+/// The bytes of a file of tensors, which can be read as such and match their checksums.
+///
+/// # Errors
+/// As [`load_tensors`].
+pub(super) fn read_checked(path: &Path) -> Result<Vec<u8>, WeightsError> {
     files::check_readable(path)?;
     let bytes = checksums::read(path, Demand::WithSums)?;
     let format = |reason: String| WeightsError::Format { path: path.to_owned(), reason };
@@ -63,15 +80,11 @@ pub fn load_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>, WeightsErro
         return Err(WeightsError::Damaged { path: path.to_owned() });
     }
     check_sizes(&bytes).map_err(format)?;
-    let tensors = SafeTensors::deserialize(&bytes).map_err(|error| format(error.to_string()))?;
+    SafeTensors::deserialize(&bytes).map_err(|error| format(error.to_string()))?;
     if own_digest(&bytes).is_none() && !checksums::check(path, &bytes, Demand::WithSums)? {
         return Err(ChecksumError::unlisted(path).into());
     }
-    let tensors = tensors.tensors().into_iter().map(|(name, view)| Ok((name, Tensor::try_from(view)?)));
-    tensors.collect::<Result<_, TchError>>().map_err(|error| {
-        // libtorch's messages go on with the frames of its stack.
-        format(error.to_string().lines().next().unwrap_or_default().to_owned())
-    })
+    Ok(bytes)
 }
 
 /// Checks that no tensor claims to be larger than the file: the reader adds up sizes near the largest integer and

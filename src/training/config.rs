@@ -34,7 +34,7 @@ pub struct StepConfig {
 impl Default for StepConfig {
     fn default() -> Self {
         Self {
-            steps: 18_000,
+            steps: 15_000,
             batch_size: 512,
             learning_rate: 1e-2,
             warm_up: 100,

@@ -11,7 +11,7 @@ use crate::cli::caution::{self, Caution, held_out};
 use crate::cli::exit::Exit;
 use crate::cli::output;
 use crate::dates::{Condition, Held};
-use crate::figures::{Histogram, Panel, Rate, Rates, write_both};
+use crate::figures::{Histogram, Panel, Rate, Rates, count, write_both};
 use crate::files;
 use crate::metrics::{Scores, Summary, Tally, Warning, Worst, coverage, tally_model, tv};
 use crate::model::Decode;
@@ -232,8 +232,9 @@ fn text(report: &Report) -> String {
 /// When one can't be drawn or written.
 pub fn draw(options: &Inspect, tallies: &[Tally], folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let Some(scores) = Scores::of(tallies) else { return Ok(Vec::new()) };
+    let each = count(scores.samples as usize);
     let histogram = |name: &str, x: &str, values: Vec<f64>, range, expected| Histogram {
-        title: format!("{name} of {} conditions, {} dates each, {}", tallies.len(), scores.samples, options.how()),
+        title: format!("{name} of {} conditions, {} dates each, {}", count(tallies.len()), each, options.how()),
         x: x.to_owned(),
         values,
         range,
@@ -248,7 +249,7 @@ pub fn draw(options: &Inspect, tallies: &[Tally], folder: &Path) -> anyhow::Resu
     let most = distances.iter().copied().fold(scores.expected_tv, f64::max);
     let x = "total variation distance from uniform";
     let tv = histogram("Total variation", x, distances, (0.0, (1.08 * most).min(1.0)), scores.expected_tv);
-    let title = format!("Pass rate, {} dates for each condition, {}", scores.samples, options.how());
+    let title = format!("Pass rate, {each} dates for each condition, {}", options.how());
     let rates = Rates { title, panels: panels(tallies) };
     let mut written = Vec::new();
     written.extend(write_both(&coverage, folder, "coverage")?);

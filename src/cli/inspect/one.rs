@@ -12,7 +12,7 @@ use crate::cli::caution::{self, Caution};
 use crate::cli::exit::Exit;
 use crate::cli::output;
 use crate::dates::{Condition, DateTokens};
-use crate::figures::{Calendar, Cell, write_both, write_file};
+use crate::figures::{Calendar, Cell, count, write_both, write_file};
 use crate::metrics::{Tally, Warning, draw_samples};
 
 /// Everything about one condition.
@@ -84,7 +84,7 @@ pub fn calendar(options: &Inspect, subject: &Subject, tally: &Tally, counts: &[(
     let cells = cells(subject, tally, counts);
     let first = condition.decade.number() as u32 * 10;
     Calendar {
-        title: format!("{condition}: {} dates, {}", options.samples, options.how()),
+        title: format!("{condition}: {} dates, {}", count(options.samples as usize), options.how()),
         month: condition.month.to_string(),
         years: (first, (first + 9).min(crate::dates::LAST_YEAR as u32)),
         elsewhere: u64::from(options.samples) - cells.iter().map(|cell| cell.count).sum::<u64>(),

@@ -67,7 +67,7 @@ impl Choice {
 }
 
 /// The first place where the sum so far passes the mark's share of the whole.
-fn pick(shares: &[f32], mark: f32) -> usize {
+pub fn pick(shares: &[f32], mark: f32) -> usize {
     let mark = mark * shares.iter().fold(0.0, |sum, share| sum + share);
     let mut sum = 0.0;
     let passed = shares.iter().take_while(|share| {

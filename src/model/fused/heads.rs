@@ -11,7 +11,7 @@ use super::products::{Matrix, backward, backward_add, forward, forward_strided, 
 use super::trunk::TrunkPass;
 
 /// Rows of a block: matrices of 128 columns and this many rows take 128 KiB.
-const BLOCK: usize = 256;
+pub const BLOCK: usize = 256;
 /// Rows of logits begin at multiples of this many numbers.
 const ALIGNED: usize = 16;
 
@@ -56,7 +56,7 @@ impl HeadPass {
         part: &mut Rows<'_>,
     ) -> f64 {
         let latent = head.latent.inputs;
-        transpose(&mut self.latent_weights, &weights[head.latent.weight.clone()], latent);
+        self.take(head, weights);
         self.latent_gradient.clear();
         self.latent_gradient.resize(self.latent_weights.len(), 0.0);
         let mut total = 0.0;
@@ -73,6 +73,39 @@ impl HeadPass {
         total
     }
 
+    /// Makes ready what all blocks of a head share.
+    fn take(&mut self, head: &Head, weights: &[f32]) {
+        transpose(&mut self.latent_weights, &weights[head.latent.weight.clone()], head.latent.inputs);
+    }
+
+    /// Logits of at most [`BLOCK`] rows of a head, without their bias: [`HeadPass::row`] has a row's.
+    pub fn logits(&mut self, head: &Head, weights: &[f32], units: &[f32], picked: &[usize], z: &[f32]) {
+        self.take(head, weights);
+        self.forward(head, weights, units, picked, Some(z));
+    }
+
+    /// A row's logits after [`HeadPass::logits`].
+    pub fn row(&self, head: &Head, row: usize) -> &[f32] {
+        &self.logits[row * stride(head)..][..head.size]
+    }
+
+    fn forward(&mut self, head: &Head, weights: &[f32], units: &[f32], picked: &[usize], z: Option<&[f32]>) {
+        let (n, width, stride) = (picked.len(), head.width, stride(head));
+        let latent = room(&mut self.latent, n * 2 * width);
+        let (gated, gated_slopes) = (room(&mut self.gated, n * width), room(&mut self.gated_slopes, n * width));
+        let (hidden, hidden_slopes) = (room(&mut self.hidden, n * width), room(&mut self.hidden_slopes, n * width));
+        let logits = room(&mut self.logits, n * stride);
+        let bias = |layer: &Linear| &weights[layer.bias.clone()];
+        match z {
+            Some(codes) => from_codes(latent, codes, &self.latent_weights, head.latent.inputs),
+            None => latent.fill(0.0),
+        }
+        gate(gated, gated_slopes, latent, bias(&head.latent), units, picked);
+        forward(hidden, Matrix::new(gated, n, width), matrix(weights, &head.hidden));
+        bias_silu_add(hidden, hidden_slopes, bias(&head.hidden), gated);
+        forward_strided(logits, stride, Matrix::new(hidden, n, width), matrix(weights, &head.output));
+    }
+
     #[expect(clippy::too_many_arguments, reason = "what a block is and where it's from are named by `run` alone")]
     fn block(
         &mut self,
@@ -84,54 +117,51 @@ impl HeadPass {
         (z, z_gradient): (Option<&[f32]>, Option<&mut [f32]>),
         scale: f32,
     ) -> f64 {
-        let (n, width, size, stride) = (picked.len(), head.width, head.size, head.size.next_multiple_of(ALIGNED));
-        for (buffer, columns) in [
-            (&mut self.latent, 2 * width),
-            (&mut self.gated, width),
-            (&mut self.gated_slopes, width),
-            (&mut self.hidden, width),
-            (&mut self.hidden_slopes, width),
-            (&mut self.logits, stride),
-            (&mut self.back, width),
-            (&mut self.hidden_back, width),
-        ] {
-            buffer.resize(n * columns, 0.0);
-        }
-        let matrix = |layer: &Linear| Matrix::new(&weights[layer.weight.clone()], layer.outputs, layer.inputs);
-        let bias = |layer: &Linear| &weights[layer.bias.clone()];
-
-        // Forward.
-        match z {
-            Some(codes) => from_codes(&mut self.latent, codes, &self.latent_weights, head.latent.inputs),
-            None => self.latent.fill(0.0),
-        }
-        gate(&mut self.gated, &mut self.gated_slopes, &mut self.latent, bias(&head.latent), &trunk.units, picked);
-        let gated = Matrix::new(&self.gated, n, width);
-        forward(&mut self.hidden, gated, matrix(&head.hidden));
-        bias_silu_add(&mut self.hidden, &mut self.hidden_slopes, bias(&head.hidden), &self.gated);
-        let hidden = Matrix::new(&self.hidden, n, width);
-        forward_strided(&mut self.logits, stride, hidden, matrix(&head.output));
+        self.forward(head, weights, &trunk.units, picked, z);
+        let (n, width, stride) = (picked.len(), head.width, stride(head));
+        let back = room(&mut self.back, n * width);
+        let hidden_back = room(&mut self.hidden_back, n * width);
+        let (latent, logits) = (room(&mut self.latent, n * 2 * width), room(&mut self.logits, n * stride));
+        let matrix = |layer: &Linear| matrix(weights, layer);
+        let (gated, hidden) = (Matrix::new(&self.gated, n, width), Matrix::new(&self.hidden, n, width));
         let sums = &mut gradient[head.output.bias.clone()];
-        let total = cross_entropy(&mut self.logits, stride, bias(&head.output), targets, scale, sums);
+        let total = cross_entropy(logits, stride, &weights[head.output.bias.clone()], targets, scale, sums);
 
-        // Backward: the logits have turned into their gradients.
-        let change = Matrix::part(&self.logits, n, size, stride);
+        // The logits have turned into their gradients.
+        let change = Matrix::part(logits, n, head.size, stride);
         weight_gradient(&mut gradient[head.output.weight.clone()], change, hidden);
-        backward(&mut self.back, change, matrix(&head.output));
+        backward(back, change, matrix(&head.output));
         let sums = &mut gradient[head.hidden.bias.clone()];
-        through_slopes_to(&mut self.hidden_back, &self.back, &self.hidden_slopes, sums);
-        let change = Matrix::new(&self.hidden_back, n, width);
+        through_slopes_to(hidden_back, back, &self.hidden_slopes, sums);
+        let change = Matrix::new(hidden_back, n, width);
         weight_gradient(&mut gradient[head.hidden.weight.clone()], change, gated);
-        backward_add(&mut self.back, change, matrix(&head.hidden));
+        backward_add(back, change, matrix(&head.hidden));
         let sums = &mut gradient[head.latent.bias.clone()];
         let units = (&trunk.units, &mut trunk.unit_gradient);
-        gate_backward(&self.back, &self.gated_slopes, &mut self.latent, sums, units.0, units.1, picked);
+        gate_backward(back, &self.gated_slopes, latent, sums, units.0, units.1, picked);
         if let Some(codes) = z {
-            by_codes(&mut self.latent_gradient, &self.latent, codes, head.latent.inputs);
+            by_codes(&mut self.latent_gradient, latent, codes, head.latent.inputs);
         }
         if let Some(z_gradient) = z_gradient {
-            backward_add(z_gradient, Matrix::new(&self.latent, n, 2 * width), matrix(&head.latent));
+            backward_add(z_gradient, Matrix::new(latent, n, 2 * width), matrix(&head.latent));
         }
         total
     }
+}
+
+/// The first numbers of a buffer that only grows: what is in them is for the caller to write.
+fn room(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    if buffer.len() < len {
+        buffer.resize(len, 0.0);
+    }
+    &mut buffer[..len]
+}
+
+/// From one row of logits to the next.
+fn stride(head: &Head) -> usize {
+    head.size.next_multiple_of(ALIGNED)
+}
+
+fn matrix<'a>(weights: &'a [f32], layer: &Linear) -> Matrix<'a> {
+    Matrix::new(&weights[layer.weight.clone()], layer.outputs, layer.inputs)
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::dates::Field;
 use crate::dates::{CONDITION_FIELDS, DATE_FIELDS};
 use crate::model::decoder::{head_width, plain_units};
-use crate::model::{Heads, Model, ModelConfig, Trunk};
+use crate::model::{Heads, ModelConfig, Trunk};
 
 /// A layer's weights `[outputs, inputs]` and biases `[outputs]`.
 #[derive(Clone, Debug)]
@@ -39,6 +39,8 @@ pub struct Layout {
     /// The decoder's tables, `[sum of sizes, state]`.
     pub condition: Range<usize>,
     pub prefix: Range<usize>,
+    /// The decoder's latent layer, all heads' rows of it.
+    pub all_latent: Linear,
     pub len: usize,
     pub hidden: usize,
     pub latent: usize,
@@ -61,16 +63,36 @@ impl Places {
 }
 
 impl Layout {
-    /// The layout of a model of the kind that is computed here, or none.
-    pub fn of(model: &Model) -> Option<Self> {
-        let ModelConfig { latent_dim, hidden_dim, angles, heads, trunk } = model.config;
-        if (heads, trunk) != (Heads::Autoregressive, Trunk::Multiplicative) {
-            return None;
+    /// The layout of a model of this config, if it is of the kind that is computed here.
+    pub fn of(config: &ModelConfig) -> Option<Self> {
+        let ModelConfig { latent_dim, hidden_dim, angles, heads, trunk } = *config;
+        let computed = (heads, trunk) == (Heads::Autoregressive, Trunk::Multiplicative);
+        computed.then(|| Self::new(latent_dim as usize, hidden_dim, angles))
+    }
+
+    /// Name, shape and place of each of the model's tensors, in the order of [`crate::model::Model::parameters`].
+    pub fn tensors(&self) -> Vec<(String, Vec<usize>, Range<usize>)> {
+        let mut tensors = Vec::new();
+        let mut table = |name: &str, place: &Range<usize>, columns: usize| {
+            tensors.push((format!("{name}.weight"), vec![place.len() / columns, columns], place.clone()));
+        };
+        table("encoder.embed", &self.embed, self.hidden);
+        table("decoder.trunk.condition", &self.condition, self.state());
+        table("decoder.trunk.prefix", &self.prefix, self.state());
+        let mut layer = |name: &str, layer: &Linear| {
+            tensors.push((format!("{name}.weight"), vec![layer.outputs, layer.inputs], layer.weight.clone()));
+            tensors.push((format!("{name}.bias"), vec![layer.outputs], layer.bias.clone()));
+        };
+        layer("encoder.hidden", &self.encoder_hidden);
+        layer("encoder.output", &self.encoder_output);
+        layer("decoder.latent", &self.all_latent);
+        for (field, head) in Field::ALL.iter().zip(&self.heads) {
+            for (part, linear) in [("input", &head.input), ("hidden", &head.hidden), ("output", &head.output)] {
+                layer(&format!("decoder.{}.{part}", field.name()), linear);
+            }
         }
-        let layout = Self::new(latent_dim as usize, hidden_dim, angles);
-        let len: usize = model.parameters().iter().map(tch::Tensor::numel).sum();
-        // Another sum of sizes is another model than the one that this layout was written for.
-        (len == layout.len).then_some(layout)
+        tensors.sort_by_key(|(_, _, place)| place.start);
+        tensors
     }
 
     fn new(latent: usize, hidden_dim: i64, angle_count: i64) -> Self {
@@ -96,14 +118,27 @@ impl Layout {
         let condition = places.take(CONDITION_FIELDS.iter().sum::<usize>() * state);
         let prefix = places.take(DATE_FIELDS[..3].iter().sum::<usize>() * state);
         let outputs = heads.iter().map(|head| head.latent.outputs).sum();
-        let all = places.linear(latent, outputs);
-        let (mut weight, mut bias) = (Places(all.weight.start), Places(all.bias.start));
+        let all_latent = places.linear(latent, outputs);
+        let (mut weight, mut bias) = (Places(all_latent.weight.start), Places(all_latent.bias.start));
         for head in &mut heads {
             head.latent.weight = weight.take(head.latent.outputs * latent);
             head.latent.bias = bias.take(head.latent.outputs);
         }
         let len = places.0;
-        Self { embed, encoder_hidden, encoder_output, heads, condition, prefix, len, hidden, latent, angles, plain }
+        Self {
+            embed,
+            encoder_hidden,
+            encoder_output,
+            heads,
+            condition,
+            prefix,
+            all_latent,
+            len,
+            hidden,
+            latent,
+            angles,
+            plain,
+        }
     }
 
     /// Entries of the trunk's state.

@@ -3,6 +3,9 @@
 //! [`super::objective`] with libtorch's autograd is the definition, and computes every other kind of model. It
 //! spends four fifths of a step on some thousand calls for small tensors. Here the same numbers, up to rounding,
 //! come from plain slices, matrix products and few passes between these, in buffers that serve every step.
+//!
+//! [`PlainSampler`] draws from the same decoder and needs nothing of libtorch, whose start alone takes longer than
+//! some thousand dates.
 
 mod choice;
 mod codes;
@@ -13,6 +16,7 @@ mod layout;
 mod pairs;
 mod part;
 pub mod products;
+mod sampling;
 mod scalar;
 mod trunk;
 
@@ -25,6 +29,7 @@ pub use kernels::AdamStep;
 use layout::Layout;
 use pairs::{Pair, read, read_pairs};
 use part::{Others, Part, Task};
+pub use sampling::PlainSampler;
 
 /// Weights beyond which autograd serves as well: large models spend their time in products, and a failure to
 /// allocate, likelier with them, comes from libtorch as an error that can be told.
@@ -52,8 +57,8 @@ impl Fused {
     /// Takes over a model's weights, for so many threads; none for a model of another kind, on another device or of
     /// great size, or where the system gives no threads.
     pub fn new(model: &Model, threads: usize) -> Option<Self> {
-        let layout = (model.device() == Device::Cpu).then(|| Layout::of(model)).flatten()?;
-        if layout.len > LARGEST {
+        let layout = Layout::of(&model.config).filter(|layout| layout.len <= LARGEST)?;
+        if model.device() != Device::Cpu {
             return None;
         }
         let mut weights = Vec::with_capacity(layout.len);

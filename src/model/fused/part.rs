@@ -127,6 +127,7 @@ impl Part {
             targets.clear();
             targets.extend(pairs.iter().map(|pair| pair.date[field]));
             trunk.forward(layout, weights, field, &prefixes.pairs);
+            trunk.begin_gradient();
             let mut own = Rows {
                 rows: 0..n,
                 z: (!task.closed).then_some(z.as_slice()),

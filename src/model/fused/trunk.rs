@@ -15,7 +15,7 @@ pub struct TrunkPass {
     back: Vec<f32>,
     /// Units before z enters, `[n, width]`.
     pub units: Vec<f32>,
-    /// The loss's gradient by them; 0 after [`TrunkPass::forward`], to be added to.
+    /// The loss's gradient by them.
     pub unit_gradient: Vec<f32>,
 }
 
@@ -38,8 +38,12 @@ impl TrunkPass {
         let matrix = Matrix::new(&weights[weight.clone()], *outputs, inputs);
         forward(&mut self.units, Matrix::new(&self.features, n, inputs), matrix);
         bias_silu(&mut self.units, &mut self.slopes, &weights[bias.clone()]);
+    }
+
+    /// Sets the gradient by the units to 0, after [`TrunkPass::forward`] and to be added to.
+    pub fn begin_gradient(&mut self) {
         self.unit_gradient.clear();
-        self.unit_gradient.resize(n * outputs, 0.0);
+        self.unit_gradient.resize(self.units.len(), 0.0);
     }
 
     /// Adds the gradients of the weights of the trunk and of the head's first layer.
