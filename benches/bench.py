@@ -4,8 +4,8 @@
     make bench             the figures, some twenty-five minutes on a quiet machine
     make bench QUICK=1     a run through everything with sizes too small to mean anything, written to target/bench/
 
-Where sides are compared, both run on one thread, and on two where a file is predicted; on the same weights, batch and noise,
-after a check that they compute the same.
+Where sides are compared, both run on one thread, and on two where a file is predicted; on the same weights, batch and
+noise, after a check that they compute the same.
 What is compared is measured in turn, A B A B, and reported by its median. All of it is held to two cores.
 """
 
@@ -226,7 +226,10 @@ def training(table, rust, torch, compiled, size, case):
 
 def predict(table, python, size, folder):
     subprocess.run([CVAE, "data"], cwd=ROOT, check=True, capture_output=True)
-    sides = {"cvae": [CVAE, "predict", "--threads", CORES, "--model", "model", "-i"], "PyTorch": [python, BASELINE, "predict", "model"]}
+    sides = {
+        "cvae": [CVAE, "predict", "--threads", CORES, "--model", "model", "-i"],
+        "PyTorch": [python, BASELINE, "predict", "model"],
+    }
 
     def once(measure, side, source, target=folder / "dates.txt"):
         last = [CORES] if side == "PyTorch" else []
@@ -324,7 +327,7 @@ def default_run(table, size, folder):
     """The default recipe on two cores: the seconds in training steps, those to the end, which has 1,000 samples of
     each condition and 512 draws of z for each held-out date, and the peak memory."""
     say(DEFAULT)
-    seconds, memory = train(CONFIG, folder / "default", ["threads=2", *size["default"]])
+    seconds, memory = train(CONFIG, folder / "default", size["default"])
     with open(folder / "default" / "metrics.csv", newline="") as file:
         steps = float(next(csv.DictReader(file))["train_seconds"])
     table.add(f"{DEFAULT}, training steps", "cvae", "s", steps)

@@ -24,6 +24,7 @@ dir=$(mktemp -d "${TMPDIR:-/tmp}/cvae-faults.XXXXXX")
 trap 'cd /; umount -l "$dir"/full "$dir"/readonly 2> /dev/null || true; rm -rf "$dir"' EXIT
 cd "$dir"
 cat > tiny.toml << 'CONFIG'
+threads = 1
 [model]
 hidden_dim = 16
 angles = 8
@@ -215,28 +216,34 @@ same alone/tiny killed/tiny "a trial killed for memory ended otherwise"
 expect 1 "with too little memory, lower training.batch_size or model.hidden_dim" \
     bash -c 'ulimit -v 4000000; exec "$0" train tiny.toml -o large --set model.hidden_dim=8192 --set training.batch_size=100000' "$cvae"
 grep -q "too little memory" large/error.txt || fail "error.txt does not tell of the memory"
-# Other commands: done, or a message, or the C++ runtime's own end; never a panic, and never a half-written file.
-# 127 is the loader's, which did not even start the program.
-least=0
-for limit in 380000 400000 410000 420000 430000 440000 450000 460000 480000 520000 600000 800000 1200000; do
-    code=0
-    bash -c 'ulimit -v "$1"; exec "$0" predict -i conditions.txt scarce.txt -n 2000 --model "$2"' "$cvae" "$limit" "$finished" \
-        > stdout.txt 2> stderr.txt || code=$?
-    case $code in
-    0) [ "$(wc -l < scarce.txt)" = 3999 ] || fail "half predictions in $limit KiB" ;;
-    1) grep -qE 'error: .*memory|libgomp: ' stderr.txt || fail "no message of memory in $limit KiB: $(cat stderr.txt)" ;;
-    127 | 134) ;;
-    *) fail "predict in $limit KiB: exit code $code: $(cat stderr.txt)" ;;
-    esac
-    ! grep -qE 'panicked|internal error' stderr.txt || fail "a panic in $limit KiB: $(cat stderr.txt)"
-    [ "$code" = 0 ] || [ ! -e scarce.txt ] || fail "predict failed in $limit KiB and wrote a file"
-    # An end from outside leaves the partial file, as kill -9 does.
-    case $(cat stderr.txt) in error:*) [ -z "$(compgen -G '.scarce.txt*' || true)" ] || fail "a partial file is left in $limit KiB" ;; esac
-    rm -f scarce.txt .scarce.txt.*.partial
-    [ "$code" != 0 ] || { [ "$least" != 0 ] || least=$limit; }
-    passed=$((passed + 1))
-done
-[ "$least" != 0 ] || fail "predict needs more than 1,200,000 KiB"
+# Other commands: done, or a message, or the end by Rust's or the C++ runtime; never a panic, and never a half-written
+# file. 126 and 127 are the shell's and the loader's, which did not even start the program.
+scarce() { # PROGRAM LIMIT...: predicts within so many KiB
+    local program=$1 limit least=0
+    shift
+    for limit in "$@"; do
+        code=0
+        bash -c 'ulimit -v "$1"; exec "$0" predict -i conditions.txt scarce.txt -n 2000 --model "$2"' "$program" "$limit" "$finished" \
+            > stdout.txt 2> stderr.txt || code=$?
+        case $code in
+        0) [ "$(wc -l < scarce.txt)" = 3999 ] || fail "half predictions in $limit KiB" ;;
+        1) grep -qE 'error: .*memory|libgomp: ' stderr.txt || fail "no message of memory in $limit KiB: $(cat stderr.txt)" ;;
+        126 | 127 | 134) ;;
+        *) fail "$program predict in $limit KiB: exit code $code: $(cat stderr.txt)" ;;
+        esac
+        ! grep -qE 'panicked|internal error' stderr.txt || fail "a panic in $limit KiB: $(cat stderr.txt)"
+        [ "$code" = 0 ] || [ ! -e scarce.txt ] || fail "predict failed in $limit KiB and wrote a file"
+        # An end from outside leaves the partial file, as kill -9 does.
+        case $(cat stderr.txt) in error:*) [ -z "$(compgen -G '.scarce.txt*' || true)" ] || fail "a partial file is left in $limit KiB" ;; esac
+        rm -f scarce.txt .scarce.txt.*.partial
+        [ "$code" != 0 ] || { [ "$least" != 0 ] || least=$limit; }
+        passed=$((passed + 1))
+    done
+    [ "$least" != 0 ] || fail "$program predict needs more than $limit KiB"
+    [ "$least" != "$1" ] || fail "$program predict needs less than $1 KiB: none of these limits is scarce"
+}
+scarce "$cvae" 20000 40000 60000 80000 90000 100000 120000 160000 200000 300000 600000
+scarce "$cvae-torch" 380000 400000 410000 420000 430000 440000 450000 460000 480000 520000 600000 800000 1200000
 # A sweep whose trials lack memory says so and can be run again.
 expect 1 "trials failed; --retry-failed runs them again" \
     bash -c 'ulimit -v 4000000; exec "$0" sweep tiny.toml --runs scarce --jobs 1 --set model.hidden_dim=8192 --set training.batch_size=100000' "$cvae"

@@ -15,7 +15,7 @@ fn cvae(folder: &Path, arguments: &[&str]) -> Output {
 
 /// Trains a small model in the folder, as `trial`; what was said on standard error.
 fn trained(folder: &Path, settings: &[&str]) -> String {
-    let small = "[model]\nhidden_dim = 16\nangles = 8\nlatent_dim = 2\n[beta]\nschedule = \"constant\"\n\
+    let small = "threads = 1\n[model]\nhidden_dim = 16\nangles = 8\nlatent_dim = 2\n[beta]\nschedule = \"constant\"\n\
                  [training]\nsteps = 20\nbatch_size = 256\nwarm_up = 5\n[evaluation]\nsamples = 2\nfinal_samples = 2\n";
     fs::write(folder.join("small.toml"), small).unwrap();
     let mut arguments = vec!["train", "small.toml", "-o", "trial"];

@@ -15,6 +15,7 @@ dir=$(mktemp -d "${TMPDIR:-/tmp}/cvae-kill.XXXXXX")
 trap 'rm -rf "$dir"' EXIT
 cd "$dir"
 cat > grid.toml << 'CONFIG'
+threads = 1
 [model]
 hidden_dim = 16
 angles = 8
@@ -38,9 +39,8 @@ CONFIG
 left_running() { # processes of this test's folder other than this shell
     local proc found=
     for proc in /proc/[0-9]*; do
-        if [ "$(readlink "$proc/exe" 2> /dev/null)" = "$cvae" ] && [ "$(readlink "$proc/cwd" 2> /dev/null)" = "$dir" ]; then
-            found="$found ${proc#/proc/}"
-        fi
+        case $(readlink "$proc/exe" 2> /dev/null) in "$cvae" | "$cvae-torch") ;; *) continue ;; esac
+        [ "$(readlink "$proc/cwd" 2> /dev/null)" != "$dir" ] || found="$found ${proc#/proc/}"
     done
     echo "$found"
 }

@@ -50,6 +50,7 @@ echo "Slurm runs: $(sinfo --version), $(nproc) cores"
 
 cd "$dir"
 cat > grid.toml << 'CONFIG'
+threads = 1
 [model]
 hidden_dim = 16
 angles = 8

@@ -88,17 +88,18 @@ pub fn program(run: impl FnOnce(Arguments) -> anyhow::Result<Exit> + UnwindSafe)
 }
 
 impl Arguments {
-    /// Runs a command that needs no libtorch, and hands any other to the program beside this one that has it: starting
-    /// libtorch takes longer than predicting some thousand lines. Nothing here may mention it, or it is started as well.
+    /// Predicts where that needs no libtorch, and hands all else to the program beside this one that has it: starting
+    /// libtorch takes longer than predicting some thousand lines. What is called from here may not mention it, or it is
+    /// started as well.
     ///
     /// # Errors
     /// Whatever ends it early, with its context.
     pub fn run_or_hand_over(self) -> anyhow::Result<Exit> {
-        if let Command::Predict(command) = self.command
-            && let Some(sampler) = command.plain_sampler()
-        {
+        if let Command::Predict(command) = self.command {
             interrupt::install()?;
-            return command.run_with(&sampler);
+            if let Some(sampler) = command.plain_sampler() {
+                return command.run_with(&sampler);
+            }
         }
         let here = std::env::current_exe().context("cannot tell where this program lies")?;
         let whole = here.with_file_name(format!("{WHOLE}{}", std::env::consts::EXE_SUFFIX));

@@ -100,8 +100,7 @@ impl Sweep {
     fn jobs(&self, experiment: &Experiment) -> usize {
         let as_fit = || {
             let cores = std::thread::available_parallelism().map_or(1, usize::from);
-            let threads = experiment.trials.iter().map(|trial| trial.config.threads as usize).max().unwrap_or(1);
-            (cores / threads).max(1)
+            (cores / experiment.threads()).max(1)
         };
         self.jobs.map_or_else(as_fit, usize::from)
     }

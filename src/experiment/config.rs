@@ -53,7 +53,7 @@ impl Default for DataConfig {
 pub struct ConfigFile {
     /// Seed of initial weights, order and noise.
     pub seed: u64,
-    /// Threads of libtorch; the results depend on it.
+    /// Threads that share a batch out, and those of libtorch; the results depend on it.
     pub threads: u32,
     /// Where tensors live.
     pub device: DeviceChoice,

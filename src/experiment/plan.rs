@@ -70,6 +70,11 @@ pub enum PlanError {
 }
 
 impl Experiment {
+    /// The most threads that a trial takes.
+    pub fn threads(&self) -> usize {
+        self.trials.iter().map(|trial| trial.config.threads as usize).max().unwrap_or(1)
+    }
+
     /// Reads a config and resolves every trial of its sweep; overrides hold for all of them.
     ///
     /// # Errors

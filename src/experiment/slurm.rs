@@ -42,12 +42,13 @@ pub fn submit(
     let folder = experiment.folder.join("slurm");
     files::make_folder(&folder)?;
     let program = std::env::current_exe().map_err(FileError::at("find", Path::new("this program")))?;
-    let script = script(&experiment.name, &folder, tasks, &program, arguments, jobs);
+    let command = command(&program, arguments);
+    let script = script(&experiment.name, &folder, tasks, &command, (jobs, experiment.threads()));
     let path = folder.join("job.sh");
     files::replace_text(&path, &script)?;
-    let mut command = Command::new("sbatch");
-    command.arg("--parsable").args(options.split_whitespace()).arg(&path);
-    let output = command.output().map_err(SlurmError::Missing)?;
+    let mut sbatch = Command::new("sbatch");
+    sbatch.arg("--parsable").args(options.split_whitespace()).arg(&path);
+    let output = sbatch.output().map_err(SlurmError::Missing)?;
     if !output.status.success() {
         let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         return Err(SlurmError::Refused { path, message });
@@ -57,22 +58,26 @@ pub fn submit(
     Ok(answer.split(';').next().unwrap_or_default().to_owned())
 }
 
-fn script(name: &str, folder: &Path, tasks: &[usize], program: &Path, arguments: &[String], jobs: usize) -> String {
-    let words: Vec<String> = arguments.iter().map(|word| quoted(word)).collect();
+/// What a task runs, but for its index.
+fn command(program: &Path, arguments: &[String]) -> String {
+    let mut words = vec![quoted(&program.display().to_string()), "sweep".to_owned()];
+    words.extend(arguments.iter().map(|word| quoted(word)));
+    words.join(" ")
+}
+
+fn script(name: &str, folder: &Path, tasks: &[usize], command: &str, (jobs, threads): (usize, usize)) -> String {
     format!(
         "#!/bin/bash\n\
          #SBATCH --job-name={name}\n\
          #SBATCH --array={}%{jobs}\n\
          #SBATCH --requeue\n\
          #SBATCH --open-mode=append\n\
-         #SBATCH --ntasks=1 --cpus-per-task=1\n\
+         #SBATCH --ntasks=1 --cpus-per-task={threads}\n\
          #SBATCH --output={}/%a.log\n\
          # Ends with 75 when told to stop: with RequeueExit=75 Slurm runs it again, from its checkpoint.\n\
-         exec {} sweep {} --index \"$SLURM_ARRAY_TASK_ID\"\n",
+         exec {command} --index \"$SLURM_ARRAY_TASK_ID\"\n",
         ranges(tasks),
         folder.display(),
-        quoted(&program.display().to_string()),
-        words.join(" "),
     )
 }
 
@@ -108,8 +113,13 @@ mod tests {
     #[test]
     fn the_script_runs_each_trial_by_its_index() {
         let arguments = ["it's.toml".to_owned(), "--runs".to_owned(), "my runs".to_owned()];
-        let script = script("quick", Path::new("runs/quick/slurm"), &[0, 2], Path::new("/bin/cvae"), &arguments, 4);
-        assert!(script.contains("#SBATCH --array=0,2%4\n") && script.contains("#SBATCH --requeue\n"));
+        let command = command(Path::new("/bin/cvae"), &arguments);
+        let script = script("quick", Path::new("runs/quick/slurm"), &[0, 2], &command, (4, 2));
+        assert!(
+            script.contains(" --cpus-per-task=2\n")
+                && script.contains("#SBATCH --array=0,2%4\n")
+                && script.contains("#SBATCH --requeue\n")
+        );
         assert!(
             script.ends_with(
                 "exec '/bin/cvae' sweep 'it'\\''s.toml' '--runs' 'my runs' --index \"$SLURM_ARRAY_TASK_ID\"\n"

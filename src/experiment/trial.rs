@@ -223,8 +223,8 @@ pub fn load_model(folder: &Path) -> Result<(Model, Config), TrialError> {
     Ok((model, config))
 }
 
-/// The model in such a folder, to draw with on so many threads, or on all cores, and without libtorch. None where only [`load_model`] can load it, or say why
-/// it can't be loaded.
+/// The model in such a folder, to draw with on so many threads, or on all cores, and without libtorch. None where only
+/// [`load_model`] can load it, or say why it can't be loaded.
 pub fn load_sampler(folder: &Path, decode: Decode, threads: Option<usize>) -> Option<PlainSampler> {
     PlainSampler::load(&resolved(folder).ok()?.model, &weights_file(folder).ok()?, decode, threads).ok()?
 }

@@ -82,7 +82,8 @@ impl Noise {
 
 /// What draws dates.
 pub trait Draw {
-    /// One draw for each condition, in their order; the same from a state of `random`, however they are grouped.
+    /// One draw for each condition, in their order; the same from a state of `random` however they are grouped, but for
+    /// close choices that rounding decides.
     fn draw(&self, conditions: &[Condition], random: &mut ChaCha8Rng) -> Vec<DateTokens>;
 }
 

@@ -34,13 +34,13 @@ pub struct StepConfig {
 impl Default for StepConfig {
     fn default() -> Self {
         Self {
-            steps: 15_000,
+            steps: 16_000,
             batch_size: 512,
             learning_rate: 1e-2,
             warm_up: 100,
             final_share: 0.02,
             second_moment: 0.999,
-            late_second_moment: 0.99,
+            late_second_moment: 0.999,
             gradient_clip: 1.0,
             divergence: 100.0,
             checkpoint_every: 500,

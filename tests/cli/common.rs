@@ -9,6 +9,7 @@ use tempfile::TempDir;
 /// A config whose run takes about a second: small layers, few steps, few samples.
 pub const TINY: &str = "
 seed = 3
+threads = 1
 [model]
 latent_dim = 2
 hidden_dim = 16

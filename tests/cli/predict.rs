@@ -262,3 +262,37 @@ fn the_released_model_answers_every_condition_without_a_calendar() {
     assert_eq!(report["lines"].as_u64(), Some(6804));
     assert!(report["pass_rate"].as_f64().unwrap() >= 0.999, "{}", report["pass_rate"]);
 }
+
+#[test]
+fn the_number_of_threads_changes_no_date() {
+    let folder = folder();
+    let conditions: Vec<String> = ValidDates::new().conditions().iter().map(Condition::to_string).collect();
+    let input = conditions.join("\n");
+    let on = |threads: &str| {
+        let output = predict(folder.path(), input.as_bytes(), &["--threads", threads, "--decode", "sample"]);
+        assert_eq!(code(&output), 0, "{}", errors(&output));
+        lines(folder.path())
+    };
+    assert_eq!(on("1"), on("3"));
+    for wrong in ["0", "-1", "1025"] {
+        let output = predict(folder.path(), input.as_bytes(), &["--threads", wrong]);
+        assert_eq!(code(&output), 2, "{}", errors(&output));
+    }
+}
+
+#[test]
+fn a_program_without_its_other_half_predicts_and_says_what_is_missing() {
+    let folder = folder();
+    let alone = folder.path().join("cvae");
+    fs::copy(env!("CARGO_BIN_EXE_cvae"), &alone).unwrap();
+    let run = |arguments: &[&str]| {
+        std::process::Command::new(&alone).current_dir(folder.path()).args(arguments).output().unwrap()
+    };
+    fs::write(folder.path().join("in.txt"), A).unwrap();
+    let output = run(&["predict", "-i", "in.txt", "out.txt", "--model", model().to_str().unwrap()]);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    let output = run(&["data"]);
+    assert_eq!(code(&output), 1);
+    let said = errors(&output);
+    assert!(said.contains("cvae-torch") && said.contains("make build"), "{said}");
+}

@@ -1,4 +1,4 @@
-//! A head forward and backward: from units and z to the cross-entropy of its field, and back.
+//! A head forward and backward: from units and z to the cross-entropy of its field, and back; or to logits alone.
 //!
 //! Rows go through in blocks: what a block needs stays in the processor's cache from the way forward to the way back.
 

@@ -1,4 +1,4 @@
-//! Where each of a model's weights lies in one flat vector, in the order of [`Model::parameters`].
+//! Where each of a model's weights lies in one flat vector, in the order of [`crate::model::Model::parameters`].
 
 use std::ops::Range;
 

@@ -55,7 +55,10 @@ pub struct Fused {
 
 impl Fused {
     /// Takes over a model's weights, for so many threads; none for a model of another kind, on another device or of
-    /// great size, or where the system gives no threads.
+    /// great size.
+    ///
+    /// # Panics
+    /// When the system gives no threads.
     pub fn new(model: &Model, threads: usize) -> Option<Self> {
         let layout = Layout::of(&model.config).filter(|layout| layout.len <= LARGEST)?;
         if model.device() != Device::Cpu {
@@ -70,7 +73,11 @@ impl Fused {
         let parts: Vec<_> = (0..threads.max(1)).map(|_| Part::new(&layout)).collect();
         let helpers = match parts.len() - 1 {
             0 => None,
-            count => Some(ThreadPoolBuilder::new().num_threads(count).build().ok()?),
+            // In the words by which a lack of memory is known: nothing else keeps threads from a process.
+            count => Some(match ThreadPoolBuilder::new().num_threads(count).build() {
+                Ok(helpers) => helpers,
+                Err(error) => panic!("failed to spawn thread: {error}"),
+            }),
         };
         Some(Self { layout, weights, pairs: Vec::new(), noise: Vec::new(), own: Vec::new(), parts, helpers })
     }

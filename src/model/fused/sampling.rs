@@ -2,18 +2,20 @@
 
 use std::path::Path;
 
+use multiversion::multiversion;
 use rand_chacha::ChaCha8Rng;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use safetensors::tensor::{Dtype, SafeTensors};
 
+use super::LARGEST;
 use super::choice::pick;
 use super::heads::{BLOCK, HeadPass};
-use super::layout::{Head, Layout};
+use super::layout::Layout;
 use super::pairs::Pair;
 use super::scalar::{exp, larger};
 use super::trunk::TrunkPass;
-use crate::dates::{Condition, DateTokens, Field};
+use crate::dates::{Condition, DATE_FIELDS, DateTokens, Field};
 use crate::model::sampling::{Decode, Draw, Noise, Prefixes};
 use crate::model::tensors::read_checked;
 use crate::model::{ModelConfig, WeightsError};
@@ -28,6 +30,9 @@ pub struct PlainSampler {
     threads: Option<ThreadPool>,
 }
 
+/// Random numbers that are drawn at once.
+const NUMBERS: usize = 1 << 20;
+
 /// What decoding a block needs.
 #[derive(Debug, Default)]
 struct Buffers {
@@ -36,7 +41,7 @@ struct Buffers {
 }
 
 impl PlainSampler {
-    /// A sampler of the weights in a file, on so many threads, or on all cores. None for a model of another kind, and for a file that isn't one of this
+    /// A sampler of the weights in a file, on so many threads, or on all cores. None for a model of another kind or of great size, and for a file that isn't one of this
     /// model's: [`crate::model::Model::load`] reads all kinds, and says what is wrong.
     ///
     /// # Errors
@@ -47,7 +52,7 @@ impl PlainSampler {
         decode: Decode,
         threads: Option<usize>,
     ) -> Result<Option<Self>, WeightsError> {
-        let Some(layout) = Layout::of(config) else { return Ok(None) };
+        let Some(layout) = Layout::of(config).filter(|layout| layout.len <= LARGEST) else { return Ok(None) };
         let Some(weights) = read(&layout, &read_checked(path)?) else { return Ok(None) };
         let threads = ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build().ok();
         Ok(Some(Self { layout, weights, decode, threads }))
@@ -68,9 +73,13 @@ impl PlainSampler {
             let picked: Vec<usize> = prefixes.of_row.iter().map(|prefix| *prefix as usize).collect();
             pass.logits(head, &self.weights, &trunk.units, &picked, &noise.z);
             let marks = noise.uniform.iter().skip(field).step_by(Field::ALL.len());
-            let choose = |(row, mark): (usize, &f32)| self.choose(head, pass.row(head, row), *mark) as i64;
+            let bias = &self.weights[head.output.bias.clone()];
+            let choose = |(row, mark): (usize, &f32)| value(pass.row(head, row), bias, self.decode, *mark) as i64;
             let values: Vec<i64> = (0..conditions.len()).zip(marks).map(choose).collect();
             dates.iter_mut().zip(&values).for_each(|(date, value)| date[field] = *value as usize);
+            if field == Field::Day as usize {
+                break;
+            }
             let (parents, values) = prefixes.split(&values, head.size);
             let longer = parents.iter().zip(&values).map(|(parent, value)| {
                 let mut pair = pairs[*parent as usize];
@@ -82,29 +91,20 @@ impl PlainSampler {
         // A head has as many logits as its field has values, so every choice is inside its field.
         dates.into_iter().filter_map(DateTokens::from_indices).collect()
     }
-
-    /// The value that a row of logits, less their bias, and a uniform number stand for.
-    fn choose(&self, head: &Head, row: &[f32], mark: f32) -> usize {
-        let bias = &self.weights[head.output.bias.clone()];
-        let logits = row.iter().zip(bias).map(|(logit, bias)| logit + bias);
-        match self.decode {
-            Decode::Greedy => {
-                let first = (0, f32::MIN);
-                logits.enumerate().fold(first, |best, next| if next.1 > best.1 { next } else { best }).0
-            }
-            Decode::Sample { temperature } => {
-                let logits: Vec<f32> = logits.map(|logit| logit / temperature as f32).collect();
-                let highest = logits.iter().fold(f32::MIN, |highest, logit| larger(*logit, highest));
-                pick(&logits.iter().map(|logit| exp(logit - highest)).collect::<Vec<_>>(), mark)
-            }
-        }
-    }
 }
 
 impl Draw for PlainSampler {
     fn draw(&self, conditions: &[Condition], random: &mut ChaCha8Rng) -> Vec<DateTokens> {
-        // Random numbers are drawn in the conditions' order. Then equal conditions come together, since they share most of
-        // the work, and blocks are decoded side by side.
+        // Not more random numbers at once than a few mebibytes take.
+        let at_once = (NUMBERS / (self.layout.latent + Field::ALL.len())).max(BLOCK);
+        conditions.chunks(at_once).flat_map(|part| self.draw_part(part, random)).collect()
+    }
+}
+
+impl PlainSampler {
+    fn draw_part(&self, conditions: &[Condition], random: &mut ChaCha8Rng) -> Vec<DateTokens> {
+        // Random numbers are drawn in the conditions' order. Then equal conditions come together, since they share most
+        // of the work, and blocks are decoded side by side.
         let mut noise = Noise::default();
         noise.extend(random, conditions.len(), self.layout.latent as i64);
         let mut order: Vec<usize> = (0..conditions.len()).collect();
@@ -129,6 +129,27 @@ impl Draw for PlainSampler {
     }
 }
 
+/// The value that a row of logits, less their bias, and a uniform number stand for.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
+fn value(row: &[f32], bias: &[f32], decode: Decode, mark: f32) -> usize {
+    // No field has more values.
+    let mut logits = [0.0; DATE_FIELDS[0]];
+    for (logit, (value, bias)) in logits.iter_mut().zip(row.iter().zip(bias)) {
+        *logit = value + bias;
+    }
+    let logits = &mut logits[..row.len()];
+    let highest = logits.iter().fold(f32::MIN, |highest, logit| larger(*logit, highest));
+    match decode {
+        Decode::Greedy => logits.iter().position(|logit| *logit == highest).unwrap_or(0),
+        Decode::Sample { temperature } => {
+            for logit in logits.iter_mut() {
+                *logit = exp((*logit - highest) / temperature as f32);
+            }
+            pick(logits, mark)
+        }
+    }
+}
+
 /// The weights in a file's bytes, if they are those of this layout and nothing else.
 fn read(layout: &Layout, bytes: &[u8]) -> Option<Vec<f32>> {
     let tensors = SafeTensors::deserialize(bytes).ok()?;
@@ -136,7 +157,7 @@ fn read(layout: &Layout, bytes: &[u8]) -> Option<Vec<f32>> {
     if tensors.len() != expected.len() {
         return None;
     }
-    let mut weights = Vec::with_capacity(layout.len);
+    let mut weights = Vec::new();
     for (name, shape, _) in expected {
         let tensor = tensors.tensor(&name).ok()?;
         if tensor.dtype() != Dtype::F32 || tensor.shape() != shape {
