@@ -16,7 +16,7 @@ libtorch: ## Put a CPU libtorch into .libtorch/ (518 MiB to download, hash-check
 	@command -v python3 >/dev/null || { echo "error: python3 is missing; apt-get install python3 python3-pip, then run make again" >&2; exit 1; }
 	@python3 scripts/libtorch.py
 
-build: libtorch ## Build target/release/cvae
+build: libtorch ## Build cvae and cvae-torch into target/release/
 	@command -v cargo >/dev/null || { echo "error: cargo is missing; install Rust 1.95 or newer, then run make again" >&2; exit 1; }
 	cargo build --release --locked
 

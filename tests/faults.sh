@@ -143,10 +143,10 @@ done
 expect 0 "" bash -c '"$0" inspect --all --model "$1" -n 1 -o unread | true; exit "${PIPESTATUS[0]}"' "$cvae" "$finished"
 [ -s unread/conditions.csv ] && [ -s unread/tv.png ] || fail "charts that nobody reads the text of were not written"
 printf 'nonsense\n[MON] [DEC] [False] [196]' > bad.txt
-expect 3 "" bash -c '"$0" predict -i bad.txt - --keep-going -n 20000 --model "$1" | true; exit "${PIPESTATUS[0]}"' "$cvae" "$finished"
+expect 3 "" bash -c '"$0" predict -i bad.txt - --keep-going -n 100000 --model "$1" | true; exit "${PIPESTATUS[0]}"' "$cvae" "$finished"
 # Another pipe than standard output is a file that could not be written.
 mkfifo closing; head -c 1 closing > /dev/null & reader=$!
-expect 1 "cannot write closing" "$cvae" predict -i conditions.txt closing -n 20000 --model "$finished"
+expect 1 "cannot write closing" "$cvae" predict -i conditions.txt closing -n 1000000 --model "$finished"
 wait "$reader"
 expect 0 "" bash -c '"$0" train tiny.toml --runs closed >&- 2>&-' "$cvae"
 [ -s closed/tiny/seed1-*/metrics.csv ] || fail "a run with closed streams did not finish"
@@ -223,10 +223,10 @@ scarce() { # PROGRAM LIMIT...: predicts within so many KiB
     shift
     for limit in "$@"; do
         code=0
-        bash -c 'ulimit -v "$1"; exec "$0" predict -i conditions.txt scarce.txt -n 2000 --model "$2"' "$program" "$limit" "$finished" \
+        bash -c 'ulimit -v "$1"; exec "$0" predict -i conditions.txt scarce.txt -n 100000 --model "$2"' "$program" "$limit" "$finished" \
             > stdout.txt 2> stderr.txt || code=$?
         case $code in
-        0) [ "$(wc -l < scarce.txt)" = 3999 ] || fail "half predictions in $limit KiB" ;;
+        0) [ "$(wc -l < scarce.txt)" = 199999 ] || fail "half predictions in $limit KiB" ;;
         1) grep -qE 'error: .*memory|libgomp: ' stderr.txt || fail "no message of memory in $limit KiB: $(cat stderr.txt)" ;;
         126 | 127 | 134) ;;
         *) fail "$program predict in $limit KiB: exit code $code: $(cat stderr.txt)" ;;

@@ -185,7 +185,7 @@ fn a_reader_that_stops_reading_hides_no_bad_line() {
     fs::write(folder.path().join("in.txt"), format!("{A}\nnonsense\n{A}")).unwrap();
     let model = model();
     let pipe = |more: &str| {
-        let script = format!("set -o pipefail; \"$0\" predict -i in.txt - -n 20000 --model \"$1\" {more} | head -c 1");
+        let script = format!("set -o pipefail; \"$0\" predict -i in.txt - -n 100000 --model \"$1\" {more} | head -c 1");
         let mut command = std::process::Command::new("bash");
         command.args(["-c", &script, env!("CARGO_BIN_EXE_cvae"), model.to_str().unwrap()]);
         command.current_dir(folder.path()).output().unwrap()

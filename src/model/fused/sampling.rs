@@ -41,8 +41,9 @@ struct Buffers {
 }
 
 impl PlainSampler {
-    /// A sampler of the weights in a file, on so many threads, or on all cores. None for a model of another kind or of great size, and for a file that isn't one of this
-    /// model's: [`crate::model::Model::load`] reads all kinds, and says what is wrong.
+    /// A sampler of the weights in a file, on so many threads, or on all cores. None for a model of another kind or of
+    /// great size, and for a file that isn't one of this model's: [`crate::model::Model::load`] reads all kinds, and
+    /// says what is wrong.
     ///
     /// # Errors
     /// When the file can't be read or is damaged.
@@ -91,17 +92,7 @@ impl PlainSampler {
         // A head has as many logits as its field has values, so every choice is inside its field.
         dates.into_iter().filter_map(DateTokens::from_indices).collect()
     }
-}
 
-impl Draw for PlainSampler {
-    fn draw(&self, conditions: &[Condition], random: &mut ChaCha8Rng) -> Vec<DateTokens> {
-        // Not more random numbers at once than a few mebibytes take.
-        let at_once = (NUMBERS / (self.layout.latent + Field::ALL.len())).max(BLOCK);
-        conditions.chunks(at_once).flat_map(|part| self.draw_part(part, random)).collect()
-    }
-}
-
-impl PlainSampler {
     fn draw_part(&self, conditions: &[Condition], random: &mut ChaCha8Rng) -> Vec<DateTokens> {
         // Random numbers are drawn in the conditions' order. Then equal conditions come together, since they share most
         // of the work, and blocks are decoded side by side.
@@ -126,6 +117,14 @@ impl PlainSampler {
         let mut drawn: Vec<_> = order.into_iter().zip(decoded.into_iter().flatten()).collect();
         drawn.sort_unstable_by_key(|(place, _)| *place);
         drawn.into_iter().map(|(_, tokens)| tokens).collect()
+    }
+}
+
+impl Draw for PlainSampler {
+    fn draw(&self, conditions: &[Condition], random: &mut ChaCha8Rng) -> Vec<DateTokens> {
+        // Not more random numbers at once than a few mebibytes take.
+        let at_once = (NUMBERS / (self.layout.latent + Field::ALL.len())).max(BLOCK);
+        conditions.chunks(at_once).flat_map(|part| self.draw_part(part, random)).collect()
     }
 }
 
