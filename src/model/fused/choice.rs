@@ -41,7 +41,7 @@ impl Choice {
         self.encoder.forward(layout, weights, &self.candidates);
         let stride = p.next_multiple_of(LANES);
         self.shares.resize(k * stride, 0.0);
-        self.by_date.resize(2 * latent * stride, 0.0);
+        self.by_date.resize(3 * latent * stride, 0.0);
         self.columns.iter_mut().for_each(|column| column.resize(stride, 0.0));
         self.padded_mask.clear();
         self.padded_mask.resize(stride, PriorBatch::NO_DATE);
@@ -77,7 +77,8 @@ pub fn pick(shares: &[f32], mark: f32) -> usize {
     passed.count().min(shares.len() - 1)
 }
 
-/// Posteriors `[p, 2 latent]` as `[2 latent, stride]`: means, then logarithms of variances.
+/// Posteriors `[p, 2 latent]` as `[3 latent, stride]`: means, logarithms of variances, inverses of variances.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 fn by_date(out: &mut [f32], posterior: &[f32], latent: usize, stride: usize) {
     for (date, row) in posterior.chunks_exact(2 * latent).enumerate() {
         for (dimension, (mu, logvar)) in row[..latent].iter().zip(&row[latent..]).enumerate() {
@@ -85,20 +86,26 @@ fn by_date(out: &mut [f32], posterior: &[f32], latent: usize, stride: usize) {
             out[(latent + dimension) * stride + date] = *logvar;
         }
     }
+    let (logvars, inverses) = out[latent * stride..].split_at_mut(latent * stride);
+    for (inverse, logvar) in inverses.iter_mut().zip(logvars) {
+        *inverse = exp(-*logvar);
+    }
 }
 
 /// log q(z | date), less a constant, of each code under each date, plus the mask.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 fn log_densities(out: &mut [f32], codes: &[f32], by_date: &[f32], mask: &[f32], latent: usize) {
     let stride = mask.len();
-    let (means, logvars) = by_date.split_at(latent * stride);
+    let (means, variances) = by_date.split_at(latent * stride);
+    let (logvars, inverses) = variances.split_at(latent * stride);
     for (row, code) in out.chunks_exact_mut(stride).zip(codes.chunks_exact(latent)) {
         row.copy_from_slice(mask);
         for (dimension, z) in code.iter().enumerate() {
-            let dates = means[dimension * stride..].iter().zip(&logvars[dimension * stride..]);
-            for (entry, (mu, logvar)) in row.iter_mut().zip(dates) {
+            let start = dimension * stride;
+            let dates = means[start..].iter().zip(&logvars[start..]).zip(&inverses[start..]);
+            for (entry, ((mu, logvar), inverse)) in row.iter_mut().zip(dates) {
                 let distance = z - mu;
-                *entry = (distance * distance).mul_add(exp(-logvar), *logvar).mul_add(-0.5, *entry);
+                *entry = (distance * distance).mul_add(*inverse, *logvar).mul_add(-0.5, *entry);
             }
         }
     }

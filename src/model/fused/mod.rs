@@ -4,8 +4,8 @@
 //! spends four fifths of a step on some thousand calls for small tensors. Here the same numbers, up to rounding,
 //! come from plain slices, matrix products and few passes between these, in buffers that serve every step.
 //!
-//! [`PlainSampler`] draws from the same decoder and needs nothing of libtorch, whose start alone takes longer than
-//! some thousand dates.
+//! [`PlainDecoder`] draws from the same decoder, for [`super::Sampler`] and for [`PlainSampler`], which needs nothing
+//! of libtorch: its start alone takes longer than some thousand dates.
 
 mod choice;
 mod codes;
@@ -23,13 +23,14 @@ mod trunk;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use tch::{Device, Tensor};
 
+use super::config::ModelConfig;
 use super::objective::{Batch, Prior, Weights};
 use super::weights::Model;
 pub use kernels::AdamStep;
 use layout::Layout;
 use pairs::{Pair, read, read_pairs};
 use part::{Others, Part, Task};
-pub use sampling::PlainSampler;
+pub use sampling::{Buffers, PlainDecoder, PlainSampler};
 
 /// Weights beyond which autograd serves as well: large models spend their time in products, and a failure to
 /// allocate, likelier with them, comes from libtorch as an error that can be told.
@@ -60,16 +61,7 @@ impl Fused {
     /// # Panics
     /// When the system gives no threads.
     pub fn new(model: &Model, threads: usize) -> Option<Self> {
-        let layout = Layout::of(&model.config).filter(|layout| layout.len <= LARGEST)?;
-        if model.device() != Device::Cpu {
-            return None;
-        }
-        let mut weights = Vec::with_capacity(layout.len);
-        for parameter in model.parameters() {
-            let mut values = Vec::new();
-            read(&parameter, &mut values);
-            weights.append(&mut values);
-        }
+        let (layout, weights) = take(model)?;
         let parts: Vec<_> = (0..threads.max(1)).map(|_| Part::new(&layout)).collect();
         let helpers = match parts.len() - 1 {
             0 => None,
@@ -176,6 +168,23 @@ impl Fused {
             sum.gradient.iter_mut().zip(&part.gradient).for_each(|(sum, value)| *sum += value);
         }
     }
+}
+
+/// The layout of the models that are computed here.
+fn fitting(config: &ModelConfig) -> Option<Layout> {
+    Layout::of(config).filter(|layout| layout.len <= LARGEST)
+}
+
+/// A model's layout and weights; none for a model of another kind, on another device or of great size.
+fn take(model: &Model) -> Option<(Layout, Vec<f32>)> {
+    let layout = fitting(&model.config).filter(|_| model.device() == Device::Cpu)?;
+    let mut weights = Vec::with_capacity(layout.len);
+    for parameter in model.parameters() {
+        let mut values = Vec::new();
+        read(&parameter, &mut values);
+        weights.append(&mut values);
+    }
+    Some((layout, weights))
 }
 
 /// Runs the first piece of work on this thread and each other one on a helper's; results in their order.

@@ -8,24 +8,30 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use safetensors::tensor::{Dtype, SafeTensors};
 
-use super::LARGEST;
 use super::choice::pick;
 use super::heads::{BLOCK, HeadPass};
 use super::layout::Layout;
 use super::pairs::Pair;
 use super::scalar::{exp, larger};
 use super::trunk::TrunkPass;
+use super::{fitting, take};
 use crate::dates::{Condition, DATE_FIELDS, DateTokens, Field};
 use crate::model::sampling::{Decode, Draw, Noise, Prefixes};
 use crate::model::tensors::read_checked;
-use crate::model::{ModelConfig, WeightsError};
+use crate::model::{Model, ModelConfig, WeightsError};
+
+/// The decoder by hand, with weights of its own.
+#[derive(Debug)]
+pub struct PlainDecoder {
+    layout: Layout,
+    weights: Vec<f32>,
+    decode: Decode,
+}
 
 /// Draws dates on several threads.
 #[derive(Debug)]
 pub struct PlainSampler {
-    layout: Layout,
-    weights: Vec<f32>,
-    decode: Decode,
+    decoder: PlainDecoder,
     /// None where the system gives no threads.
     threads: Option<ThreadPool>,
 }
@@ -35,32 +41,27 @@ const NUMBERS: usize = 1 << 20;
 
 /// What decoding a block needs.
 #[derive(Debug, Default)]
-struct Buffers {
+pub struct Buffers {
     trunk: TrunkPass,
     head: HeadPass,
 }
 
-impl PlainSampler {
-    /// A sampler of the weights in a file, on so many threads, or on all cores. None for a model of another kind or of
-    /// great size, and for a file that isn't one of this model's: [`crate::model::Model::load`] reads all kinds, and
-    /// says what is wrong.
-    ///
-    /// # Errors
-    /// When the file can't be read or is damaged.
-    pub fn load(
-        config: &ModelConfig,
-        path: &Path,
-        decode: Decode,
-        threads: Option<usize>,
-    ) -> Result<Option<Self>, WeightsError> {
-        let Some(layout) = Layout::of(config).filter(|layout| layout.len <= LARGEST) else { return Ok(None) };
-        let Some(weights) = read(&layout, &read_checked(path)?) else { return Ok(None) };
-        let threads = ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build().ok();
-        Ok(Some(Self { layout, weights, decode, threads }))
+impl PlainDecoder {
+    /// Takes over a model's weights; none for a model of another kind, on another device or of great size.
+    pub fn new(model: &Model, decode: Decode) -> Option<Self> {
+        let (layout, weights) = take(model)?;
+        Some(Self { layout, weights, decode })
     }
 
-    /// The dates that these random numbers make of these conditions, of which there are at most [`BLOCK`].
-    fn decode(&self, buffers: &mut Buffers, conditions: &[Condition], noise: &Noise) -> Vec<DateTokens> {
+    /// The dates that these random numbers make of these conditions.
+    pub fn decode(&self, buffers: &mut Buffers, conditions: &[Condition], noise: &Noise) -> Vec<DateTokens> {
+        let codes = noise.z.chunks(BLOCK * self.layout.latent);
+        let blocks = conditions.chunks(BLOCK).zip(codes).zip(noise.uniform.chunks(BLOCK * Field::ALL.len()));
+        blocks.flat_map(|((conditions, z), uniform)| self.block(buffers, conditions, z, uniform)).collect()
+    }
+
+    /// The dates of at most [`BLOCK`] conditions, from codes `[n, latent]` and uniform numbers `[n, 4]`.
+    fn block(&self, buffers: &mut Buffers, conditions: &[Condition], z: &[f32], uniform: &[f32]) -> Vec<DateTokens> {
         let Buffers { trunk, head: pass } = buffers;
         let mut dates = vec![[0; 4]; conditions.len()];
         let mut prefixes = Prefixes::new(1, conditions.len());
@@ -72,8 +73,8 @@ impl PlainSampler {
         for (field, head) in self.layout.heads.iter().enumerate() {
             trunk.forward(&self.layout, &self.weights, field, &pairs);
             let picked: Vec<usize> = prefixes.of_row.iter().map(|prefix| *prefix as usize).collect();
-            pass.logits(head, &self.weights, &trunk.units, &picked, &noise.z);
-            let marks = noise.uniform.iter().skip(field).step_by(Field::ALL.len());
+            pass.logits(head, &self.weights, &trunk.units, &picked, z);
+            let marks = uniform.iter().skip(field).step_by(Field::ALL.len());
             let bias = &self.weights[head.output.bias.clone()];
             let choose = |(row, mark): (usize, &f32)| value(pass.row(head, row), bias, self.decode, *mark) as i64;
             let values: Vec<i64> = (0..conditions.len()).zip(marks).map(choose).collect();
@@ -92,17 +93,38 @@ impl PlainSampler {
         // A head has as many logits as its field has values, so every choice is inside its field.
         dates.into_iter().filter_map(DateTokens::from_indices).collect()
     }
+}
+
+impl PlainSampler {
+    /// A sampler of the weights in a file, on so many threads, or on all cores. None for a model of another kind or of
+    /// great size, and for a file that isn't one of this model's: [`crate::model::Model::load`] reads all kinds, and
+    /// says what is wrong.
+    ///
+    /// # Errors
+    /// When the file can't be read or is damaged.
+    pub fn load(
+        config: &ModelConfig,
+        path: &Path,
+        decode: Decode,
+        threads: Option<usize>,
+    ) -> Result<Option<Self>, WeightsError> {
+        let Some(layout) = fitting(config) else { return Ok(None) };
+        let Some(weights) = read(&layout, &read_checked(path)?) else { return Ok(None) };
+        let threads = ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build().ok();
+        Ok(Some(Self { decoder: PlainDecoder { layout, weights, decode }, threads }))
+    }
 
     fn draw_part(&self, conditions: &[Condition], random: &mut ChaCha8Rng) -> Vec<DateTokens> {
         // Random numbers are drawn in the conditions' order. Then equal conditions come together, since they share most
         // of the work, and blocks are decoded side by side.
+        let latent = self.decoder.layout.latent;
         let mut noise = Noise::default();
-        noise.extend(random, conditions.len(), self.layout.latent as i64);
+        noise.extend(random, conditions.len(), latent as i64);
         let mut order: Vec<usize> = (0..conditions.len()).collect();
         order.sort_by_key(|place| conditions[*place].index());
         let decode = |buffers: &mut Buffers, block: &[usize]| {
             let asked: Vec<Condition> = block.iter().map(|place| conditions[*place]).collect();
-            self.decode(buffers, &asked, &noise.of(block, self.layout.latent))
+            self.decoder.decode(buffers, &asked, &noise.of(block, latent))
         };
         let blocks: Vec<&[usize]> = order.chunks(BLOCK).collect();
         let decoded: Vec<Vec<DateTokens>> = match &self.threads {
@@ -123,7 +145,7 @@ impl PlainSampler {
 impl Draw for PlainSampler {
     fn draw(&self, conditions: &[Condition], random: &mut ChaCha8Rng) -> Vec<DateTokens> {
         // Not more random numbers at once than a few mebibytes take.
-        let at_once = (NUMBERS / (self.layout.latent + Field::ALL.len())).max(BLOCK);
+        let at_once = (NUMBERS / (self.decoder.layout.latent + Field::ALL.len())).max(BLOCK);
         conditions.chunks(at_once).flat_map(|part| self.draw_part(part, random)).collect()
     }
 }
@@ -172,7 +194,7 @@ mod tests {
     use tch::Device;
 
     use super::*;
-    use crate::model::{Model, Sampler};
+    use crate::model::Sampler;
     use crate::random::{Purpose, stream};
 
     fn small() -> ModelConfig {
@@ -194,7 +216,7 @@ mod tests {
             };
             let drawn = on(None);
             assert_eq!(drawn, on(Some(1)));
-            let exact = Sampler::new(&model, decode).draw(&conditions, &mut stream(1, Purpose::Samples, 0));
+            let exact = Sampler::by_libtorch(&model, decode).draw(&conditions, &mut stream(1, Purpose::Samples, 0));
             assert_eq!(drawn.len(), exact.len());
             // Sums in another order may tip a close choice.
             let same = drawn.iter().zip(&exact).filter(|(drawn, exact)| drawn == exact).count();
