@@ -47,6 +47,7 @@ FULL = {
     "trials": [1, 2, 4],
     "trial_steps": 150,
     "side_steps": 400,
+    "side_pairs": 5,
     "seeds": [1, 2, 3],
     "whole": [],
     "default": [],
@@ -61,6 +62,7 @@ QUICK = {
     "trials": [1, 2, 4],
     "trial_steps": 10,
     "side_steps": 10,
+    "side_pairs": 1,
     "seeds": [1],
     "whole": [*TINY, "beta.rise=5", "evaluation.every=10"],
     "default": [*TINY, "beta.rise=5"],
@@ -288,7 +290,7 @@ def sweeps(table, size, folder):
         for trials in size["trials"]:
             say(f"sweep of {trials}, one at a time")
             table.add(f"sweep of {trials}, one at a time", "cvae", "s", sweep(trials, 1, size["trial_steps"]))
-    for _ in range(size["pairs"]):
+    for _ in range(size["side_pairs"]):
         for name, jobs in ((AFTER, 1), (SIDE, 2)):
             say(f"{TRIALS}: {name}")
             table.add(TRIALS, name, "s", sweep(2, jobs, size["side_steps"]))

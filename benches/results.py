@@ -114,7 +114,8 @@ class Table:
         return statistics.median(one / other for one, other in zip(left, right))
 
     def series(self):
-        """What cost was measured against: name, three sizes, and the medians of the cost at each."""
+        """What cost was measured against: name, three sizes, and the least cost at each. What else a machine does only
+        adds to a time, and at three sizes it would have to add in proportion to leave their differences as they are."""
         for name, pattern in SERIES.items():
             found = {}
             for row in self.rows:
@@ -123,7 +124,7 @@ class Table:
                     found[int(match.group(1).replace(",", ""))] = row["measure"]
             sizes = sorted(found)
             if len(sizes) == 3:
-                yield name, sizes, [self.median(found[size]) for size in sizes]
+                yield name, sizes, [min(self.values(found[size])) for size in sizes]
 
     def fastest(self):
         """The square product with the highest median: library, shape and GFLOP/s."""
@@ -187,7 +188,7 @@ class Table:
             f"With {', '.join(f'{name} {version}' for name, version in versions.items())}.",
             f"Model: {model}; batch {case['batch']}.",
             "Every value is in `results.csv`; here are medians, and ratios as the median over pairs taken in turn.",
-            "Peak memory is the highest of all runs.",
+            "Peak memory is the highest of all runs; how cost grows is told from the least time at each size.",
             "",
             "`benches/pytorch_baseline.py` is the same in PyTorch: \"plain\" as the equations stand, \"tuned\" with",
             "looked-up rows and a shared trunk. Before anything is timed, loss, terms and updated weights of both",

@@ -140,6 +140,11 @@ class Goals(unittest.TestCase):
         missed = [name for name, one in found.items() if one == "missed"]
         self.assertEqual(missed, ["cost of one more of the lines, small sizes against large"])
 
+    def test_time_that_something_else_took_is_no_growth(self):
+        table = measured()
+        table.add("sweep of 2, one at a time", "cvae", "s", 1000)
+        self.assertNotIn("missed", verdicts(table).values())
+
     def test_a_series_without_its_three_sizes_misses(self):
         table = measured()
         table.rows = [row for row in table.rows if row["measure"] != "sweep of 2, one at a time"]

@@ -3,6 +3,7 @@
 use multiversion::multiversion;
 
 use super::encoder::EncoderPass;
+use super::kernels::room;
 use super::layout::Layout;
 use super::pairs::{Pair, read, read_pairs};
 use super::scalar::{exp, fold, larger};
@@ -16,7 +17,7 @@ const LANES: usize = 16;
 #[derive(Debug, Default)]
 pub struct Choice {
     encoder: EncoderPass,
-    /// Dates of each condition with it, `[m, p]`.
+    /// Dates of each condition with it, one list after the other.
     candidates: Vec<Pair>,
     mask: Vec<f32>,
     uniform: Vec<f32>,
@@ -38,31 +39,40 @@ impl Choice {
         read(&prior.mask, &mut self.mask);
         read(&prior.uniform, &mut self.uniform);
         read(&prior.z, &mut self.z);
+        // Shorter lists are filled up to the longest one's length: what fills them is left out here.
+        let mut mask = self.mask.iter();
+        self.candidates.retain(|_| mask.next().is_some_and(|mask| *mask == 0.0));
         self.encoder.forward(layout, weights, &self.candidates);
-        let stride = p.next_multiple_of(LANES);
-        self.shares.resize(k * stride, 0.0);
-        self.by_date.resize(3 * latent * stride, 0.0);
-        self.columns.iter_mut().for_each(|column| column.resize(stride, 0.0));
-        self.padded_mask.clear();
-        self.padded_mask.resize(stride, PriorBatch::NO_DATE);
-        for (place, candidates) in self.candidates.chunks_exact(p).enumerate() {
-            self.padded_mask[..p].copy_from_slice(&self.mask[place * p..][..p]);
-            let posterior = &self.encoder.posterior[place * p * 2 * latent..][..p * 2 * latent];
-            by_date(&mut self.by_date, posterior, latent, stride);
-            let codes = &self.z[place * k * latent..][..k * latent];
-            log_densities(&mut self.shares, codes, &self.by_date, &self.padded_mask, latent);
+        let mut start = 0;
+        for (place, mask) in self.mask.chunks_exact(p).enumerate() {
+            let dates = start..start + mask.iter().filter(|mask| **mask == 0.0).count();
+            let posterior = &self.encoder.posterior[dates.start * 2 * latent..dates.end * 2 * latent];
+            let stride = dates.len().next_multiple_of(LANES);
+            self.padded_mask.clear();
+            self.padded_mask.resize(dates.len(), 0.0);
+            self.padded_mask.resize(stride, PriorBatch::NO_DATE);
+            let shares = room(&mut self.shares, k * stride);
+            let by_date = room(&mut self.by_date, 3 * latent * stride);
+            rows_by_dimension(by_date, posterior, latent, stride);
+            log_densities(shares, &self.z[place * k * latent..][..k * latent], by_date, &self.padded_mask, latent);
             if prior.balanced {
-                for _ in 0..ROUNDS {
-                    normalise_rows(&mut self.shares, stride);
-                    normalise_columns(&mut self.shares, &self.padded_mask, &mut self.columns);
-                }
+                let columns = self.columns.each_mut().map(|column| room(column, stride));
+                balance(shares, &self.padded_mask, columns);
             }
-            shares(&mut self.shares, stride);
-            let uniform = &self.uniform[place * k..][..k];
-            pairs.extend(
-                self.shares.chunks_exact(stride).zip(uniform).map(|(row, mark)| candidates[pick(&row[..p], *mark)]),
-            );
+            to_shares(shares, stride);
+            let candidates = &self.candidates[dates];
+            let chosen = shares.chunks_exact(stride).zip(&self.uniform[place * k..][..k]);
+            pairs.extend(chosen.map(|(row, mark)| candidates[pick(&row[..candidates.len()], *mark)]));
+            start += candidates.len();
         }
+    }
+}
+
+/// Has the dates share the codes out evenly.
+fn balance(shares: &mut [f32], mask: &[f32], [highest, mass]: [&mut [f32]; 2]) {
+    for _ in 0..ROUNDS {
+        normalise_rows(shares, mask.len());
+        normalise_columns(shares, mask, [&mut *highest, &mut *mass]);
     }
 }
 
@@ -79,7 +89,7 @@ pub fn pick(shares: &[f32], mark: f32) -> usize {
 
 /// Posteriors `[p, 2 latent]` as `[3 latent, stride]`: means, logarithms of variances, inverses of variances.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
-fn by_date(out: &mut [f32], posterior: &[f32], latent: usize, stride: usize) {
+fn rows_by_dimension(out: &mut [f32], posterior: &[f32], latent: usize, stride: usize) {
     for (date, row) in posterior.chunks_exact(2 * latent).enumerate() {
         for (dimension, (mu, logvar)) in row[..latent].iter().zip(&row[latent..]).enumerate() {
             out[dimension * stride + date] = *mu;
@@ -143,7 +153,7 @@ fn normalise_rows(shares: &mut [f32], stride: usize) {
 
 /// Columns of logarithms less those of their sums, plus the mask.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
-fn normalise_columns(shares: &mut [f32], mask: &[f32], [highest, mass]: &mut [Vec<f32>; 2]) {
+fn normalise_columns(shares: &mut [f32], mask: &[f32], [highest, mass]: [&mut [f32]; 2]) {
     highest.fill(f32::MIN);
     mass.fill(0.0);
     for row in shares.chunks_exact(mask.len()) {
@@ -156,7 +166,7 @@ fn normalise_columns(shares: &mut [f32], mask: &[f32], [highest, mass]: &mut [Ve
             *mass += exp(value - highest);
         }
     }
-    for (mass, highest) in mass.iter_mut().zip(&*highest) {
+    for (mass, highest) in mass.iter_mut().zip(highest.iter()) {
         *mass = highest + mass.ln();
     }
     for row in shares.chunks_exact_mut(mask.len()) {
@@ -168,7 +178,7 @@ fn normalise_columns(shares: &mut [f32], mask: &[f32], [highest, mass]: &mut [Ve
 
 /// Rows of logarithms turned into shares.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
-fn shares(shares: &mut [f32], stride: usize) {
+fn to_shares(shares: &mut [f32], stride: usize) {
     for row in shares.chunks_exact_mut(stride) {
         let highest = highest(row);
         let mut mass = [0.0; LANES];

@@ -22,12 +22,12 @@ pub fn add_transposed(out: &mut [f32], transposed: &[f32], columns: usize) {
     }
 }
 
-/// out `[n, outputs]` = codes `[n, latent]` through the layer's weights.
+/// out `[n, outputs]` = codes `[n, latent]` through the layer's weights, plus its bias.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
-pub fn from_codes(out: &mut [f32], codes: &[f32], weights: &[f32], latent: usize) {
-    let outputs = weights.len() / latent;
-    for (out, code) in out.chunks_exact_mut(outputs).zip(codes.chunks_exact(latent)) {
-        out.fill(0.0);
+pub fn from_codes(out: &mut [f32], codes: &[f32], weights: &[f32], bias: &[f32]) {
+    let outputs = bias.len();
+    for (out, code) in out.chunks_exact_mut(outputs).zip(codes.chunks_exact(weights.len() / outputs)) {
+        out.copy_from_slice(bias);
         let (quads, rest) = code.as_chunks::<AT_ONCE>();
         let mut row_quads = weights.chunks_exact(AT_ONCE * outputs);
         for ([a, b, c, d], rows) in quads.iter().zip(&mut row_quads) {
@@ -84,9 +84,10 @@ mod tests {
         };
         for (n, latent, outputs) in [(11, 7, 18), (8, 8, 32), (1, 1, 2)] {
             let (codes, layer, rows) = (numbers(n * latent, 3), numbers(outputs * latent, 5), numbers(n * outputs, 7));
+            let bias = numbers(outputs, 4);
             let (mut weights, mut out) = (Vec::new(), vec![9.0; n * outputs]);
             transpose(&mut weights, &layer, latent);
-            from_codes(&mut out, &codes, &weights, latent);
+            from_codes(&mut out, &codes, &weights, &bias);
             let mut gradient = vec![0.0; latent * outputs];
             by_codes(&mut gradient, &rows, &codes, latent);
             let mut sums = vec![1.0; outputs * latent];
@@ -95,7 +96,7 @@ mod tests {
             for output in 0..outputs {
                 for row in 0..n {
                     let product = (0..latent).map(|k| codes[row * latent + k] * layer[output * latent + k]);
-                    assert_eq!(out[row * outputs + output], product.sum::<f32>());
+                    assert_eq!(out[row * outputs + output], bias[output] + product.sum::<f32>());
                 }
                 for k in 0..latent {
                     let product = (0..n).map(|row| rows[row * outputs + output] * codes[row * latent + k]);

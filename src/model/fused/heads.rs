@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use super::codes::{add_transposed, by_codes, from_codes, transpose};
-use super::kernels::{bias_silu_add, cross_entropy, gate, gate_backward, through_slopes_to};
+use super::kernels::{bias_silu_add, cross_entropy, gate, gate_backward, room, through_slopes_to};
 use super::layout::{Head, Linear};
 use super::products::{Matrix, backward, backward_add, forward, forward_strided, weight_gradient};
 use super::trunk::TrunkPass;
@@ -97,10 +97,10 @@ impl HeadPass {
         let logits = room(&mut self.logits, n * stride);
         let bias = |layer: &Linear| &weights[layer.bias.clone()];
         match z {
-            Some(codes) => from_codes(latent, codes, &self.latent_weights, head.latent.inputs),
-            None => latent.fill(0.0),
+            Some(codes) => from_codes(latent, codes, &self.latent_weights, bias(&head.latent)),
+            None => latent.chunks_exact_mut(2 * width).for_each(|row| row.copy_from_slice(bias(&head.latent))),
         }
-        gate(gated, gated_slopes, latent, bias(&head.latent), units, picked);
+        gate(gated, gated_slopes, latent, units, picked);
         forward(hidden, Matrix::new(gated, n, width), matrix(weights, &head.hidden));
         bias_silu_add(hidden, hidden_slopes, bias(&head.hidden), gated);
         forward_strided(logits, stride, Matrix::new(hidden, n, width), matrix(weights, &head.output));
@@ -147,14 +147,6 @@ impl HeadPass {
         }
         total
     }
-}
-
-/// The first numbers of a buffer that only grows: what is in them is for the caller to write.
-fn room(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
-    if buffer.len() < len {
-        buffer.resize(len, 0.0);
-    }
-    &mut buffer[..len]
 }
 
 /// From one row of logits to the next.

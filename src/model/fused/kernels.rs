@@ -10,6 +10,14 @@ use super::scalar::{exp, fold, larger, silu, sin_cos};
 /// Numbers that are added or compared side by side.
 const LANES: usize = 16;
 
+/// The first numbers of a buffer that only grows: what is in them is for the caller to write.
+pub fn room(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    if buffer.len() < len {
+        buffer.resize(len, 0.0);
+    }
+    &mut buffer[..len]
+}
+
 /// values = silu(values + bias); slopes are those of the silu.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub fn bias_silu(values: &mut [f32], slopes: &mut [f32], bias: &[f32]) {
@@ -57,25 +65,19 @@ pub fn through_slopes_to(out: &mut [f32], gradient: &[f32], slopes: &[f32], sums
     }
 }
 
-/// silu(units + units gate + shift) by rows: `picked` names each row's units in a table of `units`. The latent
-/// layer's products `[n, 2 width]` become gate and shift here, by their bias `[2 width]`.
+/// silu(units + units gate + shift) by rows: `picked` names each row's units in a table of `units`, and the latent
+/// layer's outputs `[n, 2 width]` are its gate and shift.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
-pub fn gate(out: &mut [f32], slopes: &mut [f32], latent: &mut [f32], bias: &[f32], units: &[f32], picked: &[usize]) {
-    let width = bias.len() / 2;
-    let (gate_bias, shift_bias) = bias.split_at(width);
+pub fn gate(out: &mut [f32], slopes: &mut [f32], latent: &[f32], units: &[f32], picked: &[usize]) {
+    let width = out.len().checked_div(picked.len()).unwrap_or(1);
     let rows = out.chunks_exact_mut(width).zip(slopes.chunks_exact_mut(width));
-    for ((out, slopes), (latent, row)) in rows.zip(latent.chunks_exact_mut(2 * width).zip(picked)) {
+    for ((out, slopes), (latent, row)) in rows.zip(latent.chunks_exact(2 * width).zip(picked)) {
         let units = &units[row * width..][..width];
-        let (gates, shifts) = latent.split_at_mut(width);
-        // Two loops: in one, the compiler gives up on telling seven slices apart, and stays with single numbers.
-        let inputs = gates.iter_mut().zip(shifts).zip(gate_bias.iter().zip(shift_bias));
-        for ((out, unit), ((gate, shift), (gate_bias, shift_bias))) in out.iter_mut().zip(units).zip(inputs) {
-            *gate += gate_bias;
-            *shift += shift_bias;
-            *out = unit.mul_add(*gate, unit + *shift);
-        }
-        for (out, slope) in out.iter_mut().zip(slopes) {
-            (*out, *slope) = silu(*out);
+        let (gates, shifts) = latent.split_at(width);
+        for ((out, slope), (unit, (gate, shift))) in
+            out.iter_mut().zip(slopes).zip(units.iter().zip(gates.iter().zip(shifts)))
+        {
+            (*out, *slope) = silu(unit.mul_add(*gate, unit + shift));
         }
     }
 }
@@ -99,17 +101,17 @@ pub fn gate_backward(
         let units = &units[row * width..][..width];
         let unit_gradient = &mut unit_gradient[row * width..][..width];
         let (gates, shifts) = latent.split_at_mut(width);
-        let inputs = gradient.iter().zip(slopes).zip(units);
-        let outputs = gates.iter_mut().zip(shifts).zip(unit_gradient);
-        let sums = gate_sums.iter_mut().zip(shift_sums.iter_mut());
-        for ((((gradient, slope), unit), ((gate, shift), back)), (gate_sum, shift_sum)) in inputs.zip(outputs).zip(sums)
-        {
-            let change = gradient * slope;
-            *back += change.mul_add(*gate, change);
+        // Two loops: in one, the compiler gives up on telling eight slices apart, and stays with single numbers.
+        let inputs = gradient.iter().zip(slopes).zip(shift_sums.iter_mut());
+        for (shift, ((gradient, slope), sum)) in shifts.iter_mut().zip(inputs) {
+            *shift = gradient * slope;
+            *sum += *shift;
+        }
+        let inputs = shifts.iter().zip(units).zip(gate_sums.iter_mut());
+        for ((gate, back), ((change, unit), sum)) in gates.iter_mut().zip(unit_gradient).zip(inputs) {
+            *back += change.mul_add(*gate, *change);
             *gate = change * unit;
-            *shift = change;
-            *gate_sum += *gate;
-            *shift_sum += change;
+            *sum += *gate;
         }
     }
 }
@@ -193,8 +195,9 @@ pub fn features_backward(out: &mut [f32], gradient: &[f32], features: &[f32], an
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub fn gather(out: &mut [f32], table: &[f32], rows: &[usize]) {
     let width = out.len();
-    out.fill(0.0);
-    for row in rows {
+    let Some((first, rest)) = rows.split_first() else { return out.fill(0.0) };
+    out.copy_from_slice(&table[first * width..][..width]);
+    for row in rest {
         for (out, entry) in out.iter_mut().zip(&table[row * width..][..width]) {
             *out += entry;
         }
