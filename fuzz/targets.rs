@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use cvae::checksums::{self, Demand, SUMS, sha256};
 use cvae::dates::{Date, Lines, ValidDates, has_date_shape, parse_line};
 use cvae::experiment::{Config, ConfigFile, Experiment, Metrics, Override, Run, Table, settings};
-use cvae::model::{Model, ModelConfig};
+use cvae::model::{Decode, Model, ModelConfig, PlainSampler};
 use cvae::training::{Adam, Checkpoint, History};
 use tch::{Device, Tensor};
 
@@ -173,6 +173,9 @@ impl Target {
                 let read = move |input: &[u8]| {
                     fs::write(&path, input).expect("room for a file");
                     let model = Model::load(tiny(), Device::Cpu, &path);
+                    // `cvae predict` reads the same files without libtorch, and must take the same ones.
+                    let plain = PlainSampler::load(&tiny(), &path, Decode::Greedy, Some(1));
+                    assert_eq!(matches!(plain, Ok(Some(_))), model.is_ok(), "two readers of weights disagree");
                     model.is_ok_and(|model| {
                         assert!(model.named().values().all(finite));
                         true

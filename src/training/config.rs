@@ -34,13 +34,13 @@ pub struct StepConfig {
 impl Default for StepConfig {
     fn default() -> Self {
         Self {
-            steps: 16_000,
+            steps: 18_000,
             batch_size: 512,
-            learning_rate: 1e-2,
+            learning_rate: 0.008,
             warm_up: 100,
-            final_share: 0.02,
+            final_share: 0.001,
             second_moment: 0.999,
-            late_second_moment: 0.999,
+            late_second_moment: 0.995,
             gradient_clip: 1.0,
             divergence: 100.0,
             checkpoint_every: 500,
