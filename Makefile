@@ -26,7 +26,7 @@ demo: build ## Data, about a minute of training, predictions on the example inpu
 	$(CVAE) predict -i data/example_input.txt $(PREDICTIONS) --model "$$($(CVAE) train experiments/quick.toml --print-folder)"
 	$(CVAE) eval $(PREDICTIONS)
 
-seeds: build ## The README's table of seeds: the quick config with seeds 1, 2 and 3
+seeds: build ## Train the quick config with seeds 1, 2 and 3, and compare them
 	for seed in 1 2 3; do $(CVAE) train experiments/quick.toml --set seed=$$seed > /dev/null; done
 	$(CVAE) compare --each --markdown $$(for seed in 1 2 3; do $(CVAE) train experiments/quick.toml --set seed=$$seed --print-folder; done)
 
@@ -78,7 +78,7 @@ lint: libtorch ## Check formatting, lints, documentation, and that the model car
 release: build ## Measure model/ and write its card's tables; RUN=runs/... releases that finished run first
 	python3 scripts/release.py $(RUN)
 
-bench: build ## Measure against PyTorch and the machine's limit into benches/, some twenty-five minutes; QUICK=1 to try it
+bench: build ## Measure against PyTorch and the machine's limit into benches/, some thirty minutes; QUICK=1 to try it
 	QUICK=$(QUICK) python3 benches/bench.py
 
 clean: ## Remove what was built (libtorch, data and runs stay)

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Measures `cvae` against PyTorch and against the machine's limit; writes results.csv and RESULTS.md beside it.
 
-    make bench             the figures, some twenty-five minutes on a quiet machine
+    make bench             the figures, some thirty minutes on a quiet machine
     make bench QUICK=1     a run through everything with sizes too small to mean anything, written to target/bench/
 
 Where sides are compared, both run on one thread, and on two where a file is predicted; on the same weights, batch and
 noise, after a check that they compute the same.
-What is compared is measured in turn, A B A B, and reported by its median. All of it is held to two cores.
+What is compared is measured in turn, A B A B, and reported by its median; growth is told from the least time of a size. All of it is held to two cores.
 """
 
 import csv
@@ -21,11 +21,11 @@ import time
 
 import arithmetic
 import results
-from results import AFTER, ARITHMETIC, DEFAULT, LIMIT, ROOT, SIDE, TRIALS, WHOLE
+from results import AFTER, ARITHMETIC, AUTOGRAD, DEFAULT, HAND, LIMIT, ROOT, SAME, SIDE, TRIALS, WHOLE
 
 CVAE = ROOT / "target" / "release" / "cvae"
 BASELINE = ROOT / "benches" / "pytorch_baseline.py"
-# The shipped defaults, and what users start with: the same recipe with fewer steps and fewer samples at the end.
+# The shipped defaults, and what users start with: the same model with fewer steps and fewer samples at the end.
 CONFIG, START = "experiments/default.toml", "experiments/quick.toml"
 PHASES = ["calendar", "code", "match"]
 WAYS = {"tuned": "PyTorch eager, tuned", "plain": "PyTorch eager, plain"}
@@ -42,13 +42,14 @@ FULL = {
     "starts": 5,
     # `cvae predict` takes 65,536 lines at once: whole ones, but for the last size.
     "lines": [131_072, 393_216, 1_000_000],
-    # `cvae` decodes 512 rows at once. These fill its blocks equally; others would measure how well they are filled.
+    # `cvae` is given 512 rows at once. These fill its blocks equally; others would measure how well they are filled.
     "samples": [250, 500, 1000],
     "trials": [1, 2, 4],
     "trial_steps": 150,
     "side_steps": 400,
     "side_pairs": 5,
     "seeds": [1, 2, 3],
+    "same_steps": 1000,
     "whole": [],
     "default": [],
 }
@@ -63,7 +64,8 @@ QUICK = {
     "trial_steps": 10,
     "side_steps": 10,
     "side_pairs": 1,
-    "seeds": [1],
+    "seeds": [1, 2],
+    "same_steps": 20,
     "whole": [*TINY, "beta.rise=5", "evaluation.every=10"],
     "default": [*TINY, "beta.rise=5"],
 }
@@ -226,6 +228,20 @@ def training(table, rust, torch, compiled, size, case):
                 timed(compiled, "PyTorch compiled, tuned", "tuned", phase, size["steps"]["compile"], "compile")
 
 
+def same(table, rust, size):
+    """Whole runs with the steps that are computed by hand, and with those of autograd, which define them."""
+    table.note(
+        f"The recipe in few steps: {size['same_steps']:,} steps with each of seeds {', '.join(map(str, size['seeds']))}, "
+        "then 100 samples of each condition."
+    )
+    for seed in size["seeds"]:
+        for way, name in zip(("hand", "autograd"), (HAND, AUTOGRAD)):
+            say(f"{SAME}, {name.removeprefix('cvae, ')}, seed {seed}")
+            answer = rust.ask("whole", way, seed, size["same_steps"])
+            table.add(f"{SAME}, test ELBO", name, "nats", answer["elbo"])
+            table.add(f"{SAME}, sampled pass", name, "%", 100 * answer["sampled_pass"])
+
+
 def predict(table, python, size, folder):
     subprocess.run([CVAE, "data"], cwd=ROOT, check=True, capture_output=True)
     sides = {
@@ -362,6 +378,7 @@ def main():
         training(table, rust, torch, compiled, size, case)
         if compiled:
             compiled.close()
+        same(table, rust, size)
         evaluation(table, rust, torch, size)
         torch.close()
         rust.close()

@@ -2,6 +2,7 @@
 //!
 //!     case FILE MODEL           a batch with its noise and what a step makes of it, for the baseline to compare with
 //!     train PHASE STEPS         seconds of so many steps of the training loop, after a tenth as many to warm up
+//!     whole WAY SEED STEPS      what a run of so many steps ends with, its steps taken by `hand` or by `autograd`
 //!     evaluate MODEL SAMPLES    seconds of so many greedy samples of every condition, tallied, and the pass rate
 //!     products                  32-bit matrix products of several shapes by two libraries, FLOP a second
 //!
@@ -21,7 +22,7 @@ use cvae::model::products::{Matrix, forward};
 use cvae::model::{Decode, Pairing, Prior, Weights, save_tensors};
 use cvae::random::{Purpose, normal, stream};
 use cvae::training::{
-    Adam, Learner, Observer, Phase, Progress, Row, Schedule, StepConfig, Stride, Trainer, TrainingConfig,
+    Adam, Ending, Learner, Observer, Phase, Progress, Row, Schedule, StepConfig, Stride, Trainer, TrainingConfig,
 };
 use serde_json::{Value, json};
 use tch::{Device, Tensor};
@@ -45,6 +46,7 @@ fn main() -> anyhow::Result<()> {
         let answer = match words.as_slice() {
             ["case", file, model] => case(&config, (&valid, &split), Path::new(file), Path::new(model))?,
             ["train", phase, steps] => train(&config, (&valid, &split), phase, steps.parse()?)?,
+            ["whole", way, seed, steps] => whole(&config, (&valid, &split), way, seed.parse()?, steps.parse()?)?,
             ["evaluate", model, samples] => evaluate(&valid, Path::new(model), samples.parse()?)?,
             ["products"] => products(),
             _ => bail!("no such command: {line}"),
@@ -110,6 +112,30 @@ fn train(config: &Config, data: (&ValidDates, &Split), phase: &str, steps: u64) 
     trainer.run(&mut timer)?;
     let seconds = timer.seconds;
     Ok(json!({ "seconds": seconds, "steps_per_second": steps as f64 / seconds, "batch": batch }))
+}
+
+/// A run of the recipe in so many steps, with a rise of beta to fit: a faster step must end with the same metrics as the
+/// one that defines it.
+fn whole(config: &Config, data: (&ValidDates, &Split), way: &str, seed: u64, steps: u64) -> anyhow::Result<Value> {
+    let mut settings = config.training();
+    settings.seed = seed;
+    settings.training.steps = steps;
+    settings.training.warm_up = settings.training.warm_up.min(steps / 4);
+    settings.training.checkpoint_every = steps;
+    settings.beta.rise = settings.beta.rise.min(steps / 4);
+    settings.evaluation.every = steps;
+    (settings.evaluation.final_samples, settings.evaluation.importance) = (100, 0);
+    let folder = tempfile::tempdir()?;
+    let (history, checkpoint) = (folder.path().join("history.csv"), folder.path().join("checkpoint.safetensors"));
+    let trainer = Trainer::new(settings, config.model, data, Device::Cpu, (&history, &checkpoint))?;
+    let mut trainer = match way {
+        "hand" => trainer,
+        "autograd" => trainer.by_autograd(),
+        _ => bail!("no such way: {way}"),
+    };
+    let mut never = Timer { first: u64::MAX, last: u64::MAX, started: None, seconds: 0.0, stop: false };
+    let Ending::Finished(evaluation) = trainer.run(&mut never)? else { bail!("the run was interrupted") };
+    Ok(json!({ "elbo": evaluation.test.elbo(), "sampled_pass": evaluation.sampled.pass.mean }))
 }
 
 /// Writes weights, data, a batch, noise, and for each phase the terms and the weights after one update. The weights

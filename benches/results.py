@@ -15,6 +15,7 @@ ARITHMETIC, LIMIT = "32-bit arithmetic", "fastest square product"
 LAYER = "matrix product, layer 512x128x128"
 WHOLE, DEFAULT = "train quick.toml", "train default.toml on two threads"
 TRIALS, SIDE, AFTER = "2 trials", "cvae, side by side", "cvae, one after the other"
+SAME, HAND, AUTOGRAD = "the recipe in few steps", "cvae, by hand", "cvae, by autograd"
 # What cost shall grow linearly with, and by how much the cost of one more may differ between small and large sizes.
 SERIES = {
     "samples of each condition": r"evaluate all conditions x ([\d,]+) samples",
@@ -22,6 +23,9 @@ SERIES = {
     "trials": r"sweep of (\d+), one at a time",
 }
 EVEN = 1.3
+# Standard errors that two means of three may differ by, if nothing makes them differ: Student's t, 99 %. Rounding leads
+# runs of one seed apart within some hundred steps, so they are taken for no pairs.
+APART = 4.6
 # Folders that commands write to, as in src/experiment/provenance.rs, and what this writes.
 WRITTEN = ("data", "runs", "plots", "report", "benches/RESULTS.md", "benches/results.csv")
 
@@ -126,6 +130,15 @@ class Table:
             if len(sizes) == 3:
                 yield name, sizes, [min(self.values(found[size])) for size in sizes]
 
+    def apart(self, measure):
+        """By how many standard errors the means of both ways to take a step differ over seeds; none for one seed."""
+        ways = [self.values(measure, way) for way in (HAND, AUTOGRAD)]
+        if min(map(len, ways)) < 2:
+            return None
+        error = math.sqrt(sum(statistics.variance(values) / len(values) for values in ways))
+        difference = abs(statistics.mean(ways[0]) - statistics.mean(ways[1]))
+        return difference / error if error > 0 else math.inf if difference > 0 else 0.0
+
     def fastest(self):
         """The square product with the highest median: library, shape and GFLOP/s."""
         squares = [row for row in self.rows if row["measure"].startswith("matrix product, square")]
@@ -150,6 +163,8 @@ class Table:
             ("the same over PyTorch compiled, tuned", compiled, "", None, None),
             ("arithmetic of a step over the machine's limit", self.ratio(step, (ARITHMETIC, LIMIT)), "", LEAST, 0.5),
             ("the same over gemm's products of a layer's shape", self.ratio(step, (LAYER, "gemm")), "", None, None),
+            *((f"{SAME}, {one}: by hand and by autograd, standard errors apart", self.apart(f"{SAME}, {one}"), "", MOST, APART)
+              for one in ("test ELBO", "sampled pass")),
             ("two trials side by side over one after the other", trials, "", LEAST, 1.85),
             (f"{WHOLE}, start to 99.9 % pass rate", start, "s", MOST, 60),
             (f"{WHOLE}, start to end", self.median(f"{WHOLE}, start to end"), "s", None, None),

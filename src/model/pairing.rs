@@ -33,7 +33,7 @@ pub struct PriorBatch {
     pub condition: Tensor,
     /// Dates of each condition, `[m, p, 4]`, the last ones of shorter lists arbitrary.
     pub dates: Tensor,
-    /// 0 for a date, [`PriorBatch::NO_DATE`] beyond the end of a shorter list, `[m, p]`.
+    /// 0 for a date, [`PriorBatch::NO_DATE`] beyond the end of a shorter list, `[m, p]`; no list is empty.
     pub mask: Tensor,
     /// Codes of each condition, standard normal, `[m, k, latent]`.
     pub z: Tensor,

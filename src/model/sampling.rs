@@ -110,7 +110,7 @@ enum Way {
     },
 }
 
-/// Rows of one decoding block: its activations fit a core's second-level cache.
+/// Rows of one decoding block of libtorch's: its activations fit a core's second-level cache.
 const BLOCK: usize = 512;
 
 impl<'a> Sampler<'a> {
@@ -243,7 +243,7 @@ impl Prefixes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ModelConfig;
+    use crate::model::{Heads, ModelConfig, Trunk};
     use crate::random::{Purpose, stream};
     use tch::Device;
 
@@ -258,6 +258,18 @@ mod tests {
 
     fn conditions(count: usize) -> Vec<Condition> {
         (0..count).filter_map(|draw| Condition::from_index(draw * 97 % Condition::COUNT)).collect()
+    }
+
+    #[test]
+    fn the_default_kind_is_decoded_by_hand_and_others_by_libtorch() {
+        let plain = |model: &Model| matches!(Sampler::new(model, Decode::Greedy).way, Way::Plain { .. });
+        assert!(plain(&model()));
+        let small = model().config;
+        for other in
+            [ModelConfig { heads: Heads::Independent, ..small }, ModelConfig { trunk: Trunk::Additive, ..small }]
+        {
+            assert!(!plain(&Model::new(other, Device::Cpu, 1)), "{other:?}");
+        }
     }
 
     #[test]
@@ -285,8 +297,12 @@ mod tests {
                 let conditions = conditions(5);
                 let mut noise = Noise::default();
                 noise.extend(&mut stream(1, Purpose::Samples, 0), 200, model.config.latent_dim);
-                let repeated: Vec<_> = conditions.iter().flat_map(|c| std::iter::repeat_n(*c, 40)).collect();
-                assert_eq!(sampler.decode(&conditions, 40, &noise), sampler.decode(&repeated, 1, &noise));
+                let whole = sampler.decode(&conditions, 40, &noise);
+                // One draw of each condition after the other: no two rows in a row share anything.
+                let order: Vec<usize> = (0..200).map(|place| place % 5 * 40 + place / 5).collect();
+                let turns: Vec<_> = order.iter().map(|row| conditions[row / 40]).collect();
+                let drawn = sampler.decode(&turns, 1, &noise.of(&order, model.config.latent_dim as usize));
+                assert_eq!(drawn, order.iter().map(|row| whole[*row]).collect::<Vec<_>>());
             }
         }
     }

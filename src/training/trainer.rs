@@ -157,6 +157,11 @@ impl<'a> Trainer<'a> {
         Ok(Self { config, schedule, train, train_groups, test, model, adam, learner, state, history, checkpoint })
     }
 
+    /// The same run with its steps taken by autograd, whatever the model: what faster steps are compared with.
+    pub fn by_autograd(self) -> Self {
+        Self { learner: Learner::Autograd, ..self }
+    }
+
     /// Steps done.
     pub fn step(&self) -> u64 {
         self.state.step

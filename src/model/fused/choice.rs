@@ -96,6 +96,10 @@ fn rows_by_dimension(out: &mut [f32], posterior: &[f32], latent: usize, stride: 
             out[(latent + dimension) * stride + date] = *logvar;
         }
     }
+    // Columns beyond the last date hold what was there before: any number would do, if it were a small one.
+    for row in out[..2 * latent * stride].chunks_exact_mut(stride) {
+        row[posterior.len() / (2 * latent)..].fill(0.0);
+    }
     let (logvars, inverses) = out[latent * stride..].split_at_mut(latent * stride);
     for (inverse, logvar) in inverses.iter_mut().zip(logvars) {
         *inverse = exp(-*logvar);

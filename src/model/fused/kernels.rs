@@ -66,7 +66,7 @@ pub fn through_slopes_to(out: &mut [f32], gradient: &[f32], slopes: &[f32], sums
 }
 
 /// silu(units + units gate + shift) by rows: `picked` names each row's units in a table of `units`, and the latent
-/// layer's outputs `[n, 2 width]` are its gate and shift.
+/// layer's outputs `[n, 2 width]` are its gate and shift. `out` has as many rows as are picked.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub fn gate(out: &mut [f32], slopes: &mut [f32], latent: &[f32], units: &[f32], picked: &[usize]) {
     let width = out.len().checked_div(picked.len()).unwrap_or(1);

@@ -54,7 +54,12 @@ impl PlainDecoder {
     }
 
     /// The dates that these random numbers make of these conditions.
+    ///
+    /// # Panics
+    /// When there are not as many random numbers as they need.
     pub fn decode(&self, buffers: &mut Buffers, conditions: &[Condition], noise: &Noise) -> Vec<DateTokens> {
+        assert_eq!(noise.z.len(), conditions.len() * self.layout.latent, "codes that don't fit the conditions");
+        assert_eq!(noise.uniform.len(), conditions.len() * Field::ALL.len(), "numbers that don't fit the conditions");
         let codes = noise.z.chunks(BLOCK * self.layout.latent);
         let blocks = conditions.chunks(BLOCK).zip(codes).zip(noise.uniform.chunks(BLOCK * Field::ALL.len()));
         blocks.flat_map(|((conditions, z), uniform)| self.block(buffers, conditions, z, uniform)).collect()
