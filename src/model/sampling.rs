@@ -102,7 +102,7 @@ pub struct Sampler<'a> {
 #[derive(Debug)]
 enum Way {
     /// By hand: the default kind of model on a CPU, more than twice as fast.
-    Plain { decoder: PlainDecoder, buffers: RefCell<Buffers> },
+    Plain { decoder: Box<PlainDecoder>, buffers: Box<RefCell<Buffers>> },
     /// libtorch, for any model on any device.
     Libtorch {
         /// The decoder's state after each condition, `[6888, state]`: computed once, whatever is drawn.
@@ -120,7 +120,9 @@ impl<'a> Sampler<'a> {
     /// A sampler of this model.
     pub fn new(model: &'a Model, decode: Decode) -> Self {
         match PlainDecoder::new(model, decode) {
-            Some(decoder) => Self { model, decode, way: Way::Plain { decoder, buffers: RefCell::default() } },
+            Some(decoder) => {
+                Self { model, decode, way: Way::Plain { decoder: decoder.into(), buffers: Box::default() } }
+            }
             None => Self::by_libtorch(model, decode),
         }
     }
