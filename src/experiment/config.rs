@@ -368,7 +368,9 @@ mod tests {
         );
         assert!(parse("[training]\nsteps = 401\n", &[]).unwrap_err().contains("(default value): beta.rise"));
         assert!(parse("[training]\nsteps = 100\n", &["beta.schedule=constant"]).unwrap_err().contains("warm_up"));
-        assert!(parse("[beta]\nschedule = \"cyclical\"\nrise = 4001\ncycles = 4", &[]).is_err());
+        let cyclical = "[training]\nsteps = 16000\n[beta]\nschedule = \"cyclical\"\ncycles = 4\n";
+        assert!(parse(&format!("{cyclical}rise = 4000\n"), &[]).is_ok());
+        assert!(parse(&format!("{cyclical}rise = 4001\n"), &[]).is_err());
     }
 
     #[test]
