@@ -6,7 +6,8 @@
 
 Where sides are compared, both run on one thread, and on two where a file is predicted; on the same weights, batch and
 noise, after a check that they compute the same.
-What is compared is measured in turn, A B A B, and reported by its median; growth is told from the least time of a size. All of it is held to two cores.
+What is compared is measured in turn, A B A B, and reported by its median; growth is told from the least time of a
+size. All of it is held to two cores.
 """
 
 import csv
@@ -230,9 +231,10 @@ def training(table, rust, torch, compiled, size, case):
 
 def same(table, rust, size):
     """Whole runs with the steps that are computed by hand, and with those of autograd, which define them."""
+    seeds = ", ".join(map(str, size["seeds"]))
     table.note(
-        f"The recipe in few steps: {size['same_steps']:,} steps with each of seeds {', '.join(map(str, size['seeds']))}, "
-        "then 100 samples of each condition."
+        f"The recipe in few steps: {size['same_steps']:,} steps with each of seeds {seeds}, then 100 samples of each "
+        "condition."
     )
     for seed in size["seeds"]:
         for way, name in zip(("hand", "autograd"), (HAND, AUTOGRAD)):

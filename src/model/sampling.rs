@@ -101,7 +101,7 @@ pub struct Sampler<'a> {
 /// What computes the logits.
 #[derive(Debug)]
 enum Way {
-    /// By hand: the default kind of model on a CPU, more than twice as fast.
+    /// By hand, and faster: the default kind of model on a CPU.
     Plain { decoder: Box<PlainDecoder>, buffers: Box<RefCell<Buffers>> },
     /// libtorch, for any model on any device.
     Libtorch {
