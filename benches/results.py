@@ -66,6 +66,14 @@ def growth(sizes, costs):
     return after / before if before > 0 and after > 0 else None
 
 
+def usual_growth(sizes, turns):
+    """The median of the growth of each turn, where one that tells nothing counts as without bound; none if that is
+    what the median is."""
+    found = [growth(sizes, costs) for costs in turns]
+    median = statistics.median_low(math.inf if one is None else one for one in found)
+    return None if math.isinf(median) else median
+
+
 def increments(sizes, costs):
     """Cost of one more between the smaller two of three sizes, and between the larger two."""
     (small, middle, large), (first, second, third) = sizes, costs
@@ -118,8 +126,9 @@ class Table:
         return statistics.median(one / other for one, other in zip(left, right))
 
     def series(self):
-        """What cost was measured against: name, three sizes, and the least cost at each: what else a machine does adds
-        to a time. A machine that is faster for a while is not allowed for."""
+        """What cost was measured against: name, three sizes, and for each turn the costs at these, which were taken
+        next to each other: a machine's pace changes less within a turn than between turns. Sizes that were not
+        measured equally often are none."""
         for name, pattern in SERIES.items():
             found = {}
             for row in self.rows:
@@ -127,8 +136,9 @@ class Table:
                 if match and row["who"] == "cvae":
                     found[int(match.group(1).replace(",", ""))] = row["measure"]
             sizes = sorted(found)
-            if len(sizes) == 3:
-                yield name, sizes, [min(self.values(found[size])) for size in sizes]
+            costs = [self.values(found[size]) for size in sizes]
+            if len(sizes) == 3 and len(set(map(len, costs))) == 1:
+                yield name, sizes, list(zip(*costs))
 
     def apart(self, measure):
         """By how many standard errors the means of both ways to take a step differ over seeds; none for one seed."""
@@ -178,7 +188,7 @@ class Table:
             (most, self.median(most), "s", MOST, 5),
             (f"peak memory: {most}", self.highest(f"{most}, memory"), "MiB", MOST, 500),
         ]
-        uneven = {name: unevenness(growth(sizes, costs)) for name, sizes, costs in self.series()}
+        uneven = {name: unevenness(usual_growth(sizes, turns)) for name, sizes, turns in self.series()}
         return asked + [
             (f"cost of one more of the {name}, small sizes against large", uneven.get(name), "", MOST, EVEN)
             for name in SERIES
@@ -206,7 +216,7 @@ class Table:
             f"With {', '.join(f'{name} {version}' for name, version in versions.items())}.",
             f"Model: {model}; batch {case['batch']}.",
             "Every value is in `results.csv`; here are medians, and ratios as the median over pairs taken in turn.",
-            "Peak memory is the highest of all runs; how cost grows is told from the least time at each size.",
+            "Peak memory is the highest of all runs; how cost grows is the median over turns of all three sizes.",
             "",
             "`benches/pytorch_baseline.py` is the same in PyTorch: \"plain\" as the equations stand, \"tuned\" with",
             "looked-up rows and a shared trunk. Before anything is timed, loss, terms and updated weights of both",
@@ -245,9 +255,9 @@ class Table:
         """Cost at three sizes each."""
         lines = ["| cost grows with | sizes | one more, smaller sizes | one more, larger sizes | ratio |"]
         lines += ["|---|---|---:|---:|---:|"]
-        for name, sizes, costs in self.series():
-            before, after = increments(sizes, costs)
-            ratio, shown = growth(sizes, costs), ", ".join(f"{size:,}" for size in sizes)
+        for name, sizes, turns in self.series():
+            before, after = map(statistics.median, zip(*(increments(sizes, costs) for costs in turns)))
+            ratio, shown = usual_growth(sizes, turns), ", ".join(f"{size:,}" for size in sizes)
             over = "-" if ratio is None else f"{ratio:.2f}"
             lines.append(f"| {name} | {shown} | {before:.3g} s | {after:.3g} s | {over} |")
         return lines

@@ -159,12 +159,27 @@ class Goals(unittest.TestCase):
         missed = [name for name, one in found.items() if one == "missed"]
         self.assertEqual(missed, ["cost of one more of the lines, small sizes against large"])
 
-    def test_time_that_something_else_took_is_no_growth(self):
+    def test_a_machine_whose_pace_changes_between_turns_is_no_growth(self):
         table = measured()
-        # More often than not: the median of this size is wrong.
-        for _ in range(4):
-            table.add("sweep of 2, one at a time", "cvae", "s", 1000)
+        paces, turns = (1, 0.5, 3), {}
+        for row in table.rows:
+            if row["measure"].startswith("sweep"):
+                turn = turns[row["measure"]] = turns.get(row["measure"], -1) + 1
+                row["value"] *= paces[turn]
         self.assertNotIn("missed", verdicts(table).values())
+
+    def test_one_turn_that_something_else_disturbed_is_no_growth_and_two_of_three_are(self):
+        table = measured()
+        rows = [row for row in table.rows if row["measure"] == "sweep of 2, one at a time"]
+        rows[0]["value"] = 1000
+        self.assertNotIn("missed", verdicts(table).values())
+        rows[1]["value"] = 1000
+        self.assertEqual(verdicts(table)["cost of one more of the trials, small sizes against large"], "missed")
+
+    def test_sizes_that_were_not_measured_equally_often_are_no_turns(self):
+        table = measured()
+        table.add("sweep of 2, one at a time", "cvae", "s", 4.2)
+        self.assertEqual(verdicts(table)["cost of one more of the trials, small sizes against large"], "missed")
 
     def test_ways_that_end_apart_miss(self):
         table = measured()
