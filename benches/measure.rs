@@ -200,14 +200,14 @@ fn case(config: &Config, (valid, split): (&ValidDates, &Split), file: &Path, fol
             false => Prior::Paired(drawn()),
         });
         // The very step that a training run takes.
-        let mut adam = Adam::new(model.parameters());
+        let mut adam = Adam::new(model.parameters(), model.decayed());
         let mut learner = Learner::new(&model, &adam);
-        let StepConfig { learning_rate: rate, gradient_clip: clip, second_moment, .. } = settings.training;
+        let StepConfig { learning_rate: rate, gradient_clip: clip, second_moment, weight_decay, .. } = settings.training;
         let stride = Stride { rate, ..Stride::at(&settings.training, 0) };
         let terms = learner.step((&model, &mut adam), (&batch, &noise, prior.as_ref()), weights, stride);
         learner.settle(&model, &mut adam);
         tensors.push((format!("terms.{phase}"), terms));
-        let constants = [weights.beta, weights.hybrid, weights.free_bits, rate, clip, second_moment];
+        let constants = [weights.beta, weights.hybrid, weights.free_bits, rate, clip, second_moment, weight_decay];
         tensors.push((format!("settings.{phase}"), Tensor::from_slice(&constants)));
         for (name, weight) in model.named() {
             tensors.push((format!("updated.{phase}.{name}"), weight.detach().copy()));

@@ -206,13 +206,20 @@ class Bench:
         return model
 
     def phase(self, phase):
-        """Weights of the terms, learning rate, largest norm of the gradient, decay of Adam's second moments."""
-        beta, hybrid, free_bits, rate, clip, *decay = self.case[f"settings.{phase}"].tolist()
-        return (beta, hybrid, free_bits), rate, clip, decay[0] if decay else 0.999
+        """Weights of the terms, learning rate, largest norm of the gradient, memory of Adam's second moments and decay
+        of the weights within the heads."""
+        beta, hybrid, free_bits, rate, clip, memory, decay = self.case[f"settings.{phase}"].tolist()
+        return (beta, hybrid, free_bits), rate, clip, (memory, decay)
 
     def optimizer(self, model, phase):
-        _, rate, _, decay = self.phase(phase)
-        return torch.optim.Adam(model.parameters(), lr=rate, betas=(0.9, decay))
+        _, rate, _, (memory, decay) = self.phase(phase)
+        named = dict(model.named_parameters())
+        decayed = [name for name in named if re.fullmatch(r"decoder\.\w+\.(input|hidden)\.weight", name)]
+        groups = [
+            {"params": [named.pop(name) for name in decayed], "weight_decay": decay},
+            {"params": list(named.values()), "weight_decay": 0},
+        ]
+        return torch.optim.AdamW(groups, lr=rate, betas=(0.9, memory))
 
     def step(self, model, optimizer, batch, noise, prior, phase, way, compiled):
         weights, _, clip, _ = self.phase(phase)

@@ -93,7 +93,7 @@ impl Target {
         match self {
             Self::Weights => model.save(&path)?,
             Self::Checkpoints => {
-                let adam = Adam::new(model.parameters());
+                let adam = Adam::new(model.parameters(), model.decayed());
                 let state = Checkpoint { step: 7, pending: vec![[0.5; 4]; 3], ..Checkpoint::default() };
                 state.save(&path, model.named(), [("first", &adam.first), ("second", &adam.second)])?;
             }
@@ -196,7 +196,7 @@ impl Target {
             Self::Checkpoints => {
                 let written = self.made()?.unwrap_or_default();
                 let model = Model::new(tiny(), Device::Cpu, 1);
-                let mut adam = Adam::new(model.parameters());
+                let mut adam = Adam::new(model.parameters(), model.decayed());
                 Box::new(move |input| {
                     let path = write(file("checkpoint.safetensors"), input);
                     let own = Checkpoint::load(&path).is_ok();

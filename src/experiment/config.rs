@@ -210,6 +210,8 @@ impl ConfigFile {
         between("training.final_share", training.final_share, 0.0, 1.0)?;
         between("training.second_moment", training.second_moment, 0.0, 0.999_999)?;
         between("training.late_second_moment", training.late_second_moment, 0.0, 0.999_999)?;
+        // At this most, a step at the highest learning rate leaves nothing.
+        between("training.weight_decay", training.weight_decay, 0.0, 1.0 / training.learning_rate)?;
         between("training.gradient_clip", training.gradient_clip, 1e-9, f64::INFINITY)?;
         between("training.divergence", training.divergence, 12.0, f64::INFINITY)?;
         between("training.checkpoint_every", training.checkpoint_every, 1, u64::MAX)?;

@@ -88,6 +88,13 @@ impl Decoder {
         }
     }
 
+    /// The weights that a decay is for: the heads' first two layers. What these make of conditions that were never
+    /// trained on, nothing else holds. The last layer's size is the logits' spread, which a decay would hold back:
+    /// rare wrong draws stayed (measured). An angle's size has no meaning that could be decayed.
+    pub fn decayed(&self) -> Vec<Tensor> {
+        self.heads.iter().flat_map(|head| [&head.input.ws, &head.hidden.ws]).map(Tensor::shallow_clone).collect()
+    }
+
     /// The state after the condition `[n, 4]`, `[n, state]`. It depends on nothing else, so one
     /// computation serves all dates drawn for a condition.
     pub fn condition_state(&self, condition: &Tensor) -> Tensor {

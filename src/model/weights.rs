@@ -92,6 +92,11 @@ impl Model {
         self.store.trainable_variables()
     }
 
+    /// Those of the weights that a decay is for; see [`Decoder::decayed`].
+    pub fn decayed(&self) -> Vec<Tensor> {
+        self.decoder.decayed()
+    }
+
     /// The weights by name.
     pub fn named(&self) -> BTreeMap<String, Tensor> {
         self.store.variables().into_iter().collect()

@@ -23,6 +23,9 @@ pub struct StepConfig {
     pub second_moment: f64,
     /// The same in all later steps.
     pub late_second_moment: f64,
+    /// Decoupled decay of the weights within the decoder's heads (Loshchilov and Hutter 2019): a step takes this share
+    /// of them, times the learning rate.
+    pub weight_decay: f64,
     /// Largest norm of the gradient over all weights; longer ones are shortened to it.
     pub gradient_clip: f64,
     /// A loss above this many nats a date ends the run as diverged; a uniform guess costs 11.9.
@@ -41,6 +44,7 @@ impl Default for StepConfig {
             final_share: 0.001,
             second_moment: 0.999,
             late_second_moment: 0.995,
+            weight_decay: 0.05,
             gradient_clip: 1.0,
             divergence: 100.0,
             checkpoint_every: 500,

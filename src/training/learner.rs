@@ -53,8 +53,9 @@ impl Learner {
             }
             Self::Fused { fused, first, second } => {
                 let terms = fused.objective(batch, noise, prior, weights);
-                let Stride { rate, clip, second_moment, second_share, first_share } = stride;
+                let Stride { rate, clip, second_moment, weight_decay, second_share, first_share } = stride;
                 let by = AdamStep {
+                    keep: (1.0 - rate * weight_decay) as f32,
                     shrink: (clip / (fused.gradient_norm() + 1e-12)).min(1.0) as f32,
                     first_move: (1.0 - BETA_1) as f32,
                     second_move: (1.0 - second_moment) as f32,
@@ -95,7 +96,7 @@ mod tests {
         tch::set_num_threads(1);
         let config = ModelConfig { latent_dim: 4, hidden_dim: 32, angles: 16, ..ModelConfig::default() };
         let model = Model::new(config, Device::Cpu, seed);
-        let mut adam = Adam::new(model.parameters());
+        let mut adam = Adam::new(model.parameters(), model.decayed());
         let mut learner = if fused { Learner::new(&model, &adam) } else { Learner::Autograd };
         assert_eq!(matches!(learner, Learner::Fused { .. }), fused);
         let valid = ValidDates::new();

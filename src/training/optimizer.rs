@@ -24,6 +24,8 @@ pub struct Stride {
     pub clip: f64,
     /// Decay of the second moments.
     pub second_moment: f64,
+    /// Share of the decayed weights that a step takes at a learning rate of 1.
+    pub weight_decay: f64,
     /// What the second moments hold of a steady gradient's square, having begun at 0.
     pub second_share: f64,
     /// The same of the first moments.
@@ -42,16 +44,19 @@ impl Stride {
             rate: learning_rate(config, step),
             clip: config.gradient_clip,
             second_moment: if step < early_steps { early } else { late },
+            weight_decay: config.weight_decay,
             second_share: 1.0 - left,
             first_share: 1.0 - BETA_1.powf(done as f64),
         }
     }
 }
 
-/// Adam (Kingma and Ba 2015) over a model's weights.
+/// Adam (Kingma and Ba 2015) over a model's weights, with a decay of some of them that is apart from the gradient
+/// (Loshchilov and Hutter 2019, algorithm 2).
 #[derive(Debug)]
 pub struct Adam {
     parameters: Vec<Tensor>,
+    decayed: Vec<Tensor>,
     sizes: Vec<i64>,
     /// First moments of all weights, flat, `[weights]`.
     pub first: Tensor,
@@ -60,12 +65,12 @@ pub struct Adam {
 }
 
 impl Adam {
-    /// An optimizer of these weights with its moments at 0.
-    pub fn new(parameters: Vec<Tensor>) -> Self {
+    /// An optimizer of these weights, which decays those of them that are named again, with its moments at 0.
+    pub fn new(parameters: Vec<Tensor>, decayed: Vec<Tensor>) -> Self {
         let sizes: Vec<i64> = parameters.iter().map(|parameter| parameter.numel() as i64).collect();
         let device = parameters.first().map_or(tch::Device::Cpu, Tensor::device);
         let zeros = || Tensor::zeros([sizes.iter().sum()], (Kind::Float, device));
-        Self { first: zeros(), second: zeros(), parameters, sizes }
+        Self { first: zeros(), second: zeros(), parameters, decayed, sizes }
     }
 
     /// Takes over saved moments, named `first` and `second`.
@@ -93,10 +98,13 @@ impl Adam {
         Tensor::cat(&flat.collect::<Vec<_>>(), 0)
     }
 
-    /// Shortens a long gradient and moves the weights.
+    /// Shortens a long gradient, decays and moves the weights.
     pub fn update(&mut self, mut gradient: Tensor, stride: Stride) {
-        let Stride { rate, clip, second_moment, second_share, first_share } = stride;
+        let Stride { rate, clip, second_moment, weight_decay, second_share, first_share } = stride;
         tch::no_grad(|| {
+            for weights in &self.decayed {
+                let _ = weights.shallow_clone().g_mul_scalar_(1.0 - rate * weight_decay);
+            }
             let shrink: Tensor = clip / (gradient.norm() + 1e-12);
             gradient *= shrink.clamp_max(1.0);
             let _ = self.first.lerp_(&gradient, 1.0 - BETA_1);
@@ -152,7 +160,7 @@ mod tests {
         // Kingma and Ba 2015, section 2.1: |m / sqrt(v)| = 1 when there is one gradient.
         let weight = Tensor::from_slice(&[1.0f32, 2.0]).set_requires_grad(true);
         let unused = Tensor::from_slice(&[5.0f32]).set_requires_grad(true);
-        let mut adam = Adam::new(vec![weight.shallow_clone(), unused.shallow_clone()]);
+        let mut adam = Adam::new(vec![weight.shallow_clone(), unused.shallow_clone()], Vec::new());
         let loss = (&weight * Tensor::from_slice(&[3.0f32, -4.0])).sum(Kind::Float);
         let gradient = adam.gradient(&loss);
         assert_eq!(Vec::<f32>::try_from(&gradient).unwrap(), [3.0, -4.0, 0.0]);
@@ -163,10 +171,24 @@ mod tests {
     }
 
     #[test]
+    fn decay_takes_its_share_of_the_weights_that_it_is_for_whatever_their_gradient() {
+        let [kept, decayed] = [(); 2].map(|()| Tensor::from_slice(&[4.0f32, -2.0]));
+        let mut adam = Adam::new(vec![kept.shallow_clone(), decayed.shallow_clone()], vec![decayed.shallow_clone()]);
+        let stride = Stride { rate: 0.5, weight_decay: 0.1, ..Stride::at(&StepConfig::default(), 0) };
+        adam.update(Tensor::from_slice(&[0.0f32; 4]), stride);
+        assert_eq!(Vec::<f32>::try_from(&kept).unwrap(), [4.0, -2.0]);
+        assert_eq!(Vec::<f32>::try_from(&decayed).unwrap(), [3.8, -1.9]);
+        // Apart from the gradient: its size changes the move and not the decay.
+        adam.update(Tensor::from_slice(&[0.0f32, 0.0, 0.0, 1e3]), Stride { clip: 1e9, ..stride });
+        let values = Vec::<f32>::try_from(&decayed).unwrap();
+        assert!((values[0] - 3.8 * 0.95).abs() < 1e-5, "{values:?}");
+    }
+
+    #[test]
     fn long_gradients_are_shortened_and_short_ones_kept() {
         let weight = Tensor::from_slice(&[0.0f32, 0.0]).set_requires_grad(true);
         for (gradient, expected) in [([3.0f32, 4.0], [0.06, 0.08]), ([0.3, 0.4], [0.03, 0.04])] {
-            let mut adam = Adam::new(vec![weight.shallow_clone()]);
+            let mut adam = Adam::new(vec![weight.shallow_clone()], Vec::new());
             let stride = Stride { rate: 0.0, clip: 1.0, ..Stride::at(&StepConfig::default(), 0) };
             adam.update(Tensor::from_slice(&gradient), stride);
             let first = Vec::<f32>::try_from(&adam.first).unwrap();

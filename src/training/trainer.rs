@@ -134,7 +134,7 @@ impl<'a> Trainer<'a> {
         }
         let schedule = config.beta.schedule(config.training.steps);
         let model = Model::new(model, device, config.seed);
-        let mut adam = Adam::new(model.parameters());
+        let mut adam = Adam::new(model.parameters(), model.decayed());
         // What a checkpoint must have been written by to be taken up.
         let run = sha256(format!("{config:?} {:?} {:?}", model.config, split.test).as_bytes());
         let mut state = Checkpoint { schedule: ScheduleState::new(&schedule), run, ..Checkpoint::default() };

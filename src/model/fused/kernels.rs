@@ -241,7 +241,7 @@ pub fn square_norm(values: &[f32]) -> f64 {
 /// One update of Adam: moments, then weights, from the gradient times `shrink`.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub fn adam(weights: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32], by: &AdamStep) {
-    let AdamStep { shrink, first_move, second_move, first_scale, second_scale, epsilon } = *by;
+    let AdamStep { keep: _, shrink, first_move, second_move, first_scale, second_scale, epsilon } = *by;
     let moments = first.iter_mut().zip(second);
     for ((weight, gradient), (first, second)) in weights.iter_mut().zip(gradient).zip(moments) {
         let gradient = gradient * shrink;
@@ -254,6 +254,8 @@ pub fn adam(weights: &mut [f32], gradient: &[f32], first: &mut [f32], second: &m
 /// What one update of Adam is computed with.
 #[derive(Clone, Copy, Debug)]
 pub struct AdamStep {
+    /// Factor of the weights that decay.
+    pub keep: f32,
     /// Factor of the gradient.
     pub shrink: f32,
     /// How far the first moments move to the gradient.

@@ -141,6 +141,11 @@ impl Layout {
         }
     }
 
+    /// Places of the weights that decay, as [`crate::model::decoder::Decoder::decayed`] has them.
+    pub fn decayed(&self) -> impl Iterator<Item = Range<usize>> {
+        self.heads.iter().flat_map(|head| [&head.input, &head.hidden]).map(|layer| layer.weight.clone())
+    }
+
     /// Entries of the trunk's state.
     pub fn state(&self) -> usize {
         self.angles + self.plain

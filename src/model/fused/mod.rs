@@ -94,8 +94,11 @@ impl Fused {
         kernels::square_norm(self.gradient()).sqrt()
     }
 
-    /// Moves moments and weights by the gradient that [`Fused::objective`] left.
+    /// Decays weights, then moves moments and weights by the gradient that [`Fused::objective`] left.
     pub fn update(&mut self, (first, second): (&mut [f32], &mut [f32]), step: &AdamStep) {
+        for place in self.layout.decayed() {
+            self.weights[place].iter_mut().for_each(|weight| *weight *= step.keep);
+        }
         kernels::adam(&mut self.weights, &self.parts[0].gradient, first, second, step);
     }
 

@@ -67,7 +67,7 @@ fn check_on(threads: usize, config: ModelConfig, batch_size: i64, prior: Option<
             }
         });
         let exact = objective(&model, &batch, &noise, prior.as_ref(), weights);
-        let gradient = Vec::<f32>::try_from(Adam::new(model.parameters()).gradient(&exact.loss)).unwrap();
+        let gradient = Vec::<f32>::try_from(Adam::new(model.parameters(), Vec::new()).gradient(&exact.loss)).unwrap();
         let terms = fused.objective(&batch, &noise, prior.as_ref(), weights);
         let exact = [exact.loss, exact.recon, exact.kl, exact.prior_recon].map(|term| term.double_value(&[]));
         for (term, exact) in terms.iter().zip(exact) {
