@@ -202,7 +202,8 @@ fn case(config: &Config, (valid, split): (&ValidDates, &Split), file: &Path, fol
         // The very step that a training run takes.
         let mut adam = Adam::new(model.parameters(), model.decayed());
         let mut learner = Learner::new(&model, &adam);
-        let StepConfig { learning_rate: rate, gradient_clip: clip, second_moment, weight_decay, .. } = settings.training;
+        let StepConfig { learning_rate: rate, gradient_clip: clip, second_moment, weight_decay, .. } =
+            settings.training;
         let stride = Stride { rate, ..Stride::at(&settings.training, 0) };
         let terms = learner.step((&model, &mut adam), (&batch, &noise, prior.as_ref()), weights, stride);
         learner.settle(&model, &mut adam);

@@ -207,22 +207,24 @@ class Bench:
 
     def phase(self, phase):
         """Weights of the terms, learning rate, largest norm of the gradient, memory of Adam's second moments and decay
-        of the weights within the heads."""
+        of the weights that read the angles."""
         beta, hybrid, free_bits, rate, clip, memory, decay = self.case[f"settings.{phase}"].tolist()
         return (beta, hybrid, free_bits), rate, clip, (memory, decay)
 
     def optimizer(self, model, phase):
-        _, rate, _, (memory, decay) = self.phase(phase)
-        named = dict(model.named_parameters())
-        decayed = [name for name in named if re.fullmatch(r"decoder\.\w+\.(input|hidden)\.weight", name)]
-        groups = [
-            {"params": [named.pop(name) for name in decayed], "weight_decay": decay},
-            {"params": list(named.values()), "weight_decay": 0},
-        ]
-        return torch.optim.AdamW(groups, lr=rate, betas=(0.9, memory))
+        _, rate, _, (memory, _) = self.phase(phase)
+        return torch.optim.Adam(model.parameters(), lr=rate, betas=(0.9, memory))
+
+    @torch.no_grad()
+    def decay(self, model, rate, decay):
+        """As AdamW has it, for a part of a weight's columns, which it cannot name."""
+        if self.settings["model"]["trunk"] == "multiplicative":
+            turning = 2 * self.settings["model"]["angles"]
+            for field in FIELDS:
+                getattr(model.decoder, field).input.weight[:, :turning].mul_(1 - rate * decay)
 
     def step(self, model, optimizer, batch, noise, prior, phase, way, compiled):
-        weights, _, clip, _ = self.phase(phase)
+        weights, _, clip, (_, decay) = self.phase(phase)
         if compiled and self.compiled is None:
             # Asking for it loads what compiles, so only where it is wanted.
             self.compiled = torch.compile(objective)
@@ -231,6 +233,7 @@ class Bench:
         optimizer.zero_grad()
         terms[0].backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
+        self.decay(model, optimizer.param_groups[0]["lr"], decay)
         optimizer.step()
         return terms
 

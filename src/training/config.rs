@@ -23,8 +23,8 @@ pub struct StepConfig {
     pub second_moment: f64,
     /// The same in all later steps.
     pub late_second_moment: f64,
-    /// Decoupled decay of the weights within the decoder's heads (Loshchilov and Hutter 2019): a step takes this share
-    /// of them, times the learning rate.
+    /// Decoupled decay of the weights with which the decoder's heads read the trunk's angles (Loshchilov and Hutter
+    /// 2019): a step takes this share of them, times the learning rate.
     pub weight_decay: f64,
     /// Largest norm of the gradient over all weights; longer ones are shortened to it.
     pub gradient_clip: f64,
@@ -44,7 +44,7 @@ impl Default for StepConfig {
             final_share: 0.001,
             second_moment: 0.999,
             late_second_moment: 0.995,
-            weight_decay: 0.05,
+            weight_decay: 0.03,
             gradient_clip: 1.0,
             divergence: 100.0,
             checkpoint_every: 500,

@@ -143,7 +143,9 @@ impl Layout {
 
     /// Places of the weights that decay, as [`crate::model::decoder::Decoder::decayed`] has them.
     pub fn decayed(&self) -> impl Iterator<Item = Range<usize>> {
-        self.heads.iter().flat_map(|head| [&head.input, &head.hidden]).map(|layer| layer.weight.clone())
+        let turning = 2 * self.angles;
+        let rows = self.heads.iter().flat_map(|head| head.input.weight.clone().step_by(head.input.inputs));
+        rows.map(move |start| start..start + turning)
     }
 
     /// Entries of the trunk's state.
