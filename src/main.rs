@@ -1,4 +1,4 @@
-//! The program that users call: it predicts, where that needs no libtorch, and hands the rest to `cvae-torch`.
+//! The program that users call: it runs what needs no libtorch and hands the rest to `cvae-torch`.
 
 #![forbid(unsafe_code)]
 

@@ -79,14 +79,38 @@ impl Eval {
     /// # Errors
     /// When the file can't be read, holds nothing, or a line has no conditions.
     pub fn run(self) -> anyhow::Result<Exit> {
+        self.run_with(Self::warnings)
+    }
+
+    /// Whether the file alone is asked about.
+    pub(super) fn names_no_model(&self) -> bool {
+        self.model.is_none()
+    }
+
+    /// The same as [`Eval::run`] for a call that names no model.
+    ///
+    /// # Errors
+    /// When the file can't be read, holds nothing, or a line has no conditions.
+    pub(super) fn run_alone(self) -> anyhow::Result<Exit> {
+        self.run_with(|_, _, _| Ok(Vec::new()))
+    }
+
+    fn run_with(
+        self,
+        warnings: impl Fn(&Self, &ValidDates, &[Tally]) -> anyhow::Result<Vec<Warning>>,
+    ) -> anyhow::Result<Exit> {
         let valid = ValidDates::new();
         let mut input = Input::open(&self.file)?;
-        let report = self.score(&mut input, &valid)?;
+        let (tallies, failures) = self.tally(&mut input, &valid)?;
+        let warnings = warnings(&self, &valid, &tallies)?;
+        caution::show(&warnings);
+        let report = report(&tallies, failures, &warnings);
         output::print(&if self.json { serde_json::to_string_pretty(&report)? } else { self.text(&report) })?;
         Ok(Exit::Done)
     }
 
-    fn score(&self, input: &mut Input, valid: &ValidDates) -> anyhow::Result<Report> {
+    /// Counts by condition, and the first failing lines.
+    fn tally(&self, input: &mut Input, valid: &ValidDates) -> anyhow::Result<(Vec<Tally>, Vec<Failure>)> {
         let name = input.name();
         let mut tallies: Vec<Option<Tally>> = vec![None; Condition::COUNT];
         let mut failures = Vec::new();
@@ -122,9 +146,7 @@ impl Eval {
         if tallies.is_empty() {
             return Err(BadInput(format!("{name} holds no lines")).into());
         }
-        let warnings = self.warnings(valid, &tallies)?;
-        caution::show(&warnings);
-        Ok(report(&tallies, failures, &warnings))
+        Ok((tallies, failures))
     }
 
     /// What the model, where one is named, is to be warned of.

@@ -88,18 +88,25 @@ pub fn program(run: impl FnOnce(Arguments) -> anyhow::Result<Exit> + UnwindSafe)
 }
 
 impl Arguments {
-    /// Predicts where that needs no libtorch, and hands all else to the program beside this one that has it: starting
-    /// libtorch takes longer than predicting some thousand lines. What is called from here may not mention it, or it is
-    /// started as well.
+    /// Runs what needs no libtorch, and hands all else to the program beside this one that has it: starting libtorch
+    /// takes longer than predicting some thousand lines. What is called from here may not mention it, or it is started
+    /// as well.
     ///
     /// # Errors
     /// Whatever ends it early, with its context.
     pub fn run_or_hand_over(self) -> anyhow::Result<Exit> {
-        if let Command::Predict(command) = self.command {
-            interrupt::install()?;
-            if let Some(sampler) = command.plain_sampler() {
-                return command.run_with(&sampler);
+        interrupt::install()?;
+        match self.command {
+            Command::Predict(command) => {
+                if let Some(sampler) = command.plain_sampler() {
+                    return command.run_with(&sampler);
+                }
             }
+            Command::Data(command) => return command.run(),
+            Command::Eval(command) if command.names_no_model() => return command.run_alone(),
+            Command::Completions(command) => return command.run(),
+            Command::Man(command) => return command.run(),
+            _ => (),
         }
         let here = std::env::current_exe().context("cannot tell where this program lies")?;
         let whole = here.with_file_name(format!("{WHOLE}{}", std::env::consts::EXE_SUFFIX));

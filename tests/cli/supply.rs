@@ -165,7 +165,7 @@ fn no_command_opens_a_socket() {
 /// Elsewhere the linker may be one that keeps a library which nothing alive asks for.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[test]
-fn the_program_that_predicts_does_not_wait_for_libtorch() {
+fn the_program_that_users_call_does_not_wait_for_libtorch() {
     let needs = |program: &str| {
         let library = b"libtorch_cpu.so";
         std::fs::read(program).unwrap().windows(library.len()).any(|window| window == library)
