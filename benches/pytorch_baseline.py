@@ -218,7 +218,7 @@ class Bench:
     @torch.no_grad()
     def decay(self, model, rate, decay):
         """As AdamW has it, for a part of a weight's columns, which it cannot name."""
-        if self.settings["model"]["trunk"] == "multiplicative":
+        if decay > 0 and self.settings["model"]["trunk"] == "multiplicative":
             turning = 2 * self.settings["model"]["angles"]
             for field in FIELDS:
                 getattr(model.decoder, field).input.weight[:, :turning].mul_(1 - rate * decay)

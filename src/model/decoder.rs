@@ -90,7 +90,8 @@ impl Decoder {
 
     /// The weights that a decay is for: those with which heads read cosines and sines of the angles. Angles that are no
     /// part of the calendar tell single conditions apart, which helps with those that are trained on, and misleads with
-    /// others. A decay of all that the heads hold keeps 31-4 from becoming rare enough (measured).
+    /// others. A decay of all that the heads hold keeps dates such as 31-4 from becoming rare; this one does so less
+    /// (measured).
     pub fn decayed(&self) -> Vec<Tensor> {
         match &self.trunk {
             TrunkLayers::Additive { .. } => Vec::new(),

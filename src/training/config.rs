@@ -44,7 +44,7 @@ impl Default for StepConfig {
             final_share: 0.001,
             second_moment: 0.999,
             late_second_moment: 0.995,
-            weight_decay: 0.03,
+            weight_decay: 0.0,
             gradient_clip: 1.0,
             divergence: 100.0,
             checkpoint_every: 500,

@@ -113,8 +113,11 @@ mod tests {
             let noise = normal(&mut random, &[64, 4], Device::Cpu);
             let conditions = Tensor::from_slice(&[step as i64 % groups.len, (step as i64 * 5 + 1) % groups.len]);
             let prior = (phase == 2).then(|| Prior::Paired(groups.draw(&conditions, (32, 4), true, &mut random)));
-            let stride =
-                Stride { rate: 3e-3, ..Stride::at(&StepConfig { steps: STEPS, ..StepConfig::default() }, step) };
+            let stride = Stride {
+                rate: 3e-3,
+                weight_decay: 0.05,
+                ..Stride::at(&StepConfig { steps: STEPS, ..StepConfig::default() }, step)
+            };
             let terms = learner.step((&model, &mut adam), (&data.rows(&rows), &noise, prior.as_ref()), weights, stride);
             if step % (STEPS / 3) >= STEPS / 3 - 20 {
                 sums[phase] += terms.double_value(&[0]) / 20.0;

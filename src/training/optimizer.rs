@@ -102,8 +102,10 @@ impl Adam {
     pub fn update(&mut self, mut gradient: Tensor, stride: Stride) {
         let Stride { rate, clip, second_moment, weight_decay, second_share, first_share } = stride;
         tch::no_grad(|| {
-            for weights in &self.decayed {
-                let _ = weights.shallow_clone().g_mul_scalar_(1.0 - rate * weight_decay);
+            if weight_decay > 0.0 {
+                for weights in &self.decayed {
+                    let _ = weights.shallow_clone().g_mul_scalar_(1.0 - rate * weight_decay);
+                }
             }
             let shrink: Tensor = clip / (gradient.norm() + 1e-12);
             gradient *= shrink.clamp_max(1.0);

@@ -96,8 +96,10 @@ impl Fused {
 
     /// Decays weights, then moves moments and weights by the gradient that [`Fused::objective`] left.
     pub fn update(&mut self, (first, second): (&mut [f32], &mut [f32]), step: &AdamStep) {
-        for place in self.layout.decayed() {
-            self.weights[place].iter_mut().for_each(|weight| *weight *= step.keep);
+        if step.keep < 1.0 {
+            for place in self.layout.decayed() {
+                self.weights[place].iter_mut().for_each(|weight| *weight *= step.keep);
+            }
         }
         kernels::adam(&mut self.weights, &self.parts[0].gradient, first, second, step);
     }
