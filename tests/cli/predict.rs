@@ -281,7 +281,7 @@ fn the_number_of_threads_changes_no_date() {
 }
 
 #[test]
-fn a_program_without_its_other_half_predicts_and_says_what_is_missing() {
+fn a_program_without_its_other_half_does_what_needs_no_libtorch_and_says_what_is_missing() {
     let folder = folder();
     let alone = folder.path().join("cvae");
     fs::copy(env!("CARGO_BIN_EXE_cvae"), &alone).unwrap();
@@ -291,7 +291,11 @@ fn a_program_without_its_other_half_predicts_and_says_what_is_missing() {
     fs::write(folder.path().join("in.txt"), A).unwrap();
     let output = run(&["predict", "-i", "in.txt", "out.txt", "--model", model().to_str().unwrap()]);
     assert_eq!(code(&output), 0, "{}", errors(&output));
-    let output = run(&["data"]);
+    for arguments in [&["data"][..], &["eval", "out.txt"], &["completions", "bash"], &["man", "eval"]] {
+        let output = run(arguments);
+        assert_eq!(code(&output), 0, "{arguments:?}: {}", errors(&output));
+    }
+    let output = run(&["compare", "runs"]);
     assert_eq!(code(&output), 1);
     let said = errors(&output);
     assert!(said.contains("cvae-torch") && said.contains("make build"), "{said}");
