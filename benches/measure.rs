@@ -204,7 +204,7 @@ fn case(config: &Config, (valid, split): (&ValidDates, &Split), file: &Path, fol
         let mut learner = Learner::new(&model, &adam);
         let StepConfig { learning_rate: rate, gradient_clip: clip, second_moment, weight_decay, .. } =
             settings.training;
-        let stride = Stride { rate, ..Stride::at(&settings.training, 0) };
+        let stride = Stride { rate, weight_decay, ..Stride::at(&settings.training, 0) };
         let terms = learner.step((&model, &mut adam), (&batch, &noise, prior.as_ref()), weights, stride);
         learner.settle(&model, &mut adam);
         tensors.push((format!("terms.{phase}"), terms));

@@ -207,7 +207,7 @@ class Bench:
 
     def phase(self, phase):
         """Weights of the terms, learning rate, largest norm of the gradient, memory of Adam's second moments and decay
-        of the weights that read the angles."""
+        of the heads' weights."""
         beta, hybrid, free_bits, rate, clip, memory, decay = self.case[f"settings.{phase}"].tolist()
         return (beta, hybrid, free_bits), rate, clip, (memory, decay)
 
@@ -217,11 +217,14 @@ class Bench:
 
     @torch.no_grad()
     def decay(self, model, rate, decay):
-        """As AdamW has it, for a part of a weight's columns, which it cannot name."""
-        if decay > 0 and self.settings["model"]["trunk"] == "multiplicative":
+        """As AdamW has it, for hidden layers and, of what reads the trunk, the columns of the angles, which it cannot name."""
+        if decay > 0:
             turning = 2 * self.settings["model"]["angles"]
             for field in FIELDS:
-                getattr(model.decoder, field).input.weight[:, :turning].mul_(1 - rate * decay)
+                head = getattr(model.decoder, field)
+                head.hidden.weight.mul_(1 - rate * decay)
+                if self.settings["model"]["trunk"] == "multiplicative":
+                    head.input.weight[:, :turning].mul_(1 - rate * decay)
 
     def step(self, model, optimizer, batch, noise, prior, phase, way, compiled):
         weights, _, clip, (_, decay) = self.phase(phase)

@@ -23,8 +23,9 @@ pub struct StepConfig {
     pub second_moment: f64,
     /// The same in all later steps.
     pub late_second_moment: f64,
-    /// Decoupled decay of the weights with which the decoder's heads read the trunk's angles (Loshchilov and Hutter
-    /// 2019): a step takes this share of them, times the learning rate.
+    /// Decoupled decay (Loshchilov and Hutter 2019) of the weights with which the decoder's heads read the trunk's
+    /// angles, and of the heads' hidden layers: a step takes this share of them, times the learning rate, times the
+    /// learning rate as a share of its peak (Defazio 2025, [arXiv](https://arxiv.org/abs/2506.02285)).
     pub weight_decay: f64,
     /// Largest norm of the gradient over all weights; longer ones are shortened to it.
     pub gradient_clip: f64,
@@ -44,7 +45,7 @@ impl Default for StepConfig {
             final_share: 0.001,
             second_moment: 0.999,
             late_second_moment: 0.995,
-            weight_decay: 0.0,
+            weight_decay: 0.05,
             gradient_clip: 1.0,
             divergence: 100.0,
             checkpoint_every: 500,
@@ -114,7 +115,7 @@ impl Default for BetaConfig {
     fn default() -> Self {
         Self {
             schedule: Schedule::default(),
-            value: 0.6,
+            value: 0.55,
             low: 0.02,
             high: f64::INFINITY,
             rise: 400,

@@ -24,7 +24,7 @@ pub struct Stride {
     pub clip: f64,
     /// Decay of the second moments.
     pub second_moment: f64,
-    /// Share of the decayed weights that a step takes at a learning rate of 1.
+    /// Share of the decayed weights that a step takes, times the rate. It falls as the rate does (Defazio 2025).
     pub weight_decay: f64,
     /// What the second moments hold of a steady gradient's square, having begun at 0.
     pub second_share: f64,
@@ -40,11 +40,13 @@ impl Stride {
         let early_steps = steps.div_ceil(10);
         let done = step + 1;
         let left = early.powf(done.min(early_steps) as f64) * late.powf(done.saturating_sub(early_steps) as f64);
+        let rate = learning_rate(config, step);
         Self {
-            rate: learning_rate(config, step),
+            rate,
             clip: config.gradient_clip,
             second_moment: if step < early_steps { early } else { late },
-            weight_decay: config.weight_decay,
+            // A constant decay would hold the last and smallest changes back, those that make wrong dates rare.
+            weight_decay: config.weight_decay * rate / config.learning_rate,
             second_share: 1.0 - left,
             first_share: 1.0 - BETA_1.powf(done as f64),
         }
@@ -170,6 +172,17 @@ mod tests {
         let values = Vec::<f32>::try_from(weight.detach()).unwrap();
         assert!((values[0] - 0.9).abs() < 1e-5 && (values[1] - 2.1).abs() < 1e-5, "{values:?}");
         assert_eq!(Vec::<f32>::try_from(unused.detach()).unwrap(), [5.0]);
+    }
+
+    #[test]
+    fn decay_falls_as_the_rate_does() {
+        let config =
+            StepConfig { steps: 110, warm_up: 10, learning_rate: 0.2, weight_decay: 0.1, ..Default::default() };
+        for step in [0, 9, 59, 109] {
+            let stride = Stride::at(&config, step);
+            assert!((stride.weight_decay / 0.1 - stride.rate / 0.2).abs() < 1e-12, "{step}: {stride:?}");
+        }
+        assert_eq!(Stride::at(&config, 9).weight_decay, 0.1);
     }
 
     #[test]

@@ -144,8 +144,10 @@ impl Layout {
     /// Places of the weights that decay, as [`crate::model::decoder::Decoder::decayed`] has them.
     pub fn decayed(&self) -> impl Iterator<Item = Range<usize>> {
         let turning = 2 * self.angles;
-        let rows = self.heads.iter().flat_map(|head| head.input.weight.clone().step_by(head.input.inputs));
-        rows.map(move |start| start..start + turning)
+        self.heads.iter().flat_map(move |head| {
+            let rows = head.input.weight.clone().step_by(head.input.inputs);
+            rows.map(move |start| start..start + turning).chain([head.hidden.weight.clone()])
+        })
     }
 
     /// Entries of the trunk's state.
