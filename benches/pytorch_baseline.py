@@ -207,7 +207,7 @@ class Bench:
 
     def phase(self, phase):
         """Weights of the terms, learning rate, largest norm of the gradient, memory of Adam's second moments and decay
-        of the heads' weights."""
+        of some of the heads' weights."""
         beta, hybrid, free_bits, rate, clip, memory, decay = self.case[f"settings.{phase}"].tolist()
         return (beta, hybrid, free_bits), rate, clip, (memory, decay)
 

@@ -15,6 +15,7 @@ latent_dim = 2
 hidden_dim = 16
 angles = 8
 [beta]
+value = 0.6
 rise = 20
 [training]
 steps = 60
