@@ -90,8 +90,8 @@ impl Decoder {
 
     /// The weights that a decay is for: those with which heads read cosines and sines of the angles, and those of their
     /// hidden layers. Angles that are no part of the calendar tell single conditions apart, which helps with those that
-    /// are trained on, and misleads with others. With their plain inputs or their logits decayed as well, dates such as
-    /// 31-4 stay too likely (measured).
+    /// are trained on, and misleads with others. With the logits decayed as well, dates such as 31-4 stay too likely
+    /// (measured).
     pub fn decayed(&self) -> Vec<Tensor> {
         let mut decayed: Vec<_> = self.heads.iter().map(|head| head.hidden.ws.shallow_clone()).collect();
         if let TrunkLayers::Multiplicative { angles } = &self.trunk {
