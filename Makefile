@@ -1,13 +1,14 @@
-# Set-up, build, demo, tests. `make help` lists the targets.
+# Build, demo, tests. `make help` lists the targets.
 #
-# libtorch is put into .libtorch/ on the first call; set LIBTORCH or LIBTORCH_USE_PYTORCH to use another.
+# Set-up, demo and training need cargo, a linker and make. Only `make torch` and the tests need more: libtorch, which is
+# put into .libtorch/ (set LIBTORCH or LIBTORCH_USE_PYTORCH to use another), python3 with pip and a C++ compiler.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 CVAE := target/release/cvae
 PREDICTIONS := data/predictions.txt
 
-.PHONY: help libtorch build demo seeds plots report test test-report test-parity test-kill test-faults test-slurm fuzz deny lint release bench clean
+.PHONY: help libtorch build torch demo seeds plots report test test-report test-parity test-kill test-faults test-slurm fuzz deny lint release bench clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/' | expand -t 18
@@ -16,9 +17,12 @@ libtorch: ## Put a CPU libtorch into .libtorch/ (518 MiB to download, hash-check
 	@command -v python3 >/dev/null || { echo "error: python3 is missing; apt-get install python3 python3-pip, then run make again" >&2; exit 1; }
 	@python3 scripts/libtorch.py
 
-build: libtorch ## Build cvae and cvae-torch into target/release/
+build: ## Build cvae into target/release/
 	@command -v cargo >/dev/null || { echo "error: cargo is missing; install Rust 1.95 or newer, then run make again" >&2; exit 1; }
 	cargo build --release --locked
+
+torch: libtorch ## Build cvae-torch into target/release/: training on a GPU, and new kinds of model by autograd
+	cargo build --release --locked -p cvae-torch
 
 demo: build ## Data, about a minute of training, predictions on the example input, and their score
 	$(CVAE) data
@@ -42,7 +46,7 @@ report: build ## Draw all charts and typeset report/*.pdf from the tables; the t
 test: libtorch ## Run all tests
 	@# The tests of licences read the sources of all crates, those of the typesetter among them.
 	cargo fetch --locked
-	cargo test --release --locked
+	cargo test --release --locked -p cvae -p cvae-torch
 
 test-report: ## Typeset the documents anew and compare them with the committed PDFs
 	cargo test --release --locked -p cvae-report
@@ -59,7 +63,7 @@ test-faults: build ## Full disks, read-only folders, closed pipes, kills, lack o
 
 INPUTS := 10000000
 SEED := 1
-fuzz: libtorch ## Parse 10 million mutated inputs of every kind; INPUTS=, SEED= for others
+fuzz: ## Parse 10 million mutated inputs of every kind; INPUTS=, SEED= for others
 	cargo run --release --locked --example fuzz -- --inputs $(INPUTS) --seed $(SEED)
 
 deny: ## Check licences, sources and duplicates of dependencies (cargo-deny), without a network
@@ -71,14 +75,14 @@ test-slurm: build ## Run a sweep on a real Slurm of this machine's own, a killed
 
 lint: libtorch ## Check formatting, lints, documentation, and that the model card is in step with the weights
 	cargo fmt --all --check
-	cargo clippy --release --locked --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --no-deps
+	cargo clippy --release --locked -p cvae -p cvae-torch --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --no-deps -p cvae -p cvae-torch
 	python3 scripts/release.py --check
 
 release: build ## Measure model/ and write its card's tables; RUN=runs/... releases that finished run first
 	python3 scripts/release.py $(RUN)
 
-bench: build ## Measure against PyTorch and the machine's limit into benches/, some thirty minutes; QUICK=1 to try it
+bench: build torch ## Measure against PyTorch and the machine's limit into benches/, some thirty minutes; QUICK=1 to try it
 	QUICK=$(QUICK) python3 benches/bench.py
 
 clean: ## Remove what was built (libtorch, data and runs stay)

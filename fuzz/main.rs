@@ -205,7 +205,6 @@ fn time_of(process: u32) -> Option<Duration> {
 
 /// Parses every `jobs`-th input of each target.
 fn work(arguments: &Arguments, job: u64) -> anyhow::Result<()> {
-    tch::set_num_threads(1);
     let root = arguments.scratch.as_ref().context("a child needs --scratch")?;
     let scratch = Scratch::within(root, job)?;
     let mut counts = Counts::default();

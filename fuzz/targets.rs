@@ -8,9 +8,9 @@ use clap::ValueEnum;
 use cvae::checksums::{self, Demand, SUMS, sha256};
 use cvae::dates::{Date, Lines, ValidDates, has_date_shape, parse_line};
 use cvae::experiment::{Config, ConfigFile, Experiment, Metrics, Override, Run, Table, settings};
-use cvae::model::{Decode, Model, ModelConfig, PlainSampler};
-use cvae::training::{Adam, Checkpoint, History};
-use tch::{Device, Tensor};
+use cvae::model::{Layout, Model, ModelConfig, TrainingState};
+use cvae::task::dates;
+use cvae::training::{Checkpoint, History};
 
 use crate::scratch::Scratch;
 
@@ -89,13 +89,12 @@ impl Target {
     pub fn made(self) -> anyhow::Result<Option<Vec<Vec<u8>>>> {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("made.safetensors");
-        let model = Model::new(tiny(), Device::Cpu, 1);
+        let model = Model::new(tiny(), dates::schema(), 1);
         match self {
             Self::Weights => model.save(&path)?,
             Self::Checkpoints => {
-                let adam = Adam::new(model.parameters(), model.decayed());
                 let state = Checkpoint { step: 7, pending: vec![[0.5; 4]; 3], ..Checkpoint::default() };
-                state.save(&path, model.named(), [("first", &adam.first), ("second", &adam.second)])?;
+                state.save(&path, &model.layout, TrainingState::new(model.weights))?;
             }
             _ => return Ok(None),
         }
@@ -146,7 +145,7 @@ impl Target {
                 // A run in progress has no checksums; the digest is that of the input, as its checkpoint would have it.
                 let path = write(file("history.csv"), input);
                 let read = History::read(&path).is_ok();
-                let _ = History::resume(&path, 40, &sha256(input));
+                let _ = History::resume(&path, &sha256(input));
                 read
             }),
             Self::Metrics => Box::new(move |input| {
@@ -172,12 +171,8 @@ impl Target {
                 let path = file("model.safetensors");
                 let read = move |input: &[u8]| {
                     fs::write(&path, input).expect("room for a file");
-                    let model = Model::load(tiny(), Device::Cpu, &path);
-                    // `cvae predict` reads the same files without libtorch, and must take the same ones.
-                    let plain = PlainSampler::load(&tiny(), &path, Decode::Greedy, Some(1));
-                    assert_eq!(matches!(plain, Ok(Some(_))), model.is_ok(), "two readers of weights disagree");
-                    model.is_ok_and(|model| {
-                        assert!(model.named().values().all(finite));
+                    Model::load(tiny(), dates::schema(), &path).is_ok_and(|model| {
+                        assert!(model.weights.iter().all(|weight| weight.is_finite()));
                         true
                     })
                 };
@@ -195,17 +190,13 @@ impl Target {
             }
             Self::Checkpoints => {
                 let written = self.made()?.unwrap_or_default();
-                let model = Model::new(tiny(), Device::Cpu, 1);
-                let mut adam = Adam::new(model.parameters(), model.decayed());
+                let layout = Layout::new(&tiny(), &dates::schema());
                 Box::new(move |input| {
                     let path = write(file("checkpoint.safetensors"), input);
-                    let own = Checkpoint::load(&path).is_ok();
+                    let own = Checkpoint::load(&path, &layout).is_ok();
                     assert!(!own || written.iter().any(|file| file == input), "a changed file was taken for sound");
                     fs::write(&path, resealed(input)).expect("room for a file");
-                    Checkpoint::load(&path).is_ok_and(|(_, weights, moments)| {
-                        let read = model.assign(weights, &path).is_ok();
-                        adam.restore(moments).is_ok() && read
-                    })
+                    Checkpoint::load(&path, &layout).is_ok()
                 })
             }
             Self::Tables => {
@@ -233,10 +224,6 @@ fn tiny() -> ModelConfig {
 fn write(path: PathBuf, input: &[u8]) -> PathBuf {
     fs::write(&path, input).expect("room for a file");
     path
-}
-
-fn finite(tensor: &Tensor) -> bool {
-    tensor.isfinite().all().int64_value(&[]) == 1
 }
 
 /// The same bytes with the checksum that they should have: what else could be wrong with them is looked at then.

@@ -1,14 +1,16 @@
 // Matrix products need it, in one module, which allows it.
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
-//! `cvae`: a research workbench for conditional variational autoencoders on libtorch.
+//! `cvae`: a research workbench for conditional variational autoencoders.
 pub mod checksums;
 pub mod cli;
-pub mod dates;
 pub mod experiment;
 pub mod figures;
 pub mod files;
 pub mod metrics;
 pub mod model;
 pub mod random;
+pub mod task;
 pub mod training;
+
+pub use task::dates;

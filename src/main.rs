@@ -1,11 +1,9 @@
-//! The program that users call: it runs what needs no libtorch and hands the rest to `cvae-torch`.
+//! The program that users call.
 
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 
-use cvae::cli::{Arguments, program};
-
 fn main() -> ExitCode {
-    program(Arguments::run_or_hand_over)
+    cvae::cli::program()
 }

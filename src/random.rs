@@ -1,18 +1,17 @@
 //! Seeded randomness: one independent ChaCha stream for each purpose and index, so that drawing more
-//! for one thing never changes another, and a run can be taken up at any step.
+//! for one thing never changes another, and a run can be resumed at any step.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rand_distr::StandardNormal;
-use tch::{Device, Tensor};
 
 /// What random numbers are drawn for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// Choice of held-out conditions or dates.
+    /// Choice of held-out conditions or rows.
     Split,
-    /// Order of the training dates in an epoch.
+    /// Order of the training rows in an epoch.
     Order,
     /// Latent noise of one training step.
     Noise,
@@ -26,6 +25,8 @@ pub enum Purpose {
     Retries,
     /// Order of the conditions that codes from the prior are drawn for, in an epoch of these.
     Conditions,
+    /// Latent noise of the mutual information under the encoder, by condition.
+    Information,
 }
 
 /// The stream of this seed for a purpose; `index` tells streams of one purpose apart (epoch, step).
@@ -35,21 +36,14 @@ pub fn stream(seed: u64, purpose: Purpose, index: u64) -> ChaCha8Rng {
     random
 }
 
-/// Standard normal numbers of this shape, on this device.
-///
-/// libtorch's own generator has one state for all threads of the process and gives other numbers on
-/// other devices; this one gives the same everywhere.
-pub fn normal(random: &mut ChaCha8Rng, shape: &[i64], device: Device) -> Tensor {
-    let count = shape.iter().product::<i64>();
-    let values: Vec<f32> = (0..count).map(|_| random.sample(StandardNormal)).collect();
-    Tensor::from_slice(&values).view(shape).to_device(device)
+/// So many standard normal numbers.
+pub fn normal(random: &mut ChaCha8Rng, count: usize) -> Vec<f32> {
+    (0..count).map(|_| random.sample(StandardNormal)).collect()
 }
 
-/// Numbers in 0..1 of this shape, on this device.
-pub fn uniform(random: &mut ChaCha8Rng, shape: &[i64], device: Device) -> Tensor {
-    let count = shape.iter().product::<i64>();
-    let values: Vec<f32> = (0..count).map(|_| random.random()).collect();
-    Tensor::from_slice(&values).view(shape).to_device(device)
+/// So many numbers in 0..1.
+pub fn uniform(random: &mut ChaCha8Rng, count: usize) -> Vec<f32> {
+    (0..count).map(|_| random.random()).collect()
 }
 
 #[cfg(test)]

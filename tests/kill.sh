@@ -39,7 +39,7 @@ CONFIG
 left_running() { # processes of this test's folder other than this shell
     local proc found=
     for proc in /proc/[0-9]*; do
-        case $(readlink "$proc/exe" 2> /dev/null) in "$cvae" | "$cvae-torch") ;; *) continue ;; esac
+        case $(readlink "$proc/exe" 2> /dev/null) in "$cvae") ;; *) continue ;; esac
         [ "$(readlink "$proc/cwd" 2> /dev/null)" != "$dir" ] || found="$found ${proc#/proc/}"
     done
     echo "$found"

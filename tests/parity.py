@@ -49,7 +49,7 @@ def main():
     folder, case = map(pathlib.Path, sys.argv[1:])
     model = python.load_model(folder)
     rust = safetensors.numpy.load_file(case)
-    conditions, z = rust["conditions"], rust["z"]
+    conditions, z = rust["conditions"].astype(np.int64), rust["z"]
     median = np.full((len(z), 4), 0.5, dtype=np.float32)
     decodings = {"greedy": (python.greedy, greedy_margin)}
     for name in sorted(name for name in rust if name.startswith("sampled.") and name.endswith(".dates")):
@@ -59,7 +59,7 @@ def main():
     assert len(decodings) == 3, decodings
     largest, close, wrong = 0.0, 0, 0
     for name, (choose, margin) in decodings.items():
-        theirs = rust[f"{name}.dates"]
+        theirs = rust[f"{name}.dates"].astype(np.int64)
         dates, logits = model.decode(conditions, z, choose)
         wrong += close_call(logits, dates, theirs, margin)
         close += int((dates != theirs).any(axis=1).sum())

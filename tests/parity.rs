@@ -8,11 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use cvae::checksums::sha256;
-use cvae::dates::{Condition, DateTokens, Field, ValidDates};
 use cvae::experiment::load_model;
-use cvae::model::{Decode, Heads, Model, ModelConfig, Noise, Sampler, Trunk, save_tensors};
+use cvae::model::{
+    Decode, Decoder, DecoderBuffers, Heads, Model, ModelConfig, Noise, Tensor, Tensors, Trunk, Values, save_tensors,
+};
 use cvae::random::{Purpose, normal, stream};
-use tch::{Device, Tensor};
+use cvae::task::Rows;
+use cvae::task::dates::{self, ValidDates};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -52,15 +54,20 @@ fn untrained(folder: &Path, heads: Heads, trunk: Trunk) -> PathBuf {
     let config = ModelConfig { latent_dim: 3, hidden_dim: 10, angles: 7, heads, trunk };
     let folder = folder.join(format!("{heads:?}-{trunk:?}"));
     fs::create_dir(&folder).unwrap();
-    Model::new(config, Device::Cpu, 5).save(&folder.join("cvae.safetensors")).unwrap();
+    Model::new(config, dates::schema(), 5).save(&folder.join("cvae.safetensors")).unwrap();
     let settings =
         format!("[model]\nlatent_dim = 3\nhidden_dim = 10\nangles = 7\nheads = \"{heads:?}\"\ntrunk = \"{trunk:?}\"\n");
     fs::write(folder.join("config.toml"), settings.to_lowercase()).unwrap();
     folder
 }
 
-fn indices(rows: impl Iterator<Item = [usize; 4]>) -> Tensor {
-    Tensor::from_slice2(&rows.map(|row| row.map(|index| index as i64)).collect::<Vec<_>>())
+/// Value indices as a matrix of floats.
+fn indices(rows: &Rows) -> Tensor {
+    matrix(rows.iter().flatten().map(|value| f32::from(*value)).collect(), rows.width())
+}
+
+fn matrix(values: Vec<f32>, columns: usize) -> Tensor {
+    Tensor { shape: vec![values.len() / columns, columns], values: Values::F32(values) }
 }
 
 /// Temperature and decoding that are compared. Draws are the median of each field's distribution.
@@ -69,28 +76,27 @@ const TEMPERATURES: [(&str, f64); 2] = [("1", 1.0), ("0.7", 0.7)];
 /// Writes codes of all conditions, with the dates and logits that the model in this folder makes of them.
 fn write_case(model: &Path, case: &Path) {
     let (model, _) = load_model(model).unwrap();
-    let conditions = ValidDates::new().conditions();
+    let mut conditions = Rows::new(4);
+    ValidDates::new().conditions().iter().for_each(|condition| conditions.push(&condition.row()));
     assert_eq!(conditions.len(), 6804);
-    let latent = model.config.latent_dim;
-    let z = normal(&mut stream(11, Purpose::Samples, 0), &[conditions.len() as i64, latent], Device::Cpu);
-    let draw = |decode| {
-        let codes = Vec::<f32>::try_from(z.view([-1])).unwrap();
-        Sampler::new(&model, decode).decode(&conditions, 1, &Noise::of_codes(codes, latent))
-    };
-    let condition = indices(conditions.iter().map(|condition: &Condition| condition.indices()));
-    let mut tensors = Vec::new();
+    let latent = model.layout.latent;
+    let z = normal(&mut stream(11, Purpose::Samples, 0), conditions.len() * latent);
+    let (decoder, mut buffers) = (Decoder { model: &model }, DecoderBuffers::default());
+    let mut tensors = Tensors::new();
     let decodings = TEMPERATURES.map(|(name, temperature)| (format!("sampled.{name}"), Decode::Sample { temperature }));
     for (name, decode) in [("greedy".to_owned(), Decode::Greedy)].into_iter().chain(decodings) {
-        let date = indices(draw(decode).into_iter().map(DateTokens::indices));
-        let decoder = &model.decoder;
-        let logits = tch::no_grad(|| decoder.forced_logits(&decoder.forced_units(&condition, &date), &z));
-        for field in Field::ALL {
-            tensors.push((format!("{name}.{}", field.name()), logits[field as usize].shallow_clone()));
+        let drawn = decoder.decode(&mut buffers, &conditions, &Noise::of_codes(z.clone(), &model), decode);
+        let mut rows = Rows::new(8);
+        conditions.iter().zip(drawn.iter()).for_each(|(given, drawn)| rows.push(&[given, drawn].concat()));
+        let mut logits = vec![Vec::new(); model.schema.generated.len()];
+        decoder.forced_logits(&mut buffers, &rows, &z, |_, column, row| logits[column].extend_from_slice(row));
+        for (column, logits) in model.schema.generated.iter().zip(logits) {
+            tensors.insert(format!("{name}.{}", column.name), matrix(logits, column.size));
         }
-        tensors.push((format!("{name}.dates"), date));
+        tensors.insert(format!("{name}.dates"), indices(&drawn));
     }
-    tensors.push(("conditions".to_owned(), condition));
-    tensors.push(("z".to_owned(), z));
+    tensors.insert("conditions".to_owned(), indices(&conditions));
+    tensors.insert("z".to_owned(), matrix(z, latent));
     save_tensors(&tensors, case).unwrap();
 }
 
@@ -282,7 +288,7 @@ fn standard_streams_seeds_and_sampling_work_in_python_too() {
 fn both_scorers_give_the_same_report() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
-    let conditions: Vec<String> = ValidDates::new().conditions().iter().map(Condition::to_string).collect();
+    let conditions: Vec<String> = ValidDates::new().conditions().iter().map(ToString::to_string).collect();
     fs::write(here.join("in.txt"), conditions.join("\n")).unwrap();
     // At this temperature thousands of the dates are wrong, in every way that dates can be.
     let hot = ["--decode", "sample", "--temperature", "5", "-n", "3"];

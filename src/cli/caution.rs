@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::output;
 use crate::dates::{Condition, Split, ValidDates};
-use crate::metrics::{Dataset, Figures, Scores, Tally, Warning, alone, latent_use, test_terms, warnings};
+use crate::metrics::{Figures, Scores, Tally, Warning, latent_use, test_terms, warnings};
 use crate::model::Model;
 
 /// A warning for machines.
@@ -25,9 +25,9 @@ impl From<Warning> for Caution {
 /// What is to be warned of, given a model, its split and what it has generated.
 pub fn warnings_of(model: &Model, valid: &ValidDates, split: &Split, tallies: &[Tally], seed: u64) -> Vec<Warning> {
     let Some(all) = Scores::of(tallies) else { return Vec::new() };
-    let data = Dataset::new(&split.test, model.device());
+    let data = crate::dates::rows(&split.test);
     let conditions: Vec<Condition> = split.test.iter().map(|date| Condition::of(*date)).collect();
-    let (terms, usage) = alone(|| (test_terms(model, &data, seed), latent_use(model, &data)));
+    let (terms, usage) = (test_terms(model, &data, seed), latent_use(model, &data));
     warnings(&Figures {
         recon: terms.recon,
         floor: valid.mean_entropy(&conditions),

@@ -79,30 +79,10 @@ impl Eval {
     /// # Errors
     /// When the file can't be read, holds nothing, or a line has no conditions.
     pub fn run(self) -> anyhow::Result<Exit> {
-        self.run_with(Self::warnings)
-    }
-
-    /// Whether the file alone is asked about.
-    pub(super) fn names_no_model(&self) -> bool {
-        self.model.is_none()
-    }
-
-    /// The same as [`Eval::run`] for a call that names no model.
-    ///
-    /// # Errors
-    /// When the file can't be read, holds nothing, or a line has no conditions.
-    pub(super) fn run_alone(self) -> anyhow::Result<Exit> {
-        self.run_with(|_, _, _| Ok(Vec::new()))
-    }
-
-    fn run_with(
-        self,
-        warnings: impl Fn(&Self, &ValidDates, &[Tally]) -> anyhow::Result<Vec<Warning>>,
-    ) -> anyhow::Result<Exit> {
         let valid = ValidDates::new();
         let mut input = Input::open(&self.file)?;
         let (tallies, failures) = self.tally(&mut input, &valid)?;
-        let warnings = warnings(&self, &valid, &tallies)?;
+        let warnings = self.warnings(&valid, &tallies)?;
         caution::show(&warnings);
         let report = report(&tallies, failures, &warnings);
         output::print(&if self.json { serde_json::to_string_pretty(&report)? } else { self.text(&report) })?;

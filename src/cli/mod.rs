@@ -16,16 +16,19 @@ mod plot;
 mod predict;
 mod report;
 mod sweep;
+mod torch;
 mod train;
 mod worker;
 
-use std::os::unix::process::CommandExt;
-use std::panic::{UnwindSafe, catch_unwind};
+use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+
+use crate::experiment::{self, Config};
+use crate::model::Model;
 
 pub use exit::{BadInput, Exit};
 
@@ -73,14 +76,11 @@ The typesetter is built once, by make report or cargo build --release -p cvae-re
     Report(report::Report),
 }
 
-/// The program of all commands, which needs libtorch.
-const WHOLE: &str = "cvae-torch";
-
 /// Parses the arguments, runs the command, prints the error chain and sets the exit code.
-pub fn program(run: impl FnOnce(Arguments) -> anyhow::Result<Exit> + UnwindSafe) -> ExitCode {
+pub fn program() -> ExitCode {
     panics::install();
     let arguments = Arguments::parse();
-    match catch_unwind(|| run(arguments)) {
+    match catch_unwind(|| arguments.run()) {
         Ok(Ok(exit)) => exit.into(),
         Ok(Err(error)) => Exit::report(&error).into(),
         Err(_) => panics::report().into(),
@@ -88,40 +88,6 @@ pub fn program(run: impl FnOnce(Arguments) -> anyhow::Result<Exit> + UnwindSafe)
 }
 
 impl Arguments {
-    /// Runs what needs no libtorch, and hands all else to the program beside this one that has it: starting libtorch
-    /// takes longer than predicting some thousand lines. What is called from here may not mention it, or it is started
-    /// as well.
-    ///
-    /// # Errors
-    /// Whatever ends it early, with its context.
-    pub fn run_or_hand_over(self) -> anyhow::Result<Exit> {
-        interrupt::install()?;
-        match self.command {
-            Command::Predict(command) => {
-                if let Some(sampler) = command.plain_sampler() {
-                    return command.run_with(&sampler);
-                }
-            }
-            Command::Data(command) => return command.run(),
-            Command::Eval(command) if command.names_no_model() => return command.run_alone(),
-            Command::Completions(command) => return command.run(),
-            Command::Man(command) => return command.run(),
-            _ => (),
-        }
-        let here = std::env::current_exe().context("cannot tell where this program lies")?;
-        let whole = here.with_file_name(format!("{WHOLE}{}", std::env::consts::EXE_SUFFIX));
-        let mut words = std::env::args_os();
-        let mut command = std::process::Command::new(&whole);
-        // The same name, so that help and errors speak of the program that was called.
-        if let Some(name) = words.next() {
-            command.arg0(name);
-        }
-        let error = command.args(words).exec();
-        Err(error).with_context(|| {
-            format!("cannot start {}, which belongs beside {}; make build makes both", whole.display(), here.display())
-        })
-    }
-
     /// Runs the command.
     ///
     /// # Errors
@@ -141,6 +107,19 @@ impl Arguments {
             Command::Plot(command) => command.run(),
             Command::Report(command) => command.run(),
         }
+    }
+}
+
+/// The model of a release or a finished run in a folder, or the released model.
+///
+/// # Errors
+/// When a file is missing or damaged, or config and weights don't fit each other.
+fn load_model(folder: Option<&Path>) -> anyhow::Result<(Model, Config)> {
+    match folder {
+        None => Ok(experiment::released_model()?),
+        Some(folder) => experiment::load_model(folder).with_context(|| {
+            format!("cannot load a model from {} (--model names a release or a finished run)", folder.display())
+        }),
     }
 }
 

@@ -93,3 +93,11 @@ mod tests {
         assert_eq!(percent(f64::NAN), "-");
     }
 }
+
+/// Shows work on a bar.
+pub fn on_bar(bar: &indicatif::ProgressBar) -> impl FnMut(usize) -> std::ops::ControlFlow<()> + '_ {
+    |done| {
+        bar.set_position(done as u64);
+        std::ops::ControlFlow::Continue(())
+    }
+}

@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use clap::{Args, ValueEnum};
 use rand_chacha::ChaCha8Rng;
 
@@ -12,10 +11,10 @@ use super::exit::{BadInput, Exit};
 use super::input::Input;
 use super::{is_standard_stream, output};
 use crate::dates::{Condition, DateTokens, Line, LineError, Outcome, ValidDates, has_date_shape};
-use crate::experiment::{load_model, load_sampler};
 use crate::files;
-use crate::model::{Decode, Draw, PlainSampler, Sampler};
+use crate::model::{Decode, Sampler};
 use crate::random::{Purpose, stream};
+use crate::task::Rows;
 
 /// Generate a date for each line of conditions, in the order of the input
 ///
@@ -38,9 +37,9 @@ pub struct Predict {
     #[arg(id = "output_option", short, long = "output", value_name = "OUTPUT", value_parser = super::path,
           conflicts_with = "output")]
     output_option: Option<PathBuf>,
-    /// Folder with config.toml and weights: a release or a finished run
-    #[arg(long, value_name = "DIR", default_value = "model", value_parser = super::path)]
-    model: PathBuf,
+    /// Folder with config.toml and weights: a finished run or a release [default: the released model in this program]
+    #[arg(long, value_name = "DIR", value_parser = super::path)]
+    model: Option<PathBuf>,
     /// Seed of the latent codes and draws
     #[arg(long, default_value_t = 1, value_parser = super::seed, allow_negative_numbers = true)]
     seed: u64,
@@ -104,27 +103,8 @@ impl Predict {
     pub fn run(self) -> anyhow::Result<Exit> {
         let decode = self.decode.at(self.temperature)?;
         let question = self.read()?;
-        let (model, _) = load_model(&self.model).with_context(|| {
-            format!("cannot load a model from {} (--model names a release or a finished run)", self.model.display())
-        })?;
-        if let Some(threads) = self.threads {
-            tch::set_num_threads(threads.into());
-        }
-        self.answer(question, &Sampler::new(&model, decode))
-    }
-
-    /// A sampler that needs no libtorch, where the model is of the kind that has one and nothing is wrong with it.
-    pub(super) fn plain_sampler(&self) -> Option<PlainSampler> {
-        load_sampler(&self.model, self.decode.at(self.temperature).ok()?, self.threads.map(usize::from))
-    }
-
-    /// The same as [`Predict::run`] with this sampler.
-    ///
-    /// # Errors
-    /// When the input or the options are not what they should be.
-    pub(super) fn run_with(self, sampler: &PlainSampler) -> anyhow::Result<Exit> {
-        let question = self.read()?;
-        self.answer(question, sampler)
+        let (model, _) = super::load_model(self.model.as_deref())?;
+        self.answer(question, &Sampler::new(&model, decode, self.threads.map(usize::from)))
     }
 
     /// Checks options and input.
@@ -146,7 +126,7 @@ impl Predict {
         Ok(Question { output, valid, input, checked })
     }
 
-    fn answer(&self, question: Question, sampler: &dyn Draw) -> anyhow::Result<Exit> {
+    fn answer(&self, question: Question, sampler: &Sampler<'_>) -> anyhow::Result<Exit> {
         let Question { output, valid, mut input, checked } = question;
         let mut writer = Writer::new(sampler, &valid, self);
         let written = if is_standard_stream(&output) {
@@ -206,6 +186,14 @@ fn condition(line: &Line, valid: &ValidDates) -> Result<Condition, LineError> {
     if valid.satisfiable(condition) { Ok(condition) } else { Err(LineError::Unsatisfiable(condition)) }
 }
 
+/// One draw for each condition.
+fn draw(sampler: &Sampler<'_>, conditions: &[Condition], random: &mut ChaCha8Rng) -> Vec<DateTokens> {
+    let mut asked = Rows::new(4);
+    conditions.iter().for_each(|condition| asked.push(&condition.row()));
+    // A head has as many logits as its field has values, so every choice is inside its field.
+    sampler.draw(&asked, random).iter().filter_map(DateTokens::from_row).collect()
+}
+
 /// A bad line as it stands, less a date at its end: nothing that could pass for an answer.
 fn without_date(text: &str) -> &str {
     let text = text.trim_end();
@@ -217,7 +205,7 @@ fn without_date(text: &str) -> &str {
 
 /// Draws dates for lines and writes them in their order.
 struct Writer<'a> {
-    sampler: &'a dyn Draw,
+    sampler: &'a Sampler<'a>,
     valid: &'a ValidDates,
     options: &'a Predict,
     random: ChaCha8Rng,
@@ -229,7 +217,7 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn new(sampler: &'a dyn Draw, valid: &'a ValidDates, options: &'a Predict) -> Self {
+    fn new(sampler: &'a Sampler<'a>, valid: &'a ValidDates, options: &'a Predict) -> Self {
         Self {
             sampler,
             valid,
@@ -310,7 +298,7 @@ impl<'a> Writer<'a> {
         let mut drawn = Vec::with_capacity(asked.len());
         // A line with very many samples is decoded in parts.
         for part in asked.chunks(BLOCK) {
-            drawn.extend(self.sampler.draw(part, &mut self.random));
+            drawn.extend(draw(self.sampler, part, &mut self.random));
         }
         self.dates += drawn.len();
         self.passes += self.failing(&asked, &drawn).map_or(drawn.len(), |failing| drawn.len() - failing.len());
@@ -351,7 +339,7 @@ impl<'a> Writer<'a> {
         for _ in 0..self.options.retries {
             let Some(failing) = self.failing(asked, drawn) else { return };
             let conditions: Vec<Condition> = failing.iter().map(|index| asked[*index]).collect();
-            let again = self.sampler.draw(&conditions, &mut self.retry_random);
+            let again = draw(self.sampler, &conditions, &mut self.retry_random);
             for (index, tokens) in failing.into_iter().zip(again) {
                 if matches!(self.valid.outcome(asked[index], tokens), Outcome::Pass(_)) {
                     drawn[index] = tokens;

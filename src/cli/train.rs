@@ -9,7 +9,7 @@ use clap::Args;
 use indicatif::ProgressBar;
 
 use super::exit::Exit;
-use super::{caution, interrupt, output, worker};
+use super::{caution, interrupt, output, torch, worker};
 use crate::experiment::{Config, ConfigFile, Metrics, Override, RunFolder, TrialEnding, run_trial, trial_name};
 use crate::metrics::{Figures, warnings};
 use crate::training::{Observer, Phase, Progress, Row};
@@ -69,6 +69,7 @@ impl Train {
 /// # Errors
 /// When the folder is in use or training fails.
 pub fn train_in(path: &Path, config: &Config) -> anyhow::Result<Exit> {
+    torch::hand_over_if_needed(config)?;
     let folder = RunFolder::open(path, config)?;
     if folder.metrics().exists() {
         output::say!("{}: finished earlier, nothing to do", path.display());

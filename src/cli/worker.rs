@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 
 use super::exit::Exit;
-use super::interrupt;
+use super::{interrupt, torch};
 use crate::experiment::{Config, FolderError, RunFolder, TrialEnding, WORKER, run_trial};
 use crate::training::{Observer, Phase, Progress, Row};
 
@@ -29,6 +29,7 @@ pub fn run(folder: &Path, config: &Config) -> anyhow::Result<Exit> {
     if config.hash() != hash {
         return Err(FolderError::OtherConfig(folder.to_owned()).into());
     }
+    torch::hand_over_if_needed(config)?;
     let folder = match RunFolder::open(folder, config) {
         Ok(folder) => folder,
         Err(FolderError::Busy(_)) => return Ok(Exit::TryAgain),

@@ -13,21 +13,8 @@ use super::source::{Origin, Source};
 use crate::checksums::ChecksumError;
 use crate::dates::Held;
 use crate::files::FileError;
-use crate::model::{ModelConfig, Pairing};
+use crate::model::{DeviceChoice, EngineKind, ModelConfig, Pairing};
 use crate::training::{BetaConfig, EvaluationConfig, Objective, Schedule, StepConfig, TrainingConfig};
-
-/// Where tensors live.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DeviceChoice {
-    /// A CUDA device where there is one, else the CPU.
-    #[default]
-    Auto,
-    /// The CPU.
-    Cpu,
-    /// The first CUDA device; an error where there is none.
-    Cuda,
-}
 
 /// What is trained on and what is held out.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,10 +40,13 @@ impl Default for DataConfig {
 pub struct ConfigFile {
     /// Seed of initial weights, order and noise.
     pub seed: u64,
-    /// Threads that share a batch out, and those of libtorch; the results depend on it.
+    /// Threads that share a batch out; the results depend on it.
     pub threads: u32,
-    /// Where tensors live.
+    /// Where it is trained.
     pub device: DeviceChoice,
+    /// What computes the training steps.
+    #[serde(skip_serializing_if = "EngineKind::is_builtin")]
+    pub engine: EngineKind,
     /// What is trained on and what is held out.
     pub data: DataConfig,
     /// Sizes and kinds of the model.
@@ -86,6 +76,7 @@ impl Default for ConfigFile {
             seed: 1,
             threads: 2,
             device: DeviceChoice::default(),
+            engine: EngineKind::default(),
             data: DataConfig::default(),
             model: ModelConfig::default(),
             beta: BetaConfig::default(),

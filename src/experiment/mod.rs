@@ -1,6 +1,7 @@
 //! Experiments: configs, run folders, and running a trial in one.
 
 mod config;
+mod engine;
 mod folder;
 mod grid;
 mod locate;
@@ -9,6 +10,7 @@ mod metrics;
 mod overrides;
 mod plan;
 mod provenance;
+mod release;
 mod results;
 mod runner;
 mod runs;
@@ -18,17 +20,19 @@ mod source;
 mod table;
 mod trial;
 
-pub use config::{Config, ConfigError, ConfigFile, DataConfig, DeviceChoice, Invalid};
+pub use config::{Config, ConfigError, ConfigFile, DataConfig, Invalid};
+pub use engine::{NeedsTorch, needs_torch};
 pub use folder::{FolderError, RunFolder, Status};
 pub use grid::GridError;
 pub use metrics::{Metrics, MetricsError};
 pub use overrides::{Override, OverrideError};
 pub use plan::{Experiment, PlanError, Trial, trial_name};
 pub use provenance::Provenance;
+pub use release::{RELEASE, released_model};
 pub use results::{Finished, named_hash, rebuild, to_csv};
 pub use runner::{BUSY, RunnerOptions, SweepEnding, SweepObserver, WORKER, run_experiment};
 pub use runs::{Outcome, Run, RunTrial};
 pub use settings::{Mean, Setting, UNCHANGED, settings, short, values, varying};
 pub use slurm::{SlurmError, submit};
 pub use table::{Table, TableError};
-pub use trial::{TrialEnding, TrialError, load_model, load_sampler, run_trial, step_seconds};
+pub use trial::{TrialEnding, TrialError, load_model, run_trial, step_seconds};

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
-use super::config::DeviceChoice;
+use crate::model::DeviceChoice;
 
 /// Version, commit, and whether the work tree differed from it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,9 +30,9 @@ impl Provenance {
         Self { device, ..self.clone() }
     }
 
-    /// Asks git about the current folder, and libtorch about devices.
+    /// Asks git about the current folder.
     pub fn here(device: DeviceChoice) -> Self {
-        let cuda = device != DeviceChoice::Cpu && tch::Cuda::is_available();
+        let cuda = device != DeviceChoice::Cpu && crate::model::engine::installed().is_some();
         let commit = git(&["rev-parse", "--short=12", "HEAD"]);
         let changes = git(&[&["status", "--porcelain", "--untracked-files=no", "--", ":/"], &WRITTEN[..]].concat());
         Self {

@@ -14,11 +14,11 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::config::DeviceChoice;
 use super::folder::{RunFolder, Status};
 use super::plan::{Experiment, Trial};
 use super::provenance::Provenance;
 use crate::files::{self, FileError};
+use crate::model::DeviceChoice;
 
 /// How a sweep is run.
 #[derive(Clone, Copy, Debug)]

@@ -4,9 +4,8 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use tch::{Cuda, Device};
-
-use super::config::{Config, ConfigError, DeviceChoice};
+use super::config::{Config, ConfigError};
+use super::engine::engine_of;
 use super::folder::{FolderError, RunFolder, TRIAL_WEIGHTS};
 use super::log::Logged;
 use super::metrics::{Metrics, MetricsError};
@@ -15,7 +14,8 @@ use super::table::TableError;
 use crate::checksums::SUMS;
 use crate::dates::{Condition, Split, SplitError, ValidDates};
 use crate::files::{self, FileError};
-use crate::model::{Decode, Model, PlainSampler, WeightsError};
+use crate::model::{EngineError, Model, WeightsError};
+use crate::task::dates;
 use crate::training::{Ending, Observer, Phase, Progress, Row, Schedule, Trainer, TrainingError};
 
 /// What a release calls its weights.
@@ -69,22 +69,19 @@ pub enum TrialError {
         .0.display()
     )]
     TwoWeights(PathBuf),
-    /// libtorch or this program gave up.
+    /// An invariant of this program did not hold.
     #[error("training broke down: {0}; with too little memory, lower training.batch_size or model.hidden_dim")]
     Panicked(String),
-    /// A device that isn't there.
-    #[error(
-        "device is \"cuda\" and libtorch sees no CUDA device; set device = \"cpu\", or build with a CUDA libtorch (LIBTORCH)"
-    )]
-    NoCuda,
+    /// Its engine.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
 }
 
-/// The first line of what a panic said; libtorch's go on with the frames of its stack.
+/// The first line of what a panic said.
 fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
     let text = text.unwrap_or("no message");
-    let line = text.split(['\n']).next().unwrap_or(text).split("\\n").next().unwrap_or(text);
-    line.chars().take(400).collect()
+    text.lines().next().unwrap_or(text).chars().take(400).collect()
 }
 
 /// Trains a config in its folder, from where an earlier process left it; a finished trial is not repeated.
@@ -106,7 +103,7 @@ pub fn run_trial(folder: &RunFolder, config: &Config, observer: &mut impl Observ
     }
     let mut observer = Logged::new(observer, &folder.log())?;
     let training = AssertUnwindSafe(|| train(folder, config, &mut observer));
-    // libtorch's own errors, such as a lack of memory, come as panics of `tch`.
+    // A panic is a fault of this program; the trial's folder says so, and other trials go on.
     let ending = catch_unwind(training).unwrap_or_else(|panic| Err(TrialError::Panicked(panic_message(&*panic))));
     match &ending {
         Ok(TrialEnding::Finished(_)) => observer.note("finished"),
@@ -125,16 +122,15 @@ fn train<O: Observer>(
     config: &Config,
     observer: &mut Logged<'_, O>,
 ) -> Result<TrialEnding, TrialError> {
-    let device = device(config.device)?;
-    tch::set_num_threads(config.threads as i32);
     let valid = ValidDates::new();
     let split = Split::new(&valid, config.data.split, config.data.held_out, config.data.seed)?;
     let files = (folder.history(), folder.checkpoint());
     let files = (files.0.as_path(), files.1.as_path());
-    let mut trainer = Trainer::new(config.training(), config.model, (&valid, &split), device, files)?;
+    let mut trainer = Trainer::new(config.training(), config.model, (&valid, &split), engine_of(config)?, files)?;
+    let on = trainer.device();
     observer.note(&match trainer.step() {
-        0 => format!("started on {device:?} with {} thread(s)", config.threads),
-        step => format!("resumed after step {step} on {device:?} with {} thread(s)", config.threads),
+        0 => format!("started on {on}"),
+        step => format!("resumed after step {step} on {on}"),
     });
     let evaluation = match trainer.run(observer)? {
         Ending::Interrupted(step) => return Ok(TrialEnding::Interrupted(step)),
@@ -149,19 +145,6 @@ fn train<O: Observer>(
     Ok(TrialEnding::Finished(Box::new(metrics)))
 }
 
-/// The device of this choice.
-///
-/// # Errors
-/// When CUDA is asked for and there is none.
-fn device(choice: DeviceChoice) -> Result<Device, TrialError> {
-    match choice {
-        DeviceChoice::Cpu => Ok(Device::Cpu),
-        DeviceChoice::Auto => Ok(Device::cuda_if_available()),
-        DeviceChoice::Cuda if Cuda::is_available() => Ok(Device::Cuda(0)),
-        DeviceChoice::Cuda => Err(TrialError::NoCuda),
-    }
-}
-
 /// Seconds that a training step of this config takes on this machine, timed over a few.
 ///
 /// # Errors
@@ -174,12 +157,11 @@ pub fn step_seconds(config: &Config) -> Result<f64, TrialError> {
     (training.evaluation.every, training.evaluation.final_samples) = (STEPS, 1);
     // The terms of the last phase from the start: those that most steps of a run compute.
     training.beta.schedule = Schedule::Constant;
-    tch::set_num_threads(config.threads as i32);
     let valid = ValidDates::new();
     let split = Split::new(&valid, config.data.split, config.data.held_out, config.data.seed)?;
     let files = (scratch.path().join("history.csv"), scratch.path().join("checkpoint.safetensors"));
     let files = (files.0.as_path(), files.1.as_path());
-    let mut trainer = Trainer::new(training, config.model, (&valid, &split), device(config.device)?, files)?;
+    let mut trainer = Trainer::new(training, config.model, (&valid, &split), engine_of(config)?, files)?;
     trainer.run(&mut Silent)?;
     Ok(trainer.seconds() / STEPS as f64)
 }
@@ -218,15 +200,8 @@ pub(super) fn weights_file(folder: &Path) -> Result<PathBuf, TrialError> {
 /// When a file is missing or damaged, or the two don't fit each other.
 pub fn load_model(folder: &Path) -> Result<(Model, Config), TrialError> {
     let config = resolved(folder)?;
-    // Trained on a CUDA device, a model is of use without one.
-    let model = Model::load(config.model, device(DeviceChoice::Auto)?, &weights_file(folder)?)?;
+    let model = Model::load(config.model, dates::schema(), &weights_file(folder)?)?;
     Ok((model, config))
-}
-
-/// The model in such a folder, to draw with on so many threads, or on all cores, and without libtorch. None where only
-/// [`load_model`] can load it, or say why it can't be loaded.
-pub fn load_sampler(folder: &Path, decode: Decode, threads: Option<usize>) -> Option<PlainSampler> {
-    PlainSampler::load(&resolved(folder).ok()?.model, &weights_file(folder).ok()?, decode, threads).ok()?
 }
 
 #[cfg(test)]

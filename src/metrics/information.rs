@@ -1,11 +1,9 @@
 //! How many nats about the date its code carries.
 
-use tch::{Kind, Tensor};
-
-use super::dataset::Dataset;
 use crate::dates::{Condition, ValidDates};
-use crate::model::{Model, Posterior};
+use crate::model::{Encodings, Model, encode};
 use crate::random::{Purpose, normal, stream};
+use crate::task::dates;
 
 /// Mutual information I(z; date | condition) for each condition, nats, 0..=ln(number of valid dates).
 ///
@@ -16,18 +14,14 @@ pub fn information(
     model: &Model,
     valid: &ValidDates,
     conditions: &[Condition],
-    draws: i64,
+    draws: usize,
     seed: u64,
 ) -> Vec<(Condition, f64)> {
     let measure = |condition: &Condition| {
-        let dates = Dataset::new(valid.of(*condition), model.device());
-        let mut random = stream(seed, Purpose::TestNoise, condition.index() as u64);
-        let noise = normal(&mut random, &[dates.len, draws, model.config.latent_dim], model.device());
-        let nats = tch::no_grad(|| {
-            let posterior = model.encoder.forward(&dates.all.condition, &dates.all.date);
-            information_of(&posterior, &noise)
-        });
-        (*condition, nats)
+        let rows = dates::rows(valid.of(*condition));
+        let mut random = stream(seed, Purpose::Information, condition.index() as u64);
+        let noise = normal(&mut random, rows.len() * draws * model.layout.latent);
+        (*condition, information_of(&encode(model, &rows), rows.len(), &noise))
     };
     conditions.iter().map(measure).collect()
 }
@@ -40,26 +34,41 @@ pub fn mean_by_date(valid: &ValidDates, figures: &[(Condition, f64)]) -> f64 {
     figures.iter().map(|(condition, figure)| figure * dates(condition)).sum::<f64>() / count
 }
 
-/// Mutual information of a component's index and z under a uniform mixture of Gaussians `[n, latent]`, nats;
-/// noise `[n, draws, latent]` is standard normal.
-fn information_of(posterior: &Posterior, noise: &Tensor) -> f64 {
-    let double = |tensor: &Tensor| tensor.to_kind(Kind::Double);
-    let (mu, logvar, noise) = (double(&posterior.mu), double(&posterior.logvar), double(noise));
-    let (n, draws) = (noise.size()[0], noise.size()[1]);
-    let z = mu.unsqueeze(1) + (&logvar * 0.5).exp().unsqueeze(1) * &noise; // [n, draws, latent]
-    // log q(z | date) of every z under every date, less the constant, [n, draws, n].
-    let distance = (z.unsqueeze(2) - &mu).square() / logvar.exp() + &logvar;
-    let log_densities = distance.sum_dim_intlist([-1i64].as_slice(), false, Kind::Double) * -0.5;
-    let mixture = log_densities.logsumexp([-1i64].as_slice(), false) - (n as f64).ln(); // [n, draws]
-    let own = log_densities.diagonal(0, 0, 2).transpose(0, 1); // [n, draws]
-    let nats = (own - mixture).sum(Kind::Double).double_value(&[]) / (n * draws) as f64;
-    nats.clamp(0.0, (n as f64).ln())
+/// Mutual information of a component's index and z under a uniform mixture of `n` Gaussians, nats; noise
+/// `[n, draws, latent]` is standard normal.
+fn information_of(posterior: &Encodings, n: usize, noise: &[f32]) -> f64 {
+    let latent = posterior.latent;
+    if latent == 0 {
+        return 0.0;
+    }
+    let draws = noise.len() / (n * latent);
+    let mu: Vec<f64> = posterior.mu.iter().map(|mu| f64::from(*mu)).collect();
+    let logvar: Vec<f64> = posterior.logvar.iter().map(|logvar| f64::from(*logvar)).collect();
+    let inverse: Vec<f64> = logvar.iter().map(|logvar| (-logvar).exp()).collect();
+    // log q(z | row), less the constant.
+    let log_density = |z: &[f64], row: usize| -> f64 {
+        let dimensions = row * latent..(row + 1) * latent;
+        let terms = dimensions.zip(z).map(|(place, z)| (z - mu[place]).powi(2) * inverse[place] + logvar[place]);
+        -0.5 * terms.sum::<f64>()
+    };
+    let (mut z, mut densities, mut nats) = (vec![0.0; latent], vec![0.0; n], 0.0);
+    for (sample, noise) in noise.chunks_exact(latent).enumerate() {
+        let own = sample / draws;
+        for (dimension, z) in z.iter_mut().enumerate() {
+            let place = own * latent + dimension;
+            *z = mu[place] + (0.5 * logvar[place]).exp() * f64::from(noise[dimension]);
+        }
+        densities.iter_mut().enumerate().for_each(|(row, density)| *density = log_density(&z, row));
+        let highest = densities.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let mass: f64 = densities.iter().map(|density| (density - highest).exp()).sum();
+        nats += densities[own] - highest - (mass / n as f64).ln();
+    }
+    (nats / (n * draws) as f64).clamp(0.0, (n as f64).ln())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tch::Device;
 
     #[test]
     fn dates_count_once_each_in_the_mean() {
@@ -71,12 +80,11 @@ mod tests {
         assert!((mean_by_date(&valid, &entropies) - valid.mean_entropy(&by_date)).abs() < 1e-12);
     }
 
-    fn measured(means: &[[f32; 2]], logvar: f64) -> f64 {
-        let mu = Tensor::from_slice2(means);
-        let logvar = Tensor::full_like(&mu, logvar);
-        let mut random = stream(1, Purpose::TestNoise, 0);
-        let noise = normal(&mut random, &[means.len() as i64, 2000, 2], Device::Cpu);
-        information_of(&Posterior { mu, logvar }, &noise)
+    fn measured(means: &[[f32; 2]], logvar: f32) -> f64 {
+        let mu = means.concat();
+        let noise = normal(&mut stream(1, Purpose::Information, 0), means.len() * 2000 * 2);
+        let logvar = vec![logvar; mu.len()];
+        information_of(&Encodings { latent: 2, mu, logvar }, means.len(), &noise)
     }
 
     #[test]

@@ -1,13 +1,11 @@
 //! The likelihood of dates by importance weighting, against the exact entropy floor.
 
-use tch::{Kind, Reduction, Tensor};
-
-use super::dataset::Dataset;
+use super::parallel::{Progress, in_parallel};
 use super::summary::{Summary, Worst};
-use super::workers::{Queue, spread, workers};
-use crate::dates::{Condition, Date, Field, ValidDates};
-use crate::model::{Model, Sampler};
+use crate::dates::{Condition, Date, ValidDates};
+use crate::model::{Decoder, DecoderBuffers, Model, encode};
 use crate::random::{Purpose, normal, stream};
+use crate::task::{Rows, dates};
 
 /// Negative log-likelihood of one condition's dates.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,37 +51,39 @@ pub fn likelihood(
     model: &Model,
     valid: &ValidDates,
     dates: &[Date],
-    samples: i64,
-    seed: u64,
-    mut progress: impl FnMut(usize),
+    samples: usize,
+    (seed, threads): (u64, usize),
+    progress: Progress<'_>,
 ) -> Option<Likelihood> {
     let mut groups: Vec<Vec<Date>> = vec![Vec::new(); Condition::COUNT];
     dates.iter().for_each(|date| groups[Condition::of(*date).index()].push(*date));
     groups.retain(|group| !group.is_empty());
-    let work = |model: &Model, queue: Queue<'_, Vec<Date>>, emit: &mut dyn FnMut(usize, ConditionNll)| {
-        for (index, group) in queue {
-            emit(index, condition_nll(model, valid, group, samples, seed));
-        }
-    };
-    let mut done = 0;
-    let conditions = spread(model, &groups, workers(model), work, |_| {
-        done += 1;
-        progress(done);
-    });
+    let work =
+        |buffers: &mut DecoderBuffers, group: &Vec<Date>| condition_nll(model, valid, buffers, group, samples, seed);
+    let conditions = in_parallel(threads, &groups, DecoderBuffers::default, work, progress)?;
     let weigh = |figure: &dyn Fn(&ConditionNll) -> f64| -> f64 { conditions.iter().map(figure).sum() };
     let count = dates.len() as f64;
     let nll = weigh(&|part| part.nll * part.dates as f64) / count;
     let variance = weigh(&|part| (part.error * part.dates as f64).powi(2)) / (count * count);
     let floor = weigh(&|part| (valid.of(part.condition).len() as f64).ln() * part.dates as f64) / count;
     let gap = Summary::over(conditions.iter().map(|part| (part.condition, part.gap)), Worst::Highest)?;
+    let samples = samples as i64;
     Some(Likelihood { samples, dates: dates.len(), nll, error: variance.sqrt(), floor, gap, conditions })
 }
 
 /// The dates of one condition.
-fn condition_nll(model: &Model, valid: &ValidDates, dates: &[Date], samples: i64, seed: u64) -> ConditionNll {
+fn condition_nll(
+    model: &Model,
+    valid: &ValidDates,
+    buffers: &mut DecoderBuffers,
+    dates: &[Date],
+    samples: usize,
+    seed: u64,
+) -> ConditionNll {
     let condition = Condition::of(dates[0]);
-    let log_weights = tch::no_grad(|| log_weights(model, dates, samples, seed, condition));
-    let estimates: Vec<(f64, f64)> = log_weights.chunks(samples as usize).map(log_mean).collect();
+    let log_weights =
+        log_weights(model, buffers, dates, samples, stream(seed, Purpose::TestNoise, condition.index() as u64));
+    let estimates: Vec<(f64, f64)> = log_weights.chunks(samples).map(log_mean).collect();
     let n = dates.len() as f64;
     let nll = -estimates.iter().map(|(log_mean, _)| log_mean).sum::<f64>() / n;
     let error = estimates.iter().map(|(_, error)| error * error).sum::<f64>().sqrt() / n;
@@ -92,34 +92,31 @@ fn condition_nll(model: &Model, valid: &ValidDates, dates: &[Date], samples: i64
 }
 
 /// log p(date, z) - log q(z) for `samples` draws of z for each date, one date after the other.
-fn log_weights(model: &Model, dates: &[Date], samples: i64, seed: u64, condition: Condition) -> Vec<f64> {
-    let data = Dataset::new(dates, model.device()).all;
-    let posterior = model.encoder.forward(&data.condition, &data.date);
-    // What the decoder computes before z enters serves all draws of a date.
-    let units = model.decoder.forced_units(&data.condition, &data.date);
-    let mut random = stream(seed, Purpose::TestNoise, condition.index() as u64);
-    let (n, latent_dim) = (dates.len() as i64, model.config.latent_dim);
-    let at_once = (Sampler::BLOCK as i64 / samples).max(1);
-    let mut all = Vec::with_capacity(dates.len() * samples as usize);
-    for start in (0..n).step_by(at_once as usize) {
-        let rows = at_once.min(n - start);
-        let part = |tensor: &Tensor| tensor.narrow(0, start, rows);
-        let noise = normal(&mut random, &[rows, samples, latent_dim], model.device());
-        let (mu, logvar) = (part(&posterior.mu).unsqueeze(1), part(&posterior.logvar).unsqueeze(1));
-        let z = mu + (&logvar * 0.5).exp() * &noise; // [rows, samples, latent]
-        // log N(z; 0, I) - log q(z): the constants cancel.
-        let densities = (noise.square() + logvar - z.square()).sum_dim_intlist([-1i64].as_slice(), false, Kind::Float);
-        let units: Vec<Tensor> =
-            units.iter().map(|units| part(units).repeat_interleave_self_int(samples, 0, None)).collect();
-        let logits = model.decoder.forced_logits(&units, &z.view([-1, latent_dim]));
-        let mut weights = densities.view([-1]) * 0.5;
-        for (field, logits) in Field::ALL.iter().zip(logits) {
-            let target = part(&data.date).select(1, *field as i64).repeat_interleave_self_int(samples, 0, None);
-            weights -= logits.cross_entropy_loss::<Tensor>(&target, None, Reduction::None, -100, 0.0);
+fn log_weights(
+    model: &Model,
+    buffers: &mut DecoderBuffers,
+    days: &[Date],
+    samples: usize,
+    mut random: rand_chacha::ChaCha8Rng,
+) -> Vec<f64> {
+    let rows = dates::rows(days);
+    let (posterior, latent) = (encode(model, &rows), model.layout.latent);
+    let mut repeated = Rows::new(rows.width());
+    (0..rows.len()).for_each(|row| (0..samples).for_each(|_| repeated.push(rows.row(row))));
+    let noise = normal(&mut random, repeated.len() * latent);
+    let (mut z, mut log_weights) = (vec![0.0; noise.len()], vec![0.0; repeated.len()]);
+    for (sample, log_weight) in log_weights.iter_mut().enumerate() {
+        for dimension in 0..latent {
+            let (place, of_row) = (sample * latent + dimension, sample / samples * latent + dimension);
+            let (mu, logvar) = (posterior.mu[of_row], posterior.logvar[of_row]);
+            z[place] = mu + (0.5 * logvar).exp() * noise[place];
+            // log N(z; 0, I) - log q(z): the constants cancel.
+            *log_weight += 0.5 * f64::from(noise[place] * noise[place] + logvar - z[place] * z[place]);
         }
-        all.extend(Vec::<f64>::try_from(weights.to_kind(Kind::Double)).unwrap_or_default());
     }
-    all
+    let costs = Decoder { model }.cross_entropies(buffers, &repeated, &z);
+    log_weights.iter_mut().zip(costs).for_each(|(log_weight, cost)| *log_weight -= cost);
+    log_weights
 }
 
 /// The logarithm of the mean of weights given by their logarithms, and its standard error.
@@ -134,24 +131,24 @@ fn log_mean(log_weights: &[f64]) -> (f64, f64) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::unwatched;
     use super::*;
+    use crate::dates::Field;
     use crate::model::ModelConfig;
-    use tch::Device;
 
     /// A model that gives every combination of tokens the same probability, whatever z.
     fn uniform_model() -> Model {
         let config = ModelConfig { latent_dim: 2, hidden_dim: 16, angles: 8, ..ModelConfig::default() };
-        let model = Model::new(config, Device::Cpu, 1);
+        let mut model = Model::new(config, dates::schema(), 1);
         for field in Field::ALL {
-            zero(&model, &format!("decoder.{}.output", field.name()));
+            zero(&mut model, &format!("decoder.{}.output", field.name()));
         }
         model
     }
 
-    fn zero(model: &Model, layer: &str) {
-        let named = model.named();
+    fn zero(model: &mut Model, layer: &str) {
         for part in ["weight", "bias"] {
-            let _ = tch::no_grad(|| named[&format!("{layer}.{part}")].shallow_clone().zero_());
+            model.tensor_mut(&format!("{layer}.{part}")).unwrap().fill(0.0);
         }
     }
 
@@ -165,19 +162,19 @@ mod tests {
 
     #[test]
     fn a_uniform_guess_costs_the_logarithm_of_all_combinations() {
-        let (model, valid) = (uniform_model(), ValidDates::new());
+        let (mut model, valid) = (uniform_model(), ValidDates::new());
         let guess: f64 = [41f64, 12.0, 10.0, 31.0].iter().map(|size| size.ln()).sum();
         let dates: Vec<Date> = valid.conditions()[..3].iter().flat_map(|c| valid.of(*c).to_vec()).collect();
         // The posterior differs from the prior: the weights vary, their mean does not.
-        let varied = likelihood(&model, &valid, &dates, 4000, 1, |_| ()).unwrap();
+        let varied = likelihood(&model, &valid, &dates, 4000, (1, 2), &mut unwatched).unwrap();
         assert!(varied.error > 0.0 && (varied.nll - guess).abs() < 5.0 * varied.error + 1e-4, "{varied:?}");
         // Where it is the prior, all weights are equal.
-        zero(&model, "encoder.output");
-        let exact = likelihood(&model, &valid, &dates, 8, 1, |_| ()).unwrap();
+        zero(&mut model, "encoder.output");
+        let exact = likelihood(&model, &valid, &dates, 8, (1, 1), &mut unwatched).unwrap();
         assert!((exact.nll - guess).abs() < 1e-4 && exact.error < 1e-6, "{exact:?}");
         assert_eq!(exact.conditions.len(), 3);
         let first = exact.conditions[0];
         assert!((first.gap - (guess - (valid.of(first.condition).len() as f64).ln())).abs() < 1e-4);
-        assert!(likelihood(&model, &valid, &[], 8, 1, |_| ()).is_none());
+        assert!(likelihood(&model, &valid, &[], 8, (1, 1), &mut unwatched).is_none());
     }
 }

@@ -1,77 +1,114 @@
 //! Metrics of what a model generates: so many draws for each condition, tallied and scored.
 
+use std::ops::ControlFlow;
+
 use rand_chacha::ChaCha8Rng;
 
 use super::diversity::{coverage, entropy, expected_coverage, expected_entropy, expected_tv, tv};
+use super::parallel::{Progress, in_parallel};
 use super::summary::{Summary, Worst};
 use super::tally::{Failures, Tally, share};
-use super::workers::{Queue, spread, workers};
 use crate::dates::{Condition, DateTokens, ValidDates};
-use crate::model::{Decode, Model, Noise, Sampler};
+use crate::model::{Decode, Decoder, DecoderBuffers, Model, Noise};
 use crate::random::{Purpose, stream};
+use crate::task::Rows;
 
 /// Samples decoded at once.
-const BLOCK: usize = Sampler::BLOCK;
+const BLOCK: usize = 512;
 
-/// Draws `samples` dates for each condition and tallies them, in the order of the conditions.
+/// How samples are drawn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Draws {
+    /// Samples of each condition.
+    pub samples: usize,
+    /// How a column's value is chosen.
+    pub decode: Decode,
+    /// Seed of codes and draws.
+    pub seed: u64,
+    /// Threads; what is drawn does not depend on it.
+    pub threads: usize,
+}
+
+/// Draws samples for each condition and tallies them, in the order of the conditions; none where the progress, told how
+/// many conditions are done, asked for an end.
 ///
-/// Every condition has a random stream of its own, so its samples are the same whichever others are
-/// drawn beside it, and on however many threads: as many as libtorch has been given. `progress` is told
-/// how many conditions are done.
+/// Every condition has a random stream of its own, so its samples are the same whichever others are drawn beside it.
 pub fn tally_model(
     model: &Model,
     valid: &ValidDates,
     conditions: &[Condition],
-    samples: usize,
-    decode: Decode,
-    seed: u64,
-    mut progress: impl FnMut(usize),
-) -> Vec<Tally> {
-    let groups: Vec<&[Condition]> = conditions.chunks((BLOCK / samples.max(1)).max(1)).collect();
-    let work = |model: &Model, queue: Queue<'_, &[Condition]>, emit: &mut dyn FnMut(usize, Vec<Tally>)| {
-        let sampler = Sampler::new(model, decode);
-        for (index, group) in queue {
-            let mut tallies: Vec<_> = group.iter().map(|condition| Tally::new(valid, *condition)).collect();
-            draw_group(model, &sampler, group, samples, seed, |place, tokens| tallies[place].add(valid, tokens));
-            emit(index, tallies);
-        }
+    draws: Draws,
+    progress: Progress<'_>,
+) -> Option<Vec<Tally>> {
+    let at_once = (BLOCK / draws.samples.max(1)).max(1);
+    let groups: Vec<&[Condition]> = conditions.chunks(at_once).collect();
+    let work = |buffers: &mut DecoderBuffers, group: &&[Condition]| {
+        let mut tallies: Vec<_> = group.iter().map(|condition| Tally::new(valid, *condition)).collect();
+        draw_group(model, buffers, group, draws, |place, tokens| tallies[place].add(valid, tokens));
+        tallies
     };
-    let mut done = 0;
-    let tallies = spread(model, &groups, workers(model), work, |tallies| {
-        done += tallies.len();
-        progress(done);
-    });
-    tallies.into_iter().flatten().collect()
+    let mut by_condition = |groups: usize| progress((groups * at_once).min(conditions.len()));
+    let tallies = in_parallel(draws.threads, &groups, DecoderBuffers::default, work, &mut by_condition)?;
+    Some(tallies.into_iter().flatten().collect())
 }
 
 /// Draws the samples that [`tally_model`] tallies for one condition.
-pub fn draw_samples(model: &Model, condition: Condition, samples: usize, decode: Decode, seed: u64) -> Vec<DateTokens> {
-    let mut drawn = Vec::with_capacity(samples);
-    let sampler = Sampler::new(model, decode);
-    draw_group(model, &sampler, &[condition], samples, seed, |_, tokens| drawn.push(tokens));
+pub fn draw_samples(model: &Model, condition: Condition, draws: Draws) -> Vec<DateTokens> {
+    let mut drawn = Vec::with_capacity(draws.samples);
+    draw_group(model, &mut DecoderBuffers::default(), &[condition], draws, |_, tokens| drawn.push(tokens));
     drawn
+}
+
+/// The dates that these random numbers make of a condition.
+pub fn decode_condition(
+    model: &Model,
+    buffers: &mut DecoderBuffers,
+    condition: Condition,
+    noise: &Noise,
+    decode: Decode,
+) -> Vec<DateTokens> {
+    decode_each(model, buffers, &[condition], noise.uniform.len() / model.schema.generated.len(), noise, decode)
+}
+
+/// The dates that these random numbers make of these conditions, each taken `draws` times in a row.
+fn decode_each(
+    model: &Model,
+    buffers: &mut DecoderBuffers,
+    conditions: &[Condition],
+    draws: usize,
+    noise: &Noise,
+    decode: Decode,
+) -> Vec<DateTokens> {
+    let mut asked = Rows::new(model.schema.given.len());
+    conditions.iter().for_each(|condition| (0..draws).for_each(|_| asked.push(&condition.row())));
+    let drawn = Decoder { model }.decode(buffers, &asked, noise, decode);
+    // A head has as many logits as its field has values, so every choice is inside its field.
+    drawn.iter().filter_map(DateTokens::from_row).collect()
 }
 
 /// Draws for each condition of a group; `take` is given the condition's place in it and the tokens.
 fn draw_group(
     model: &Model,
-    sampler: &Sampler<'_>,
+    buffers: &mut DecoderBuffers,
     group: &[Condition],
-    samples: usize,
-    seed: u64,
+    draws: Draws,
     mut take: impl FnMut(usize, DateTokens),
 ) {
-    let of = |condition: &Condition| stream(seed, Purpose::Samples, condition.index() as u64);
+    let of = |condition: &Condition| stream(draws.seed, Purpose::Samples, condition.index() as u64);
     let mut streams: Vec<ChaCha8Rng> = group.iter().map(of).collect();
     // One condition with very many samples is drawn in several rounds.
-    for round in (0..samples).step_by(BLOCK) {
-        let draws = BLOCK.min(samples - round);
+    for round in (0..draws.samples).step_by(BLOCK) {
+        let count = BLOCK.min(draws.samples - round);
         let mut noise = Noise::default();
-        streams.iter_mut().for_each(|random| noise.extend(random, draws, model.config.latent_dim));
-        for (place, drawn) in sampler.decode(group, draws, &noise).chunks(draws).enumerate() {
-            drawn.iter().for_each(|tokens| take(place, *tokens));
-        }
+        streams.iter_mut().for_each(|random| noise.extend(random, model, count));
+        let drawn = decode_each(model, buffers, group, count, &noise, draws.decode);
+        drawn.iter().enumerate().for_each(|(place, tokens)| take(place / count, *tokens));
     }
+}
+
+/// A progress that nobody looks at.
+pub fn unwatched(_: usize) -> ControlFlow<()> {
+    ControlFlow::Continue(())
 }
 
 /// The scores of generated samples over conditions.
@@ -133,7 +170,6 @@ mod tests {
     use crate::dates::{Date, DateTokens};
     use crate::model::ModelConfig;
     use rand::RngExt;
-    use tch::Device;
 
     /// Tallies of a sampler given as a function of the condition's valid dates.
     fn tallies(samples: usize, mut sampler: impl FnMut(&[Date]) -> DateTokens) -> Vec<Tally> {
@@ -183,20 +219,22 @@ mod tests {
     }
 
     #[test]
-    fn a_conditions_samples_do_not_depend_on_the_others() {
-        let model = Model::new(ModelConfig { hidden_dim: 16, angles: 8, ..ModelConfig::default() }, Device::Cpu, 1);
+    fn a_conditions_samples_do_not_depend_on_the_others_or_on_threads() {
+        let config = ModelConfig { hidden_dim: 16, angles: 8, ..ModelConfig::default() };
+        let model = Model::new(config, crate::task::dates::schema(), 1);
         let valid = ValidDates::new();
         let conditions: Vec<_> = valid.conditions().into_iter().take(30).collect();
-        let draw = |conditions: &[Condition], samples| {
-            tally_model(&model, &valid, conditions, samples, Decode::Greedy, 5, |_| ())
-        };
-        let all = draw(&conditions, 200);
-        assert_eq!(all[7..8], draw(&conditions[7..8], 200));
-        let many = draw(&conditions[..1], 2 * BLOCK + 1);
+        let draws = |samples, threads| Draws { samples, decode: Decode::Greedy, seed: 5, threads };
+        let tally =
+            |conditions: &[Condition], draws| tally_model(&model, &valid, conditions, draws, &mut unwatched).unwrap();
+        let all = tally(&conditions, draws(200, 1));
+        assert_eq!(all, tally(&conditions, draws(200, 3)));
+        assert_eq!(all[7..8], tally(&conditions[7..8], draws(200, 1)));
+        let many = tally(&conditions[..1], draws(2 * BLOCK + 1, 1));
         assert_eq!(many[0].samples(), 2 * BLOCK as u64 + 1);
-        let mut tally = Tally::new(&valid, conditions[7]);
-        let drawn = draw_samples(&model, conditions[7], 200, Decode::Greedy, 5);
-        drawn.iter().for_each(|tokens| tally.add(&valid, *tokens));
-        assert_eq!(tally, all[7]);
+        let mut single = Tally::new(&valid, conditions[7]);
+        let drawn = draw_samples(&model, conditions[7], draws(200, 1));
+        drawn.iter().for_each(|tokens| single.add(&valid, *tokens));
+        assert_eq!(single, all[7]);
     }
 }

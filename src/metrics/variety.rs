@@ -4,9 +4,10 @@
 use std::collections::HashMap;
 
 use super::diversity::shannon;
-use super::workers::{Queue, spread, workers};
+use super::parallel::{Progress, in_parallel};
+use super::sampled::decode_condition;
 use crate::dates::{Condition, DateTokens};
-use crate::model::{Decode, Model, Noise, Sampler};
+use crate::model::{Decode, DecoderBuffers, Model, Noise};
 use crate::random::{Purpose, stream};
 
 /// What z decides for one condition.
@@ -58,43 +59,36 @@ pub fn change_rate(counts: &[u64]) -> f64 {
     1.0 - agree / (samples * (samples - 1.0))
 }
 
-/// Measures each condition with so many codes and so many draws under each; failing dates count as any other.
+/// Measures each condition with so many codes and so many draws under each; failing dates count as any other. None where
+/// the progress asked for an end.
 pub fn variety(
     model: &Model,
     conditions: &[Condition],
-    codes: usize,
-    draws: usize,
-    seed: u64,
-    mut progress: impl FnMut(usize),
-) -> Vec<Variety> {
-    let work = |model: &Model, queue: Queue<'_, Condition>, emit: &mut dyn FnMut(usize, Variety)| {
-        let greedy = Sampler::new(model, Decode::Greedy);
-        let sampled = Sampler::new(model, Decode::Sample { temperature: 1.0 });
-        for (index, condition) in queue {
-            let random = || stream(seed, Purpose::Samples, condition.index() as u64);
-            let (latent_dim, samples) = (model.config.latent_dim, codes * draws);
-            let (mut shared, mut single) = (Noise::default(), Noise::default());
-            shared.extend_shared(&mut random(), codes, draws, latent_dim);
-            single.extend(&mut random(), samples, latent_dim);
-            let by_code = count(&sampled.decode(&[*condition], samples, &shared), draws);
-            // Sampled and greedy dates of the same codes.
-            let whole = &count(&sampled.decode(&[*condition], samples, &single), samples)[0];
-            let greedy = &count(&greedy.decode(&[*condition], samples, &single), samples)[0];
-            let variety = shannon(whole);
-            let measured = Variety {
-                condition: *condition,
-                explained: explained(&by_code, whole),
-                greedy_share: if variety > 0.0 { shannon(greedy) / variety } else { 0.0 },
-                change: change_rate(greedy),
-            };
-            emit(index, measured);
+    (codes, draws): (usize, usize),
+    (seed, threads): (u64, usize),
+    progress: Progress<'_>,
+) -> Option<Vec<Variety>> {
+    let samples = codes * draws;
+    let work = |buffers: &mut DecoderBuffers, condition: &Condition| {
+        let random = || stream(seed, Purpose::Samples, condition.index() as u64);
+        let (mut shared, mut single) = (Noise::default(), Noise::default());
+        shared.extend_shared(&mut random(), model, codes, draws);
+        single.extend(&mut random(), model, samples);
+        let mut decode = |noise: &Noise, decode| decode_condition(model, buffers, *condition, noise, decode);
+        let sampled = Decode::Sample { temperature: 1.0 };
+        let by_code = count(&decode(&shared, sampled), draws);
+        // Sampled and greedy dates of the same codes.
+        let whole = &count(&decode(&single, sampled), samples)[0];
+        let greedy = &count(&decode(&single, Decode::Greedy), samples)[0];
+        let variety = shannon(whole);
+        Variety {
+            condition: *condition,
+            explained: explained(&by_code, whole),
+            greedy_share: if variety > 0.0 { shannon(greedy) / variety } else { 0.0 },
+            change: change_rate(greedy),
         }
     };
-    let mut done = 0;
-    spread(model, conditions, workers(model), work, |_| {
-        done += 1;
-        progress(done);
-    })
+    in_parallel(threads, conditions, DecoderBuffers::default, work, progress)
 }
 
 /// How often each date occurs in each run of so many; a date has the same place in all of them.
@@ -114,10 +108,10 @@ fn count(drawn: &[DateTokens], run: usize) -> Vec<Vec<u64>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::unwatched;
     use super::*;
     use crate::model::ModelConfig;
     use rand::RngExt;
-    use tch::Device;
 
     #[test]
     fn a_code_that_decides_the_date_explains_everything() {
@@ -150,13 +144,14 @@ mod tests {
 
     #[test]
     fn a_model_that_ignores_z_owes_its_variety_to_the_draws() {
-        let model = Model::new(ModelConfig { hidden_dim: 16, angles: 8, ..ModelConfig::default() }, Device::Cpu, 1);
-        let named = model.named();
-        let _ = tch::no_grad(|| named["decoder.latent.weight"].shallow_clone().zero_());
+        let config = ModelConfig { hidden_dim: 16, angles: 8, ..ModelConfig::default() };
+        let mut model = Model::new(config, crate::task::dates::schema(), 1);
+        model.tensor_mut("decoder.latent.weight").unwrap().fill(0.0);
         let condition = Condition::from_index(0).unwrap();
-        let measured = variety(&model, &[condition], 8, 32, 1, |_| ())[0];
+        let measure = |model: &Model| variety(model, &[condition], (8, 32), (1, 1), &mut unwatched).unwrap()[0];
+        let measured = measure(&model);
         assert_eq!((measured.change, measured.greedy_share), (0.0, 0.0));
-        let _ = tch::no_grad(|| named["decoder.latent.weight"].shallow_clone().fill_(3.0));
-        assert!(variety(&model, &[condition], 8, 32, 1, |_| ())[0].change > 0.0);
+        model.tensor_mut("decoder.latent.weight").unwrap().fill(3.0);
+        assert!(measure(&model).change > 0.0);
     }
 }

@@ -120,9 +120,8 @@ impl fmt::Display for Warning {
 mod tests {
     use super::*;
     use crate::dates::{Condition, Date, Held, Split, ValidDates};
-    use crate::metrics::{Dataset, Scores, Tally, latent_use, tally_model, test_terms};
+    use crate::metrics::{Draws, Scores, Tally, latent_use, tally_model, test_terms, unwatched};
     use crate::model::{Decode, Model, ModelConfig};
-    use tch::Device;
 
     /// The figures of a model that is as it should be.
     fn sound() -> Figures {
@@ -191,15 +190,17 @@ mod tests {
 
     #[test]
     fn a_model_without_a_code_has_collapsed() {
-        let model = Model::new(ModelConfig { hidden_dim: 16, angles: 8, ..ModelConfig::default() }, Device::Cpu, 1);
+        let config = ModelConfig { hidden_dim: 16, angles: 8, ..ModelConfig::default() };
+        let mut model = Model::new(config, crate::task::dates::schema(), 1);
         for name in ["encoder.output.weight", "encoder.output.bias", "decoder.latent.weight", "decoder.latent.bias"] {
-            let _ = tch::no_grad(|| model.named()[name].shallow_clone().zero_());
+            model.tensor_mut(name).unwrap().fill(0.0);
         }
         let valid = ValidDates::new();
         let conditions: Vec<Condition> = valid.conditions().into_iter().step_by(50).collect();
         let dates: Vec<Date> = conditions.iter().flat_map(|condition| valid.of(*condition).to_vec()).collect();
-        let data = Dataset::new(&dates, Device::Cpu);
-        let tallies = tally_model(&model, &valid, &conditions, 50, Decode::Greedy, 1, |_| ());
+        let data = crate::task::dates::rows(&dates);
+        let draws = Draws { samples: 50, decode: Decode::Greedy, seed: 1, threads: 1 };
+        let tallies = tally_model(&model, &valid, &conditions, draws, &mut unwatched).unwrap();
         let (scores, terms) = (Scores::of(&tallies).unwrap(), test_terms(&model, &data, 1));
         let figures = Figures {
             recon: terms.recon,

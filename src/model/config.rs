@@ -46,3 +46,17 @@ impl Default for ModelConfig {
         Self { latent_dim: 8, hidden_dim: 128, angles: 64, heads: Heads::default(), trunk: Trunk::default() }
     }
 }
+
+/// How codes from the prior are paired with rows in the hybrid term.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pairing {
+    /// With the row that the batch holds, whatever z is (Sohn et al. 2015).
+    Own,
+    /// With a row drawn by its posterior density at z, among the condition's rows.
+    Posterior,
+    /// The same, balanced so that the codes of a condition share its rows out evenly: Sinkhorn's algorithm
+    /// (Cuturi 2013) on the densities of a few codes at a time, as Caron et al. 2020 assign clusters.
+    #[default]
+    Balanced,
+}

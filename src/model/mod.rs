@@ -1,25 +1,22 @@
-//! The conditional VAE: encoder, decoder, their layers, the objective, sampling, and weights on disk.
+//! The conditional VAE: its configuration, weights on disk, the trait [`Engine`], the built-in engine, and sampling.
 //!
-//! Indices in, logits out. Nothing here knows the calendar or how a model is trained.
+//! Value indices in, logits out. Nothing here knows a task or how a run is organised.
 
 mod config;
-mod decoder;
-mod encoder;
-mod fused;
-mod layers;
-mod objective;
-mod pairing;
+pub mod cpu;
+pub mod engine;
+pub mod layout;
 mod sampling;
-mod tensors;
+mod tensor_file;
 mod weights;
 
-pub use config::{Heads, ModelConfig, Trunk};
-pub use decoder::Decoder;
-pub use encoder::{Encoder, Posterior};
-pub use fused::{AdamStep, Fused, PlainSampler, products};
-pub use layers::{EmbeddingSum, Scope, one_hot_blocks};
-pub use objective::{Batch, Prior, Terms, Weights, objective, paired_reconstruction};
-pub use pairing::{Pairing, PriorBatch};
-pub use sampling::{Decode, DecodeError, Draw, Noise, Sampler};
-pub use tensors::{load_tensors, save_tensors};
-pub use weights::{Model, WeightsError};
+pub use config::{Heads, ModelConfig, Pairing, Trunk};
+pub use cpu::{CpuEngine, Decoder, DecoderBuffers, Encodings, encode, paired_rows};
+pub use engine::{
+    AdamHyperparams, DeviceChoice, Engine, EngineError, EngineKind, EngineOptions, MakeEngine, ObjectiveWeights,
+    PairedCodes, PriorCodes, StepInput, Terms, TrainingState, check_memory,
+};
+pub use layout::Layout;
+pub use sampling::{Decode, DecodeError, Noise, Sampler};
+pub use tensor_file::{Tensor, Tensors, Values, load_tensors, save_tensors};
+pub use weights::{Model, WeightsError, flat, named};

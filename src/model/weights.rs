@@ -1,30 +1,29 @@
 //! A model with its weights.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use tch::{Device, Kind, Tensor, nn};
+use rand::RngExt;
+use rand_distr::StandardNormal;
 
 use super::config::ModelConfig;
-use super::decoder::Decoder;
-use super::encoder::Encoder;
-use super::layers::Scope;
-use super::tensors::{load_tensors, save_tensors};
+use super::layout::{Init, Layout, TensorPlace};
+use super::tensor_file::{Tensor, Tensors, Values, load_tensors, read_tensors, save_tensors};
 use crate::checksums::ChecksumError;
 use crate::files::FileError;
 use crate::random::{Purpose, stream};
+use crate::task::Schema;
 
-/// Encoder and decoder over one set of weights.
-#[derive(Debug)]
+/// Encoder q(z | y, c) and decoder p(y | z, c) over one vector of weights.
+#[derive(Clone, Debug)]
 pub struct Model {
     /// Sizes and kinds.
     pub config: ModelConfig,
-    /// q(z | date, condition).
-    pub encoder: Encoder,
-    /// p(date | z, condition).
-    pub decoder: Decoder,
-    store: nn::VarStore,
+    /// The columns that it was made for.
+    pub schema: Schema,
+    /// Where each weight lies.
+    pub layout: Layout,
+    /// All weights.
+    pub weights: Vec<f32>,
 }
 
 /// Why weights could not be read or written.
@@ -33,8 +32,8 @@ pub enum WeightsError {
     /// The file could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The file is no weight file.
-    #[error("{path} is no readable safetensors file ({reason}); copy it again or train anew")]
+    /// The file is not a weight file.
+    #[error("{path} is not a readable safetensors file ({reason}); copy it again or train again")]
     Format {
         /// The file.
         path: PathBuf,
@@ -42,7 +41,7 @@ pub enum WeightsError {
         reason: String,
     },
     /// The file is damaged.
-    #[error("{path} is damaged: it does not match the checksum in its header; copy it again or train anew")]
+    #[error("{path} is damaged: it does not match the checksum in its header; copy it again or train again")]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -62,44 +61,39 @@ pub enum WeightsError {
 
 impl Model {
     /// A model with initial weights drawn by the seed.
-    pub fn new(config: ModelConfig, device: Device, seed: u64) -> Self {
-        let store = nn::VarStore::new(device);
-        let random = RefCell::new(stream(seed, Purpose::Weights, 0));
-        let root = Scope::new(store.root(), &random);
-        let encoder = Encoder::new(&root.sub("encoder"), &config);
-        let decoder = Decoder::new(&root.sub("decoder"), &config);
-        Self { config, encoder, decoder, store }
-    }
-
-    /// A model over the same weights, which another thread may decode with: tensors can be handed to
-    /// a thread, and not be shared with one.
-    pub fn replica(&self) -> Self {
-        let replica = Self::new(self.config, self.device(), 0);
-        let weights = self.named();
-        for (name, mut parameter) in replica.named() {
-            tch::no_grad(|| parameter.copy_(&weights[&name]));
+    pub fn new(config: ModelConfig, schema: Schema, seed: u64) -> Self {
+        let layout = Layout::new(&config, &schema);
+        let mut random = stream(seed, Purpose::Weights, 0);
+        let mut weights = Vec::with_capacity(layout.len);
+        for TensorPlace { place, init, .. } in &layout.tensors {
+            let mut next = || match init {
+                Init::Normal(stdev) => random.sample::<f32, _>(StandardNormal) * *stdev as f32,
+                Init::Uniform(bound) => (random.random::<f32>() * 2.0 - 1.0) * *bound as f32,
+                Init::Zeros => 0.0,
+            };
+            weights.extend(place.clone().map(|_| next()));
         }
-        replica
+        Self { config, schema, layout, weights }
     }
 
-    /// Where the weights are.
-    pub fn device(&self) -> Device {
-        self.store.device()
+    /// A tensor's values by its name in weight files.
+    pub fn tensor(&self, name: &str) -> Option<&[f32]> {
+        Some(&self.weights[self.place(name)?])
     }
 
-    /// The weights in order of declaration: the order of the optimizer's moments.
-    pub fn parameters(&self) -> Vec<Tensor> {
-        self.store.trainable_variables()
+    /// The same, to be changed.
+    pub fn tensor_mut(&mut self, name: &str) -> Option<&mut [f32]> {
+        let place = self.place(name)?;
+        Some(&mut self.weights[place])
     }
 
-    /// Those of the weights that a decay is for; see [`Decoder::decayed`].
-    pub fn decayed(&self) -> Vec<Tensor> {
-        self.decoder.decayed()
+    fn place(&self, name: &str) -> Option<std::ops::Range<usize>> {
+        self.layout.tensors.iter().find(|tensor| tensor.name == name).map(|tensor| tensor.place.clone())
     }
 
-    /// The weights by name.
-    pub fn named(&self) -> BTreeMap<String, Tensor> {
-        self.store.variables().into_iter().collect()
+    /// The weights as named tensors.
+    pub fn tensors(&self) -> Tensors {
+        named(&self.layout, &self.weights)
     }
 
     /// Writes the weights, beside the place and then renamed.
@@ -107,89 +101,121 @@ impl Model {
     /// # Errors
     /// When the file can't be written.
     pub fn save(&self, path: &Path) -> Result<(), WeightsError> {
-        save_tensors(&self.named().into_iter().collect::<Vec<_>>(), path)
+        save_tensors(&self.tensors(), path)
+    }
+
+    /// A model of weights that are part of the program, as [`Model::save`] writes them; `name` is for messages.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn of_bytes(config: ModelConfig, schema: Schema, bytes: &[u8], name: &Path) -> Result<Self, WeightsError> {
+        let layout = Layout::new(&config, &schema);
+        let weights = flat(&layout, read_tensors(bytes, name)?, name)?;
+        Ok(Self { config, schema, layout, weights })
     }
 
     /// Reads weights written by [`Model::save`] for a model of this config.
     ///
     /// # Errors
-    /// When the file can't be read, is no weight file, or holds other tensors than the config asks for.
-    pub fn load(config: ModelConfig, device: Device, path: &Path) -> Result<Self, WeightsError> {
-        let model = Self::new(config, device, 0);
-        model.assign(load_tensors(path)?, path)?;
-        Ok(model)
+    /// When the file can't be read, is not a weight file, or holds other tensors than the config asks for.
+    pub fn load(config: ModelConfig, schema: Schema, path: &Path) -> Result<Self, WeightsError> {
+        let layout = Layout::new(&config, &schema);
+        let weights = flat(&layout, load_tensors(path)?, path)?;
+        Ok(Self { config, schema, layout, weights })
     }
+}
 
-    /// Takes over tensors by name; `path` is where they come from, for messages.
-    ///
-    /// # Errors
-    /// When a tensor is missing, left over, of another shape or not finite.
-    pub fn assign(&self, mut tensors: BTreeMap<String, Tensor>, path: &Path) -> Result<(), WeightsError> {
-        let mismatch = |mismatch: String| WeightsError::Mismatch { path: path.to_owned(), mismatch };
-        for (name, mut parameter) in self.named() {
-            let tensor = tensors.remove(&name).ok_or_else(|| mismatch(format!("{name} is missing")))?;
-            let (found, expected) = (tensor.size(), parameter.size());
-            if found != expected {
-                return Err(mismatch(format!("{name} has shape {found:?}, the config asks for {expected:?}")));
-            }
-            if tensor.kind() != Kind::Float {
-                return Err(mismatch(format!("{name} is of kind {:?}, expected 32-bit floats", tensor.kind())));
-            }
-            if tensor.isfinite().all().int64_value(&[]) == 0 {
-                return Err(mismatch(format!("{name} holds values that are not finite")));
-            }
-            tch::no_grad(|| parameter.copy_(&tensor));
+/// Weights as named tensors.
+pub fn named(layout: &Layout, weights: &[f32]) -> Tensors {
+    let tensor = |tensor: &TensorPlace| {
+        let values = Values::F32(weights[tensor.place.clone()].to_vec());
+        (tensor.name.clone(), Tensor { shape: tensor.shape.clone(), values })
+    };
+    layout.tensors.iter().map(tensor).collect()
+}
+
+/// Named tensors as weights; `path` is where they come from, for messages.
+///
+/// # Errors
+/// When a tensor is missing, left over, of another shape or kind, or not finite.
+pub fn flat(layout: &Layout, mut tensors: Tensors, path: &Path) -> Result<Vec<f32>, WeightsError> {
+    let mismatch = |mismatch: String| WeightsError::Mismatch { path: path.to_owned(), mismatch };
+    let mut weights = Vec::with_capacity(layout.len);
+    for TensorPlace { name, shape, .. } in &layout.tensors {
+        let tensor = tensors.remove(name).ok_or_else(|| mismatch(format!("{name} is missing")))?;
+        if tensor.shape != *shape {
+            return Err(mismatch(format!("{name} has shape {:?}, the config asks for {shape:?}", tensor.shape)));
         }
-        match tensors.keys().next() {
-            Some(name) => Err(mismatch(format!("{name} is in the file and not in the model"))),
-            None => Ok(()),
+        let Values::F32(values) = tensor.values else {
+            return Err(mismatch(format!("{name} holds no 32-bit floats")));
+        };
+        if !values.iter().all(|value| value.is_finite()) {
+            return Err(mismatch(format!("{name} holds values that are not finite")));
         }
+        weights.extend(values);
+    }
+    match tensors.keys().next() {
+        Some(name) => Err(mismatch(format!("{name} is in the file and not in the model"))),
+        None => Ok(weights),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::task::dates;
 
     fn small() -> ModelConfig {
         ModelConfig { latent_dim: 2, hidden_dim: 8, angles: 4, ..ModelConfig::default() }
+    }
+
+    fn load(config: ModelConfig, path: &Path) -> Result<Model, WeightsError> {
+        Model::load(config, dates::schema(), path)
     }
 
     #[test]
     fn weights_survive_a_round_trip_and_the_seed_decides_them() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.safetensors");
-        let model = Model::new(small(), Device::Cpu, 7);
+        let model = Model::new(small(), dates::schema(), 7);
         model.save(&path).unwrap();
-        let loaded = Model::load(small(), Device::Cpu, &path).unwrap();
-        for ((name, tensor), (other_name, other)) in model.named().iter().zip(loaded.named().iter()) {
-            assert_eq!(name, other_name);
-            assert!(tensor.equal(other), "{name}");
-        }
-        let other = Model::new(small(), Device::Cpu, 8).named();
-        assert!(!other["decoder.day.input.weight"].equal(&model.named()["decoder.day.input.weight"]));
+        assert_eq!(load(small(), &path).unwrap().weights, model.weights);
+        let other = Model::new(small(), dates::schema(), 8);
+        assert_ne!(other.tensor("decoder.day.input.weight"), model.tensor("decoder.day.input.weight"));
     }
 
     #[test]
     fn weights_of_another_model_are_refused_with_both_shapes() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.safetensors");
-        Model::new(small(), Device::Cpu, 7).save(&path).unwrap();
+        Model::new(small(), dates::schema(), 7).save(&path).unwrap();
         let wider = ModelConfig { latent_dim: 3, ..small() };
-        let error = Model::load(wider, Device::Cpu, &path).unwrap_err().to_string();
-        assert!(error.contains("decoder.latent.weight has shape [40, 2], the config asks for [40, 3]"), "{error}");
+        let error = load(wider, &path).unwrap_err().to_string();
+        assert!(error.contains("encoder.output.weight has shape [4, 8], the config asks for [6, 8]"), "{error}");
+        let plain = load(ModelConfig { latent_dim: 0, ..small() }, &path).unwrap_err().to_string();
+        assert!(plain.contains("is in the file and not in the model"), "{plain}");
+    }
+
+    #[test]
+    fn values_that_are_not_finite_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.safetensors");
+        let mut model = Model::new(small(), dates::schema(), 7);
+        model.tensor_mut("decoder.day.output.bias").unwrap()[3] = f32::NAN;
+        model.save(&path).unwrap();
+        assert!(load(small(), &path).unwrap_err().to_string().contains("decoder.day.output.bias holds values"));
     }
 
     #[test]
     fn damaged_files_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.safetensors");
-        assert!(matches!(Model::load(small(), Device::Cpu, &path), Err(WeightsError::File(_))));
-        Model::new(small(), Device::Cpu, 7).save(&path).unwrap();
+        assert!(matches!(load(small(), &path), Err(WeightsError::File(_))));
+        Model::new(small(), dates::schema(), 7).save(&path).unwrap();
         let bytes = std::fs::read(&path).unwrap();
         std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
-        assert!(matches!(Model::load(small(), Device::Cpu, &path), Err(WeightsError::Damaged { .. })));
+        assert!(matches!(load(small(), &path), Err(WeightsError::Damaged { .. })));
         std::fs::write(&path, &bytes[..bytes.len().min(40)]).unwrap();
-        assert!(matches!(Model::load(small(), Device::Cpu, &path), Err(WeightsError::Format { .. })));
+        assert!(matches!(load(small(), &path), Err(WeightsError::Format { .. })));
     }
 }

@@ -1,14 +1,14 @@
 //! Checkpoints: weights, moments and counters in one file, replaced by rename.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use tch::{Kind, Tensor};
 
 use super::schedule::ScheduleState;
 use crate::checksums::ChecksumError;
-use crate::model::{WeightsError, load_tensors, save_tensors};
+use crate::model::{
+    Layout, Tensor, Tensors, TrainingState, Values, WeightsError, flat, load_tensors, named, save_tensors,
+};
 
 /// Everything about a run that is not a tensor.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -48,33 +48,32 @@ pub enum CheckpointError {
     },
 }
 
-/// Tensors by name.
-type Named = BTreeMap<String, Tensor>;
-
 /// The counters travel as a tensor of bytes, so that one rename replaces everything at once.
 const STATE: &str = "state";
 const MODEL: &str = "model.";
+const MOMENTS: [&str; 2] = ["first", "second"];
 
 impl Checkpoint {
-    /// Writes weights, the optimizer's tensors and the counters.
+    /// Writes weights, moments and the counters.
     ///
     /// # Errors
     /// When the file can't be written.
-    pub fn save(&self, path: &Path, weights: Named, moments: [(&str, &Tensor); 2]) -> Result<(), CheckpointError> {
+    pub fn save(&self, path: &Path, layout: &Layout, training: TrainingState) -> Result<(), CheckpointError> {
         let state = serde_json::to_vec(self)
             .map_err(|error| CheckpointError::State { path: path.to_owned(), reason: error.to_string() })?;
-        let mut tensors: Vec<(String, Tensor)> =
-            weights.into_iter().map(|(name, tensor)| (format!("{MODEL}{name}"), tensor)).collect();
-        tensors.extend(moments.map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone())));
-        tensors.push((STATE.to_owned(), Tensor::from_slice(&state)));
+        let weights = named(layout, &training.weights).into_iter();
+        let mut tensors: Tensors = weights.map(|(name, tensor)| (format!("{MODEL}{name}"), tensor)).collect();
+        let moments = MOMENTS.into_iter().zip([training.first, training.second]);
+        tensors.extend(moments.map(|(name, values)| (name.to_owned(), Tensor::of_floats(values))));
+        tensors.insert(STATE.to_owned(), Tensor::of_bytes(state));
         Ok(save_tensors(&tensors, path)?)
     }
 
-    /// Reads what [`Checkpoint::save`] wrote: the counters, the weights, and the optimizer's tensors by name.
+    /// Reads what [`Checkpoint::save`] wrote for a model of this layout.
     ///
     /// # Errors
-    /// When the file can't be read or is damaged.
-    pub fn load(path: &Path) -> Result<(Self, Named, Named), CheckpointError> {
+    /// When the file can't be read, is damaged or belongs to another model.
+    pub fn load(path: &Path, layout: &Layout) -> Result<(Self, TrainingState), CheckpointError> {
         let damaged = |reason: &str| CheckpointError::State { path: path.to_owned(), reason: reason.to_owned() };
         let mut tensors = load_tensors(path).map_err(|error| match error {
             WeightsError::Format { reason, .. } => damaged(&format!("it is damaged, {reason}")),
@@ -85,20 +84,32 @@ impl Checkpoint {
             error => error.into(),
         })?;
         let state = tensors.remove(STATE).ok_or_else(|| damaged("it has no counters"))?;
-        if state.kind() != Kind::Uint8 {
-            return Err(damaged("its counters are no text"));
-        }
-        let bytes = Vec::<u8>::try_from(&state).map_err(|error| damaged(&error.to_string()))?;
+        let Values::U8(bytes) = state.values else { return Err(damaged("its counters are not text")) };
         let state = serde_json::from_slice(&bytes).map_err(|error| damaged(&error.to_string()))?;
-        let (weights, moments): (Named, Named) = tensors.into_iter().partition(|(name, _)| name.starts_with(MODEL));
-        let weights = weights.into_iter().map(|(name, tensor)| (name[MODEL.len()..].to_owned(), tensor)).collect();
-        Ok((state, weights, moments))
+        let mut moments = |name: &str| -> Result<Vec<f32>, CheckpointError> {
+            let tensor = tensors.remove(name).ok_or_else(|| damaged(&format!("its moments {name} are missing")))?;
+            match tensor.values {
+                Values::F32(values) if values.len() == layout.len => Ok(values),
+                _ => Err(damaged(&format!("its moments {name} are not {} floats", layout.len))),
+            }
+        };
+        let (first, second) = (moments(MOMENTS[0])?, moments(MOMENTS[1])?);
+        let weights = tensors.into_iter();
+        let weights = weights.map(|(name, tensor)| (name.strip_prefix(MODEL).unwrap_or(&name).to_owned(), tensor));
+        let weights = flat(layout, weights.collect(), path)?;
+        Ok((state, TrainingState { weights, first, second }))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ModelConfig;
+    use crate::task::dates;
+
+    fn layout() -> Layout {
+        Layout::new(&ModelConfig { hidden_dim: 4, angles: 2, ..ModelConfig::default() }, &dates::schema())
+    }
 
     #[test]
     fn counters_survive_bit_for_bit() {
@@ -112,22 +123,19 @@ mod tests {
             seconds: 12.345678901234567,
             ..Checkpoint::default()
         };
-        let weight = Tensor::from_slice(&[0.1f32, 0.2]);
-        let moment = Tensor::from_slice(&[3f32]);
-        let weights = BTreeMap::from([("a.b".to_owned(), weight.shallow_clone())]);
-        state.save(&path, weights, [("first", &moment), ("second", &moment)]).unwrap();
-        let (loaded, weights, moments) = Checkpoint::load(&path).unwrap();
-        assert_eq!(loaded, state);
-        assert!(weights["a.b"].equal(&weight));
-        assert_eq!(moments.keys().collect::<Vec<_>>(), ["first", "second"]);
+        let layout = layout();
+        let values = |scale: f32| (0..layout.len).map(|place| place as f32 * scale).collect::<Vec<_>>();
+        let training = TrainingState { weights: values(0.1), first: values(0.2), second: values(0.3) };
+        state.save(&path, &layout, training.clone()).unwrap();
+        assert_eq!(Checkpoint::load(&path, &layout).unwrap(), (state, training));
     }
 
     #[test]
     fn damaged_checkpoints_are_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("checkpoint.safetensors");
-        save_tensors(&[("other".to_owned(), Tensor::from_slice(&[1f32]))], &path).unwrap();
-        let error = Checkpoint::load(&path).unwrap_err().to_string();
+        save_tensors(&Tensors::from([("other".to_owned(), Tensor::of_floats(vec![1.0]))]), &path).unwrap();
+        let error = Checkpoint::load(&path, &layout()).unwrap_err().to_string();
         assert!(error.contains("checkpoint.safetensors") && error.contains("no counters"), "{error}");
     }
 }

@@ -1,12 +1,15 @@
 //! What is measured of a model during training and at its end: one function for both.
 
+use std::ops::ControlFlow;
+
 use super::config::{EvaluationConfig, Objective};
 use crate::dates::{Condition, Split, ValidDates};
 use crate::metrics::{
-    Dataset, Groups, LatentUse, Likelihood, Scores, TestTerms, information, latent_use, likelihood, mean_by_date,
-    tally_model, test_prior_recon, test_terms,
+    Draws, LatentUse, Likelihood, Scores, TestTerms, information, latent_use, likelihood, mean_by_date, tally_model,
+    test_prior_recon, test_terms,
 };
 use crate::model::{Decode, Model};
+use crate::task::{Groups, Rows};
 
 /// Metrics of a model at one moment.
 #[derive(Clone, Debug)]
@@ -45,73 +48,78 @@ pub struct TestData<'a> {
     pub valid: &'a ValidDates,
     /// What is held out.
     pub split: &'a Split,
-    /// The held-out dates.
-    pub dates: Dataset,
+    /// The held-out rows.
+    pub rows: Rows,
     /// The same by condition.
     pub groups: Groups,
 }
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
-pub struct Effort {
+pub struct EvalBudget {
     /// Samples of each condition.
     pub samples: usize,
     /// Draws of z for each test date in the likelihood; 0 leaves [`Code`] out.
     pub importance: u32,
+    /// Threads.
+    pub threads: usize,
 }
 
-impl Effort {
+impl EvalBudget {
     /// What a config asks for during training, or at the end.
-    pub fn of(config: &EvaluationConfig, end: bool) -> Self {
+    pub fn of(config: &EvaluationConfig, end: bool, threads: usize) -> Self {
         if end {
-            Self { samples: config.final_samples, importance: config.importance }
+            Self { samples: config.final_samples, importance: config.importance, threads }
         } else {
-            Self { samples: config.samples, importance: 0 }
+            Self { samples: config.samples, importance: 0, threads }
         }
     }
 }
 
-/// Draws of z for each date in the mutual information.
-const INFORMATION_DRAWS: i64 = 16;
+/// Draws of z for each row in the mutual information.
+const INFORMATION_DRAWS: usize = 16;
 
-/// Measures a model; `progress` is told the share that is done.
+/// Measures a model; none where the progress, told the share that is done, asked for an end.
 pub fn evaluate(
     model: &Model,
     data: &TestData<'_>,
     objective: &Objective,
-    effort: Effort,
+    budget: EvalBudget,
     seed: u64,
-    mut progress: impl FnMut(f64),
+    progress: &mut dyn FnMut(f64) -> ControlFlow<()>,
 ) -> Option<Evaluation> {
-    let TestData { valid, split, dates, groups } = data;
+    let TestData { valid, split, rows, groups } = data;
     let conditions = valid.conditions();
     let held_out: std::collections::HashSet<Condition> = split.held_out.iter().copied().collect();
-    // Each decoding, and the likelihood where it is asked for, is taken for an equal part of the work.
-    let parts = if effort.importance > 0 { 3.0 } else { 2.0 };
+    // Each decoding, and the likelihood where it is asked for, counts as an equal part of the work.
+    let parts = if budget.importance > 0 { 3.0 } else { 2.0 };
+    let threads = budget.threads;
     let mut scores = |decode, part: f64| {
-        let of = |done: usize| (part + done as f64 / conditions.len() as f64) / parts;
-        let tallies = tally_model(model, valid, &conditions, effort.samples, decode, seed, |done| progress(of(done)));
+        let mut of = |done: usize| progress((part + done as f64 / conditions.len() as f64) / parts);
+        let draws = Draws { samples: budget.samples, decode, seed, threads };
+        let tallies = tally_model(model, valid, &conditions, draws, &mut of)?;
         let all = Scores::of(&tallies);
         let tallies: Vec<_> = tallies.into_iter().filter(|tally| held_out.contains(&tally.condition)).collect();
-        (all, Scores::of(&tallies))
+        Some((all, Scores::of(&tallies)))
     };
-    let (greedy, greedy_held_out) = scores(Decode::Greedy, 0.0);
-    let (sampled, sampled_held_out) = scores(Decode::Sample { temperature: 1.0 }, 1.0);
-    let code = match effort.importance {
+    let (greedy, greedy_held_out) = scores(Decode::Greedy, 0.0)?;
+    let (sampled, sampled_held_out) = scores(Decode::Sample { temperature: 1.0 }, 1.0)?;
+    let code = match budget.importance {
         0 => None,
         samples => {
-            let of = |done: usize| (2.0 + done as f64 / groups.len as f64) / parts;
-            let likelihood =
-                likelihood(model, valid, &split.test, i64::from(samples), seed, |done| progress(of(done)))?;
+            let mut of = |done: usize| progress((2.0 + done as f64 / groups.len() as f64) / parts);
+            let likelihood = likelihood(model, valid, &split.test, samples as usize, (seed, threads), &mut of)?;
             let tested: Vec<Condition> = likelihood.conditions.iter().map(|part| part.condition).collect();
             let nats = information(model, valid, &tested, INFORMATION_DRAWS, seed);
             Some(Code { information: mean_by_date(valid, &nats), likelihood })
         }
     };
+    let pairing = (objective.pairing, objective.codes as usize);
     Some(Evaluation {
-        test: test_terms(model, dates, seed),
-        test_prior_recon: test_prior_recon(model, dates, groups, (objective.pairing, objective.codes), seed),
-        latent: latent_use(model, dates),
+        test: test_terms(model, rows, seed),
+        test_prior_recon: test_prior_recon(model, groups, pairing, seed),
+        latent: latent_use(model, rows),
+        // The task has conditions, and each is drawn for: there are scores.
         greedy: greedy?,
         greedy_held_out,
         sampled: sampled?,

@@ -91,20 +91,16 @@ impl History {
         Self::of_text(path, to_csv(&[], true))
     }
 
-    /// Takes up the history of a run at this step, which has this digest: later rows, whose checkpoint never
-    /// came, are dropped, and so is a last line that a kill cut short.
+    /// Resumes the history of a run, whose rows up to the checkpoint have this digest: later rows, whose checkpoint
+    /// never came, are dropped, and so is a last line that a kill cut short.
     ///
     /// # Errors
-    /// When the file can't be read or written, or is not as the checkpoint's digest has it.
-    pub fn resume(path: &Path, step: u64, digest: &str) -> Result<Self, HistoryError> {
+    /// When the file can't be read or written, or does not begin as the checkpoint's digest has it.
+    pub fn resume(path: &Path, digest: &str) -> Result<Self, HistoryError> {
         let text = files::read_text(path)?;
-        let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
-        // What follows a damaged row is not looked at: the digest tells of the rows that count.
-        let rows = parse(whole).map_while(Result::ok).take_while(|row| row.step <= step).count();
-        let kept: String = whole.split_inclusive('\n').take(rows + 1).collect();
-        if sha256(kept.as_bytes()) != digest {
-            return Err(HistoryError::Torn(path.to_owned()));
-        }
+        let ends = text.match_indices('\n').map(|(place, _)| place + 1);
+        let kept = ends.map(|end| &text[..end]).find(|kept| sha256(kept.as_bytes()) == digest);
+        let kept = kept.ok_or_else(|| HistoryError::Torn(path.to_owned()))?.to_owned();
         Self::of_text(path, kept)
     }
 
@@ -240,11 +236,11 @@ mod tests {
         history.append(&row(30)).unwrap();
         let whole = files::read_text(&path).unwrap();
         std::fs::write(&path, &whole[..whole.len() - 5]).unwrap();
-        let resumed = History::resume(&path, 20, &digest).unwrap();
+        let resumed = History::resume(&path, &digest).unwrap();
         assert_eq!(resumed.digest(), digest);
         assert_eq!(History::read(&path).unwrap(), [row(10), row(20)]);
         std::fs::write(&path, whole).unwrap();
-        History::resume(&path, 20, &digest).unwrap();
+        History::resume(&path, &digest).unwrap();
         assert_eq!(History::read(&path).unwrap(), [row(10), row(20)]);
     }
 
@@ -257,11 +253,11 @@ mod tests {
         let (short, flipped) = (lines[..2].concat(), whole.replacen("3.5", "3.4", 1));
         for damaged in [swapped.as_str(), &short, &flipped, lines[0], ""] {
             std::fs::write(&path, damaged).unwrap();
-            let error = History::resume(&path, 20, &history.digest()).unwrap_err().to_string();
+            let error = History::resume(&path, &history.digest()).unwrap_err().to_string();
             assert!(error.contains("history.csv is missing rows, damaged or of another run"), "{error}");
         }
         std::fs::remove_file(&path).unwrap();
-        assert!(matches!(History::resume(&path, 20, &history.digest()), Err(HistoryError::File(_))));
+        assert!(matches!(History::resume(&path, &history.digest()), Err(HistoryError::File(_))));
     }
 
     #[test]

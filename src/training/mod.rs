@@ -1,22 +1,20 @@
 //! Training: schedules, the optimizer, the loop, its history and its checkpoints.
 //!
-//! A step is a function of weights, moments, seed and step number alone, so that a run taken up at a
+//! A step is a function of weights, moments, seed and step number alone, so that a run resumed from a
 //! checkpoint ends with the same weights, bit for bit, as one that was never interrupted.
 
 mod checkpoint;
 mod config;
 mod evaluation;
 mod history;
-mod learner;
 mod optimizer;
 mod schedule;
 mod trainer;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use config::{BetaConfig, EvaluationConfig, Objective, Schedule, StepConfig, TrainingConfig};
-pub use evaluation::{Code, Effort, Evaluation, TestData, evaluate};
+pub use evaluation::{Code, EvalBudget, Evaluation, TestData, evaluate};
 pub use history::{History, HistoryError, Row};
-pub use learner::Learner;
-pub use optimizer::{Adam, Stride, learning_rate};
+pub use optimizer::{adam_hyperparams, learning_rate};
 pub use schedule::{BetaSchedule, Phase, ScheduleState};
 pub use trainer::{Ending, Observer, Progress, Trainer, TrainingError};

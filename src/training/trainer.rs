@@ -1,25 +1,28 @@
 //! The training loop.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use rand::seq::SliceRandom;
-use tch::{Device, Kind, Tensor};
 
 use super::checkpoint::{Checkpoint, CheckpointError};
 use super::config::TrainingConfig;
-use super::evaluation::{Effort, Evaluation, TestData, evaluate};
+use super::evaluation::{EvalBudget, Evaluation, TestData, evaluate};
 use super::history::{History, HistoryError, Row};
-use super::learner::Learner;
-use super::optimizer::{Adam, Stride, learning_rate};
+use super::optimizer::{adam_hyperparams, learning_rate};
 use super::schedule::{BetaSchedule, Phase, ScheduleState};
 use crate::checksums::sha256;
 use crate::dates::{Split, ValidDates};
-use crate::metrics::{Dataset, Groups, Scores};
-use crate::model::{Batch, Model, ModelConfig, Pairing, Prior, Weights};
+use crate::metrics::{Scores, draw_codes};
+use crate::model::{
+    Engine, EngineError, EngineOptions, Layout, MakeEngine, Model, ModelConfig, ObjectiveWeights, Pairing, PriorCodes,
+    StepInput, Terms, TrainingState, check_memory,
+};
 use crate::random::{Purpose, normal, stream};
+use crate::task::{Groups, Rows, dates};
 
-/// Steps whose terms are read from the device at once: reading stops it, so not every step does.
+/// Steps whose terms are read from the engine at once: a GPU is stopped by it, so not every step does.
 const WINDOW: usize = 10;
 
 /// What a run tells about itself while it goes on.
@@ -32,7 +35,7 @@ pub trait Observer {
     fn evaluating(&mut self, share: f64);
     /// An evaluation is done.
     fn evaluated(&mut self, row: &Row);
-    /// Whether the run shall end after this step, with a checkpoint.
+    /// Whether the run shall end now, with a checkpoint; asked after every step and during evaluations.
     fn interrupted(&self) -> bool;
 }
 
@@ -61,7 +64,7 @@ pub enum Ending {
 /// Why a run ended before its last step.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainingError {
-    /// The loss is no number or far too large.
+    /// The loss is not a number or far too large.
     #[error(
         "the loss {} at step {step} (reconstruction {recon}, KL {kl}, beta {beta}, learning rate {learning_rate:.2e}); \
          lower training.learning_rate or training.gradient_clip, or raise training.warm_up",
@@ -95,6 +98,9 @@ pub enum TrainingError {
     /// The history.
     #[error(transparent)]
     History(#[from] HistoryError),
+    /// The engine.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
 }
 
 /// A training run.
@@ -102,64 +108,61 @@ pub enum TrainingError {
 pub struct Trainer<'a> {
     config: TrainingConfig,
     schedule: BetaSchedule,
-    train: Dataset,
+    train: Rows,
     train_groups: Groups,
     test: TestData<'a>,
+    // Its weights are those of the last evaluation or checkpoint; the engine has the newest.
     model: Model,
-    adam: Adam,
-    learner: Learner,
+    engine: Box<dyn Engine>,
+    threads: usize,
     state: Checkpoint,
     history: History,
     checkpoint: PathBuf,
 }
 
 impl<'a> Trainer<'a> {
-    /// A run with its history and checkpoint in these files, taken up where the checkpoint stands.
+    /// A run with its history and checkpoint in these files, resumed from where the checkpoint stands.
     ///
     /// # Errors
-    /// When a batch is larger than the data, or the files can't be read.
+    /// When a batch is larger than the data, the files can't be read or the engine can't be made.
     pub fn new(
         config: TrainingConfig,
         model: ModelConfig,
         (valid, split): (&'a ValidDates, &'a Split),
-        device: Device,
+        (make, options): (MakeEngine, EngineOptions),
         (history, checkpoint): (&Path, &Path),
     ) -> Result<Self, TrainingError> {
-        let train = Dataset::new(&split.train, device);
-        let train_groups = Groups::new(&split.train, device);
-        let (dates, groups) = (Dataset::new(&split.test, device), Groups::new(&split.test, device));
-        let test = TestData { valid, split, dates, groups };
-        if config.training.batch_size > train.len {
-            return Err(TrainingError::BatchTooLarge { batch: config.training.batch_size, dates: train.len });
+        let (train, train_groups) = (dates::rows(&split.train), dates::groups(&split.train));
+        let (rows, groups) = (dates::rows(&split.test), dates::groups(&split.test));
+        let test = TestData { valid, split, rows, groups };
+        if config.training.batch_size > train.len() as i64 {
+            let (batch, dates) = (config.training.batch_size, train.len() as i64);
+            return Err(TrainingError::BatchTooLarge { batch, dates });
         }
+        let layout = Layout::new(&model, &dates::schema());
+        check_memory(&layout, 2 * config.training.batch_size as usize, options.threads)?;
         let schedule = config.beta.schedule(config.training.steps);
-        let model = Model::new(model, device, config.seed);
-        let mut adam = Adam::new(model.parameters(), model.decayed());
-        // What a checkpoint must have been written by to be taken up.
+        let mut model = Model::new(model, dates::schema(), config.seed);
+        // What a checkpoint must have been written by to be resumed.
         let run = sha256(format!("{config:?} {:?} {:?}", model.config, split.test).as_bytes());
         let mut state = Checkpoint { schedule: ScheduleState::new(&schedule), run, ..Checkpoint::default() };
+        let mut training = TrainingState::new(model.weights.clone());
         let history = if checkpoint.exists() {
-            let (saved, weights, moments) = Checkpoint::load(checkpoint)?;
+            let (saved, saved_training) = Checkpoint::load(checkpoint, &model.layout)?;
             if saved.run != state.run {
                 let reason = "it is of another run or version".to_owned();
                 return Err(CheckpointError::State { path: checkpoint.to_owned(), reason }.into());
             }
-            model.assign(weights, checkpoint).map_err(CheckpointError::from)?;
-            adam.restore(moments).map_err(|reason| CheckpointError::State { path: checkpoint.to_owned(), reason })?;
-            state = saved;
-            History::resume(history, state.step, &state.history)?
+            (state, training) = (saved, saved_training);
+            model.weights.clone_from(&training.weights);
+            History::resume(history, &state.history)?
         } else {
             History::begin(history)?
         };
         state.history = history.digest();
-        let learner = Learner::new(&model, &adam);
-        let checkpoint = checkpoint.to_owned();
-        Ok(Self { config, schedule, train, train_groups, test, model, adam, learner, state, history, checkpoint })
-    }
-
-    /// The same run with its steps taken by autograd, whatever the model: what faster steps are compared with.
-    pub fn by_autograd(self) -> Self {
-        Self { learner: Learner::Autograd, ..self }
+        let engine = make(&model, training, options)?;
+        let (checkpoint, threads) = (checkpoint.to_owned(), options.threads);
+        Ok(Self { config, schedule, train, train_groups, test, model, engine, threads, state, history, checkpoint })
     }
 
     /// Steps done.
@@ -167,7 +170,7 @@ impl<'a> Trainer<'a> {
         self.state.step
     }
 
-    /// The model as it stands.
+    /// The model as it was at the last evaluation.
     pub fn model(&self) -> &Model {
         &self.model
     }
@@ -175,6 +178,11 @@ impl<'a> Trainer<'a> {
     /// Seconds spent in training steps, over all sessions of the run.
     pub fn seconds(&self) -> f64 {
         self.state.seconds
+    }
+
+    /// The device in words.
+    pub fn device(&self) -> String {
+        self.engine.device()
     }
 
     /// The phase that the schedule is in.
@@ -189,107 +197,109 @@ impl<'a> Trainer<'a> {
     pub fn run(&mut self, observer: &mut impl Observer) -> Result<Ending, TrainingError> {
         let steps = self.config.training.steps;
         let (seed, batch_size) = (self.config.seed, self.config.training.batch_size);
-        let mut dates = Order::new(self.train.len, batch_size, Purpose::Order, seed);
-        let grouped = batch_size / self.config.objective.codes;
-        let mut conditions = Order::new(self.train_groups.len, grouped, Purpose::Conditions, seed);
-        let mut window: Vec<Tensor> = Vec::new();
+        let mut order = Order::new(self.train.len(), batch_size as usize, Purpose::Order, seed);
+        let grouped = (batch_size / self.config.objective.codes) as usize;
+        let mut conditions = Order::new(self.train_groups.len(), grouped, Purpose::Conditions, seed);
+        let (mut batch, mut unread) = (Rows::default(), 0);
         let mut started = Instant::now();
         let mut last_loss = f64::NAN;
         while self.state.step < steps {
+            if self.evaluation_due() {
+                if self.log(false, observer)?.is_none() {
+                    return Ok(Ending::Interrupted(self.state.step));
+                }
+                started = Instant::now();
+            }
             let step = self.state.step;
-            let rows = dates.rows(step, self.model.device());
-            window.push(self.train_step(&self.train.rows(&rows), &mut conditions, step));
+            batch.gather(&self.train, order.rows(step));
+            self.train_step(&batch, &mut conditions, step)?;
+            unread += 1;
             self.state.step += 1;
             let done = self.state.step;
-            let evaluates = done.is_multiple_of(self.config.evaluation.every) || done == steps;
             let stops = observer.interrupted();
-            let saves = done.is_multiple_of(self.config.training.checkpoint_every) || stops;
+            let evaluates = done.is_multiple_of(self.config.evaluation.every) || done == steps;
+            // Before an evaluation too, which can be long: an end in its midst loses no step.
+            let saves = done.is_multiple_of(self.config.training.checkpoint_every) || evaluates || stops;
             // The schedule sees the terms in the same groups whether or not a checkpoint comes between.
-            if self.state.pending.len() + window.len() >= WINDOW || evaluates || saves {
-                last_loss = self.read(&mut window)?.unwrap_or(last_loss);
+            if self.state.pending.len() + unread >= WINDOW || saves {
+                last_loss = self.read()?.unwrap_or(last_loss);
+                unread = 0;
                 if self.state.pending.len() >= WINDOW {
                     self.advance_schedule(observer);
                 }
             }
             observer.step(Progress { step: done, steps, beta: self.beta(step), loss: last_loss });
-            if evaluates || saves {
-                self.learner.settle(&self.model, &mut self.adam);
+            if saves {
+                let training = self.engine.state()?;
+                self.model.weights.clone_from(&training.weights);
                 self.state.seconds += started.elapsed().as_secs_f64();
-                if evaluates && done < steps {
-                    self.log(false, observer)?;
-                }
-                if saves && done < steps {
-                    self.save()?;
-                }
+                self.state.save(&self.checkpoint, &self.model.layout, training)?;
                 started = Instant::now();
             }
-            if stops && done < steps {
+            if stops {
                 return Ok(Ending::Interrupted(done));
             }
         }
-        // A run taken up after its last step has nothing left to train and repeats this evaluation only.
-        let evaluation = self.log(true, observer)?;
-        Ok(Ending::Finished(Box::new(evaluation)))
+        // A run resumed after its last step has nothing left to train and repeats this evaluation only.
+        match self.log(true, observer)? {
+            Some(evaluation) => Ok(Ending::Finished(Box::new(evaluation))),
+            None => Ok(Ending::Interrupted(steps)),
+        }
+    }
+
+    /// Whether an evaluation belongs to the last step and has not been logged, be it for an interruption.
+    fn evaluation_due(&self) -> bool {
+        self.state.summed > 0 && self.state.step.is_multiple_of(self.config.evaluation.every)
     }
 
     fn beta(&self, step: u64) -> f64 {
         self.state.schedule.beta(&self.schedule, step)
     }
 
-    /// One update; its terms `[4]`: loss, reconstruction, KL, prior reconstruction.
-    fn train_step(&mut self, batch: &Batch, conditions: &mut Order, step: u64) -> Tensor {
+    /// One update.
+    fn train_step(&mut self, batch: &Rows, conditions: &mut Order, step: u64) -> Result<(), EngineError> {
         let config = &self.config;
-        let (device, latent_dim) = (self.model.device(), self.model.config.latent_dim);
+        let latent = self.model.layout.latent;
         let mut random = stream(config.seed, Purpose::Noise, step);
-        let shape = [config.training.batch_size, latent_dim];
-        let noise = normal(&mut random, &shape, device);
+        let count = config.training.batch_size as usize * latent;
+        let noise = normal(&mut random, count);
         let weights = self.weights(step);
-        let prior = (weights.hybrid > 0.0).then(|| match config.objective.pairing {
-            Pairing::Own => Prior::Own(normal(&mut random, &shape, device)),
+        let prior = match config.objective.pairing {
+            _ if weights.hybrid <= 0.0 || latent == 0 => PriorCodes::None,
+            Pairing::Own => PriorCodes::Own(normal(&mut random, count)),
             pairing => {
-                let (rows, codes) = (conditions.rows(step, device), config.objective.codes);
+                let (rows, codes) = (conditions.rows(step), config.objective.codes as usize);
                 let balanced = pairing == Pairing::Balanced;
-                Prior::Paired(self.train_groups.draw(&rows, (codes, latent_dim), balanced, &mut random))
+                PriorCodes::Paired(draw_codes(&self.train_groups, rows, (codes, latent), balanced, &mut random))
             }
-        });
-        let stride = Stride::at(&config.training, step);
-        self.learner.step((&self.model, &mut self.adam), (batch, &noise, prior.as_ref()), weights, stride)
+        };
+        let adam = adam_hyperparams(&config.training, step);
+        self.engine.step(&StepInput { rows: batch, noise: &noise, prior: &prior, weights, adam })
     }
 
-    fn weights(&self, step: u64) -> Weights {
-        // z from the prior is trained on once the code is there to be matched with it.
-        let matching = self.state.schedule.phase == Phase::Match;
-        let hybrid = if matching { self.config.objective.hybrid } else { 0.0 };
-        Weights { beta: self.beta(step), hybrid, free_bits: self.config.objective.free_bits }
+    fn weights(&self, step: u64) -> ObjectiveWeights {
+        // z from the prior is trained on once the code is there to be aligned with it.
+        let aligning = self.state.schedule.phase == Phase::Match;
+        let hybrid = if aligning { self.config.objective.hybrid } else { 0.0 };
+        ObjectiveWeights { beta: self.beta(step), hybrid, free_bits: self.config.objective.free_bits }
     }
 
-    /// Reads the terms of the last steps from the device, checks them, and returns the last loss.
-    fn read(&mut self, window: &mut Vec<Tensor>) -> Result<Option<f64>, TrainingError> {
-        if window.is_empty() {
-            return Ok(None);
-        }
-        let values = Tensor::stack(window, 0).to_kind(Kind::Double).view([-1]);
-        let values = Vec::<f64>::try_from(values).unwrap_or_default();
-        let first = self.state.step - window.len() as u64;
-        window.clear();
+    /// Reads the terms of the last steps from the engine, checks them, and returns the last loss.
+    fn read(&mut self) -> Result<Option<f64>, TrainingError> {
+        let terms = self.engine.take_terms()?;
+        let first = self.state.step - terms.len() as u64;
         let mut last = None;
-        for (offset, terms) in values.as_chunks::<4>().0.iter().enumerate() {
-            let [loss, recon, kl, _] = *terms;
+        for (offset, Terms { loss, recon, kl, prior_recon }) in terms.into_iter().enumerate() {
             let step = first + offset as u64;
             if !loss.is_finite() || loss > self.config.training.divergence {
                 let learning_rate = learning_rate(&self.config.training, step);
-                return Err(TrainingError::Diverged {
-                    step: step + 1,
-                    loss,
-                    recon,
-                    kl,
-                    beta: self.beta(step),
-                    learning_rate,
-                });
+                let beta = self.beta(step);
+                return Err(TrainingError::Diverged { step: step + 1, loss, recon, kl, beta, learning_rate });
             }
+            let terms = [loss, recon, kl, prior_recon];
             self.state.sums.iter_mut().zip(terms).for_each(|(sum, term)| *sum += term);
             self.state.summed += 1;
-            self.state.pending.push(*terms);
+            self.state.pending.push(terms);
             last = Some(loss);
         }
         Ok(last)
@@ -305,20 +315,23 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// Evaluates, appends a row to the history and begins new sums.
-    fn log(&mut self, end: bool, observer: &mut impl Observer) -> Result<Evaluation, TrainingError> {
+    /// Evaluates, appends a row to the history and begins new sums; none where the observer asked for an end.
+    fn log(&mut self, end: bool, observer: &mut impl Observer) -> Result<Option<Evaluation>, TrainingError> {
         let TrainingConfig { seed, objective, evaluation, .. } = &self.config;
-        let effort = Effort::of(evaluation, end);
-        let evaluation =
-            evaluate(&self.model, &self.test, objective, effort, *seed, |share| observer.evaluating(share))
-                // The benchmark has conditions, and each is drawn for.
-                .expect("an evaluation over all conditions has scores");
+        let budget = EvalBudget::of(evaluation, end, self.threads);
+        let mut progress = |share| {
+            observer.evaluating(share);
+            if observer.interrupted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let Some(evaluation) = evaluate(&self.model, &self.test, objective, budget, *seed, &mut progress) else {
+            return Ok(None);
+        };
         let row = self.row(&evaluation);
         self.history.append(&row)?;
         self.state.history = self.history.digest();
         (self.state.sums, self.state.summed) = ([0.0; 4], 0);
         observer.evaluated(&row);
-        Ok(evaluation)
+        Ok(Some(evaluation))
     }
 
     fn row(&self, evaluation: &Evaluation) -> Row {
@@ -338,7 +351,7 @@ impl<'a> Trainer<'a> {
         };
         Row {
             step: state.step,
-            epoch: state.step as f64 * batch / self.train.len as f64,
+            epoch: state.step as f64 * batch / self.train.len() as f64,
             phase: state.schedule.phase,
             beta: weights.beta,
             lr: learning_rate(&self.config.training, step),
@@ -372,39 +385,33 @@ impl<'a> Trainer<'a> {
             train_seconds: state.seconds,
         }
     }
-
-    fn save(&self) -> Result<(), TrainingError> {
-        let moments = [("first", &self.adam.first), ("second", &self.adam.second)];
-        Ok(self.state.save(&self.checkpoint, self.model.named(), moments)?)
-    }
 }
 
-/// A pass after pass over rows in random order, each pass on the device as a whole.
+/// Pass after pass over rows in random order.
 struct Order {
-    len: i64,
-    batch: i64,
+    len: usize,
+    batch: usize,
     purpose: Purpose,
     seed: u64,
     epoch: Option<u64>,
-    rows: Tensor,
+    rows: Vec<u32>,
 }
 
 impl Order {
-    fn new(len: i64, batch: i64, purpose: Purpose, seed: u64) -> Self {
-        Self { len, batch: batch.min(len), purpose, seed, epoch: None, rows: Tensor::default() }
+    fn new(len: usize, batch: usize, purpose: Purpose, seed: u64) -> Self {
+        Self { len, batch: batch.min(len), purpose, seed, epoch: None, rows: Vec::new() }
     }
 
     /// The rows of a step's batch. What is left of an epoch after its last full batch waits for another
     /// epoch's order.
-    fn rows(&mut self, step: u64, device: Device) -> Tensor {
+    fn rows(&mut self, step: u64) -> &[u32] {
         let per_epoch = (self.len / self.batch) as u64;
         let (epoch, place) = (step / per_epoch, step % per_epoch);
         if self.epoch != Some(epoch) {
-            let mut rows: Vec<i64> = (0..self.len).collect();
-            rows.shuffle(&mut stream(self.seed, self.purpose, epoch));
-            self.rows = Tensor::from_slice(&rows).to_device(device);
+            self.rows = (0..self.len as u32).collect();
+            self.rows.shuffle(&mut stream(self.seed, self.purpose, epoch));
             self.epoch = Some(epoch);
         }
-        self.rows.narrow(0, place as i64 * self.batch, self.batch)
+        &self.rows[place as usize * self.batch..][..self.batch]
     }
 }

@@ -13,7 +13,7 @@ use crate::cli::output;
 use crate::dates::{Condition, Held};
 use crate::figures::{Histogram, Panel, Rate, Rates, count, write_both};
 use crate::files;
-use crate::metrics::{Scores, Summary, Tally, Warning, Worst, coverage, tally_model, tv};
+use crate::metrics::{Scores, Summary, Tally, Warning, Worst, coverage, tv};
 use crate::model::Decode;
 
 /// Everything about all conditions.
@@ -73,11 +73,7 @@ pub fn run(options: &Inspect, subject: &Subject) -> anyhow::Result<Exit> {
     let started = Instant::now();
     let conditions = subject.valid.conditions();
     let bar = output::bar(conditions.len() as u64, "{bar:30} {human_pos}/{human_len} conditions  {eta} left");
-    let samples = options.samples as usize;
-    let tallies =
-        tally_model(&subject.model, &subject.valid, &conditions, samples, subject.decode, options.seed, |done| {
-            bar.set_position(done as u64);
-        });
+    let tallies = subject.tally(&conditions, options.samples as usize, subject.decode, options.seed, &bar);
     bar.finish_and_clear();
     let rows: Vec<Row> = tallies.iter().map(|tally| Row::new(subject, tally)).collect();
     let seconds = started.elapsed().as_secs_f64();

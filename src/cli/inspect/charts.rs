@@ -14,7 +14,7 @@ use crate::cli::predict::DecodeKind;
 use crate::dates::{Condition, Date, ValidDates};
 use crate::figures::write_both;
 use crate::files::{self, FileError};
-use crate::metrics::{Dataset, alone, latent_use, tally_model};
+use crate::metrics::latent_use;
 
 /// What is drawn of a model's weights.
 #[derive(Clone, Debug)]
@@ -51,7 +51,7 @@ impl Charts {
             condition: None,
             all: true,
             latent: false,
-            model: model.to_owned(),
+            model: Some(model.to_owned()),
             samples: self.samples,
             decode: DecodeKind::Greedy,
             temperature: None,
@@ -63,16 +63,16 @@ impl Charts {
         };
         let subject = options.subject(ValidDates::new())?;
         let conditions = subject.valid.conditions();
-        let samples = self.samples as usize;
-        let tallies = tally_model(&subject.model, &subject.valid, &conditions, samples, subject.decode, 1, |_| ());
+        let bar = indicatif::ProgressBar::hidden();
+        let tallies = subject.tally(&conditions, self.samples as usize, subject.decode, 1, &bar);
         let mut written = all::draw(&options, &tallies, folder)?;
         let (tally, counts) = one::drawn(&options, &subject, self.condition);
         let calendar = one::calendar(&options, &subject, &tally, &counts);
         let name = format!("{DIVERSITY}{}", file_name(self.condition));
         written.extend(write_both(&calendar, folder, &name)?);
         let dates: Vec<Date> = conditions.iter().flat_map(|of| subject.valid.of(*of).to_vec()).collect();
-        let usage = alone(|| latent_use(&subject.model, &Dataset::new(&dates, subject.model.device())));
-        written.extend(alone(|| pictures::draw(&subject, &dates, &usage, self.condition, folder))?);
+        let usage = latent_use(&subject.model, &crate::dates::rows(&dates));
+        written.extend(pictures::draw(&subject, &dates, &usage, self.condition, folder)?);
         // Last: beside it lies nothing of other weights.
         let drawn = folder.join(DRAWN);
         files::replace_text(&drawn, &digest(model)?)?;

@@ -1,13 +1,12 @@
 //! What given codes decode to under one condition: traversals, interpolations, and a grid of a plane.
 
 use serde::Serialize;
-use tch::{Kind, Tensor};
 
 use super::Subject;
 use crate::dates::{Condition, Date, DateTokens, Outcome};
 use crate::figures::CodeGrid;
-use crate::metrics::{Dataset, posterior_means};
-use crate::model::{Decode, Noise, Sampler};
+use crate::metrics::{decode_condition, posterior_means};
+use crate::model::{Decode, DecoderBuffers, Noise};
 
 /// A greedily decoded date.
 #[derive(Clone, Debug, Serialize)]
@@ -58,12 +57,8 @@ const REACH: f64 = 3.0;
 
 /// Decodes codes, row by row.
 fn decode(subject: &Subject, condition: Condition, codes: &[Vec<f32>]) -> Vec<DateTokens> {
-    let sampler = Sampler::new(&subject.model, Decode::Greedy);
-    let part = |codes: &[Vec<f32>]| {
-        let noise = Noise::of_codes(codes.concat(), subject.model.config.latent_dim);
-        sampler.decode(&[condition], codes.len(), &noise)
-    };
-    codes.chunks(Sampler::BLOCK).flat_map(part).collect()
+    let noise = Noise::of_codes(codes.concat(), &subject.model);
+    decode_condition(&subject.model, &mut DecoderBuffers::default(), condition, &noise, Decode::Greedy)
 }
 
 fn described(subject: &Subject, condition: Condition, codes: &[Vec<f32>]) -> Vec<Decoded> {
@@ -95,16 +90,12 @@ pub fn traversals(subject: &Subject, condition: Condition, kl: &[f64]) -> Vec<Tr
 pub fn interpolation(subject: &Subject, condition: Condition) -> Option<Interpolation> {
     let dates = subject.valid.of(condition);
     let (from, to): (Date, Date) = (*dates.first()?, *dates.last()?);
-    let means = posterior_means(&subject.model, &Dataset::new(&[from, to], subject.model.device()));
-    let mean = |row: i64| -> Vec<f32> {
-        let mean: Tensor = means.get(row).to_kind(Kind::Float);
-        Vec::try_from(mean).unwrap_or_default()
-    };
-    let (start, end) = (mean(0), mean(1));
+    let means = posterior_means(&subject.model, &crate::dates::rows(&[from, to]));
+    let [start, end] = means.as_slice() else { return None };
     let shares: Vec<f64> = (0..=10).map(|step| f64::from(step) / 10.0).collect();
     let code = |share: &f64| {
-        let between = |(a, b): (&f32, &f32)| a + (b - a) * *share as f32;
-        start.iter().zip(&end).map(between).collect()
+        let between = |(a, b): (&f64, &f64)| (a + (b - a) * share) as f32;
+        start.iter().zip(end).map(between).collect()
     };
     let codes: Vec<Vec<f32>> = shares.iter().map(code).collect();
     let dates = described(subject, condition, &codes);

@@ -14,12 +14,11 @@ use crate::cli::output;
 use crate::dates::{Condition, Date};
 use crate::files;
 use crate::metrics::{
-    Dataset, LatentUse, Likelihood, Summary, Variety, Worst, alone, information, latent_use, likelihood, test_terms,
-    variety,
+    LatentUse, Likelihood, Summary, Variety, Worst, information, latent_use, likelihood, test_terms, variety,
 };
 
 /// Draws of z for each date in the mutual information.
-const INFORMATION_DRAWS: i64 = 32;
+const INFORMATION_DRAWS: usize = 32;
 /// Codes, and draws under each, in what z decides.
 const CODES: usize = 32;
 const DRAWS: usize = 32;
@@ -96,7 +95,7 @@ pub fn run(options: &Inspect, subject: &Subject, condition: Option<Condition>) -
     let measured = measure(options, subject, &conditions)?;
     // The whole data, condition by condition: what the pictures show and what uses a dimension.
     let dates: Vec<Date> = all.iter().flat_map(|condition| subject.valid.of(*condition).to_vec()).collect();
-    let usage = alone(|| latent_use(&subject.model, &Dataset::new(&dates, subject.model.device())));
+    let usage = latent_use(&subject.model, &crate::dates::rows(&dates));
     let warnings = options.warnings(subject);
     let cautions = warnings.iter().copied().map(Caution::from).collect();
     let report = report(options, subject, &measured, &usage, (shown, held_out), cautions);
@@ -105,7 +104,7 @@ pub fn run(options: &Inspect, subject: &Subject, condition: Option<Condition>) -
     let table = folder.join("latent.csv");
     write_rows(subject, &measured, &table)?;
     let mut written = vec![table];
-    written.extend(alone(|| pictures::draw(subject, &dates, &usage, shown, folder))?);
+    written.extend(pictures::draw(subject, &dates, &usage, shown, folder)?);
     written.iter().for_each(|path| output::say!("wrote {}", path.display()));
     caution::show(&warnings);
     output::print(&if options.json { serde_json::to_string_pretty(&report)? } else { text(&report) })?;
@@ -117,13 +116,13 @@ fn measure(options: &Inspect, subject: &Subject, conditions: &[Condition]) -> an
     let bar = output::bar(conditions.len() as u64, "{bar:30} {human_pos}/{human_len} conditions  {msg}");
     let started = Instant::now();
     bar.set_message("likelihood");
-    let samples = i64::from(options.importance);
-    let likelihood = likelihood(model, valid, &split.test, samples, options.seed, |done| bar.set_position(done as u64));
+    let (samples, run) = (options.importance as usize, (options.seed, subject.threads));
+    let likelihood = likelihood(model, valid, &split.test, samples, run, &mut output::on_bar(&bar));
     let seconds = started.elapsed().as_secs_f64();
     bar.set_message("mutual information");
-    let information = alone(|| information(model, valid, conditions, INFORMATION_DRAWS, options.seed));
+    let information = information(model, valid, conditions, INFORMATION_DRAWS, options.seed);
     bar.set_message("what z decides");
-    let variety = variety(model, conditions, CODES, DRAWS, options.seed, |done| bar.set_position(done as u64));
+    let variety = variety(model, conditions, (CODES, DRAWS), run, &mut output::on_bar(&bar)).unwrap_or_default();
     bar.finish_and_clear();
     let likelihood = likelihood.ok_or_else(|| anyhow::anyhow!("the split holds out no dates"))?;
     Ok(Measured { likelihood, seconds, information, variety })
@@ -139,7 +138,7 @@ fn report(
 ) -> Option<Report> {
     let Subject { model, valid, split, .. } = subject;
     let Measured { likelihood, seconds, information, variety } = measured;
-    let terms = test_terms(model, &Dataset::new(&split.test, model.device()), options.seed);
+    let terms = test_terms(model, &crate::dates::rows(&split.test), options.seed);
     let summary = |figure: fn(&Variety) -> f64| {
         Summary::over(variety.iter().map(|part| (part.condition, figure(part))), Worst::Lowest).map(Figure::from)
     };

@@ -12,17 +12,17 @@ mod terminal;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use anyhow::Context;
 use clap::Args;
 
 pub use charts::Charts;
 
 use super::caution;
 use super::exit::{BadInput, Exit};
+use super::output;
 use super::predict::DecodeKind;
 use crate::dates::{Condition, LineError, Split, ValidDates, parse_line};
-use crate::experiment::{Config, load_model};
-use crate::metrics::{Trained, Warning, tally_model};
+use crate::experiment::Config;
+use crate::metrics::{Draws, Tally, Trained, Warning, tally_model};
 use crate::model::{Decode, Model};
 
 /// Show the diversity of one condition's samples, of every condition's, or the use of the latent code
@@ -49,9 +49,9 @@ pub struct Inspect {
     /// What the latent code is used for; CONDITION is the one whose codes are shown
     #[arg(long)]
     latent: bool,
-    /// Folder with config.toml and weights: a release or a finished run
-    #[arg(long, value_name = "DIR", default_value = "model", value_parser = super::path)]
-    model: PathBuf,
+    /// Folder with config.toml and weights: a finished run or a release [default: the released model in this program]
+    #[arg(long, value_name = "DIR", value_parser = super::path)]
+    model: Option<PathBuf>,
     /// Dates drawn for each condition
     #[arg(short = 'n', long, value_name = "N", default_value_t = 1000,
           value_parser = clap::value_parser!(u32).range(1..=1_000_000), allow_negative_numbers = true)]
@@ -91,6 +91,23 @@ struct Subject {
     split: Split,
     trained: Trained,
     decode: Decode,
+    threads: usize,
+}
+
+impl Subject {
+    /// Draws and tallies samples of conditions.
+    fn tally(
+        &self,
+        conditions: &[Condition],
+        samples: usize,
+        decode: Decode,
+        seed: u64,
+        bar: &indicatif::ProgressBar,
+    ) -> Vec<Tally> {
+        let draws = Draws { samples, decode, seed, threads: self.threads };
+        // The bar asks for no end.
+        tally_model(&self.model, &self.valid, conditions, draws, &mut output::on_bar(bar)).unwrap_or_default()
+    }
 }
 
 impl Inspect {
@@ -112,14 +129,12 @@ impl Inspect {
 
     fn subject(&self, valid: ValidDates) -> anyhow::Result<Subject> {
         let decode = self.decode.at(self.temperature)?;
-        let (model, config) = load_model(&self.model).with_context(|| {
-            format!("cannot load a model from {} (--model names a release or a finished run)", self.model.display())
-        })?;
+        let (model, config) = super::load_model(self.model.as_deref())?;
         let cores = || thread::available_parallelism().map_or(1, usize::from);
-        tch::set_num_threads(self.threads.map_or_else(cores, usize::from) as i32);
+        let threads = self.threads.map_or_else(cores, usize::from);
         let split = Split::new(&valid, config.data.split, config.data.held_out, config.data.seed)?;
         let trained = Trained::new(&valid, &split);
-        Ok(Subject { model, config, valid, split, trained, decode })
+        Ok(Subject { model, config, valid, split, trained, decode, threads })
     }
 
     /// How samples are drawn, in words.
@@ -136,7 +151,8 @@ impl Inspect {
     fn warnings(&self, subject: &Subject) -> Vec<Warning> {
         const SAMPLES: usize = 20;
         let Subject { model, valid, split, .. } = subject;
-        let tallies = tally_model(model, valid, &valid.conditions(), SAMPLES, Decode::Greedy, self.seed, |_| ());
+        let bar = indicatif::ProgressBar::hidden();
+        let tallies = subject.tally(&valid.conditions(), SAMPLES, Decode::Greedy, self.seed, &bar);
         caution::warnings_of(model, valid, split, &tallies, self.seed)
     }
 

@@ -13,7 +13,7 @@ use crate::cli::exit::Exit;
 use crate::cli::output;
 use crate::dates::{Condition, DateTokens};
 use crate::figures::{Calendar, Cell, count, write_both, write_file};
-use crate::metrics::{Tally, Warning, draw_samples};
+use crate::metrics::{Draws, Tally, Warning, draw_samples};
 
 /// Everything about one condition.
 #[derive(Debug, Serialize)]
@@ -72,7 +72,9 @@ pub fn run(options: &Inspect, subject: &Subject, condition: Condition) -> anyhow
 
 /// The condition's samples: how each valid date fares, and how often each combination of tokens was drawn.
 pub fn drawn(options: &Inspect, subject: &Subject, condition: Condition) -> (Tally, Vec<(DateTokens, u64)>) {
-    let drawn = draw_samples(&subject.model, condition, options.samples as usize, subject.decode, options.seed);
+    let (samples, threads) = (options.samples as usize, subject.threads);
+    let draws = Draws { samples, decode: subject.decode, seed: options.seed, threads };
+    let drawn = draw_samples(&subject.model, condition, draws);
     let mut tally = Tally::new(&subject.valid, condition);
     drawn.iter().for_each(|tokens| tally.add(&subject.valid, *tokens));
     (tally, counted(&drawn))

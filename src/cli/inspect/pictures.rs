@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{Subject, codes};
 use crate::dates::{Condition, Date};
 use crate::figures::{Bars, Colours, Scatter, count, write_both};
-use crate::metrics::{Dataset, LatentUse, Projection, posterior_means, project};
+use crate::metrics::{LatentUse, Projection, posterior_means, project};
 
 /// Conditions that are told apart in the picture by condition.
 const CONDITIONS: usize = 7;
@@ -23,7 +23,7 @@ pub fn draw(
     condition: Condition,
     folder: &Path,
 ) -> anyhow::Result<Vec<PathBuf>> {
-    let means = posterior_means(&subject.model, &Dataset::new(dates, subject.model.device()));
+    let means = posterior_means(&subject.model, &crate::dates::rows(dates));
     let projection = project(&means);
     let active = usage.active_units();
     let bars = Bars {

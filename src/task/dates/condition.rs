@@ -103,6 +103,11 @@ impl Condition {
         Self { weekday: date.weekday(), month: date.month(), leap: date.in_leap_year(), decade }
     }
 
+    /// Value indices in the order of [`CONDITION_FIELDS`].
+    pub fn row(self) -> [u16; 4] {
+        self.indices().map(|index| index as u16)
+    }
+
     /// The indices of the one-hot blocks, in the order of [`CONDITION_FIELDS`].
     pub fn indices(self) -> [usize; 4] {
         [self.weekday.index(), self.month.index(), usize::from(self.leap), self.decade.index()]

@@ -51,6 +51,17 @@ impl DateTokens {
         inside.then(|| Self(indices.map(|index| index as u8)))
     }
 
+    /// Tokens from a row of value indices; none if one lies outside its field.
+    pub fn from_row(row: &[u16]) -> Option<Self> {
+        let row: [u16; 4] = row.try_into().ok()?;
+        Self::from_indices(row.map(usize::from))
+    }
+
+    /// Value indices in the order of [`Field::ALL`].
+    pub fn row(self) -> [u16; 4] {
+        self.0.map(u16::from)
+    }
+
     /// The tokens of a date.
     pub fn of(date: Date) -> Self {
         let decade = date.year() / 10 - Decade::FIRST;

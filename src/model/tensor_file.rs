@@ -3,17 +3,70 @@
 //! The metadata of the header hold the SHA-256 of the whole file, taken with the digest's own 64 digits
 //! as zeros. Any reader of the format can read such a file, and a few lines can check it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io;
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
-use tch::Tensor;
 
 use super::weights::WeightsError;
 use crate::checksums::{self, ChecksumError, Demand, sha256};
 use crate::files;
+
+/// Numbers of a tensor, by rows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Values {
+    /// 32-bit floats.
+    F32(Vec<f32>),
+    /// Bytes.
+    U8(Vec<u8>),
+}
+
+/// A tensor of a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// Its numbers.
+    pub values: Values,
+}
+
+/// Tensors by name.
+pub type Tensors = BTreeMap<String, Tensor>;
+
+impl Tensor {
+    /// A vector of bytes.
+    pub fn of_bytes(bytes: Vec<u8>) -> Self {
+        Self { shape: vec![bytes.len()], values: Values::U8(bytes) }
+    }
+
+    /// A vector of floats.
+    pub fn of_floats(values: Vec<f32>) -> Self {
+        Self { shape: vec![values.len()], values: Values::F32(values) }
+    }
+
+    fn bytes(&self) -> (Dtype, Cow<'_, [u8]>) {
+        match &self.values {
+            Values::U8(bytes) => (Dtype::U8, bytes.into()),
+            Values::F32(values) => {
+                (Dtype::F32, values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>().into())
+            }
+        }
+    }
+
+    fn read(view: &TensorView<'_>) -> Result<Self, String> {
+        let values = match view.dtype() {
+            Dtype::U8 => Values::U8(view.data().to_vec()),
+            Dtype::F32 => {
+                Values::F32(view.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+            }
+            other => return Err(format!("it holds numbers of kind {other:?}, expected 32-bit floats")),
+        };
+        Ok(Self { shape: view.shape().to_vec(), values })
+    }
+}
 
 /// How a header with a checksum begins, after the 8 bytes of its length.
 const START: &str = r#"{"__metadata__":{"sha256":""#;
@@ -26,21 +79,16 @@ const ZEROS: &str = "00000000000000000000000000000000000000000000000000000000000
 ///
 /// # Errors
 /// When the file can't be written.
-pub fn save_tensors(tensors: &[(String, Tensor)], path: &Path) -> Result<(), WeightsError> {
+pub fn save_tensors(tensors: &Tensors, path: &Path) -> Result<(), WeightsError> {
     files::replace(path, |partial| fs::write(partial, to_bytes(tensors).map_err(io::Error::other)?))?;
     Ok(())
 }
 
-fn to_bytes(tensors: &[(String, Tensor)]) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
-    let mut parts = Vec::with_capacity(tensors.len());
-    for (name, tensor) in tensors {
-        let mut bytes = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
-        tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
-        let shape: Vec<usize> = tensor.size().into_iter().map(|size| size as usize).collect();
-        parts.push((name, Dtype::try_from(tensor.kind())?, shape, bytes));
-    }
-    let views =
-        parts.iter().map(|(name, kind, shape, bytes)| Ok((name, TensorView::new(*kind, shape.clone(), bytes)?)));
+fn to_bytes(tensors: &Tensors) -> Result<Vec<u8>, safetensors::SafeTensorError> {
+    let parts: Vec<_> = tensors.iter().map(|(name, tensor)| (name, &tensor.shape, tensor.bytes())).collect();
+    let views = parts
+        .iter()
+        .map(|(name, shape, (kind, bytes))| Ok((name.as_str(), TensorView::new(*kind, shape.to_vec(), bytes)?)));
     let views = views.collect::<Result<Vec<_>, safetensors::SafeTensorError>>()?;
     let mut bytes = serialize(views, &Some(HashMap::from([("sha256".to_owned(), ZEROS.to_owned())])))?;
     let digest = sha256(&bytes);
@@ -53,24 +101,26 @@ fn to_bytes(tensors: &[(String, Tensor)]) -> Result<Vec<u8>, Box<dyn std::error:
 ///
 /// # Errors
 /// When the file can't be read, is no safetensors file, does not match a checksum or lacks one.
-pub fn load_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>, WeightsError> {
-    let bytes = read_checked(path)?;
-    let read = || -> Result<_, Box<dyn std::error::Error>> {
-        let tensors = SafeTensors::deserialize(&bytes)?;
-        tensors.tensors().into_iter().map(|(name, view)| Ok((name, Tensor::try_from(view)?))).collect()
+pub fn load_tensors(path: &Path) -> Result<Tensors, WeightsError> {
+    read_tensors(&read_checked(path)?, path)
+}
+
+/// Named tensors of a file's bytes; `path` is for messages.
+///
+/// # Errors
+/// When the bytes are not a safetensors file of floats and bytes.
+pub(super) fn read_tensors(bytes: &[u8], path: &Path) -> Result<Tensors, WeightsError> {
+    let format = |reason: String| WeightsError::Format { path: path.to_owned(), reason };
+    let tensors = SafeTensors::deserialize(bytes).map_err(|error| format(error.to_string()))?;
+    let read = |(name, view): (String, TensorView<'_>)| match Tensor::read(&view) {
+        Ok(tensor) => Ok((name, tensor)),
+        Err(reason) => Err(format(format!("{name}: {reason}"))),
     };
-    read().map_err(|error| {
-        // libtorch's messages go on with the frames of its stack.
-        let reason = error.to_string().lines().next().unwrap_or_default().to_owned();
-        WeightsError::Format { path: path.to_owned(), reason }
-    })
+    tensors.tensors().into_iter().map(read).collect()
 }
 
 /// The bytes of a file of tensors, which can be read as such and match their checksums.
-///
-/// # Errors
-/// As [`load_tensors`].
-pub(super) fn read_checked(path: &Path) -> Result<Vec<u8>, WeightsError> {
+fn read_checked(path: &Path) -> Result<Vec<u8>, WeightsError> {
     files::check_readable(path)?;
     let bytes = checksums::read(path, Demand::WithSums)?;
     let format = |reason: String| WeightsError::Format { path: path.to_owned(), reason };
@@ -87,8 +137,7 @@ pub(super) fn read_checked(path: &Path) -> Result<Vec<u8>, WeightsError> {
     Ok(bytes)
 }
 
-/// Checks that no tensor claims to be larger than the file: the reader adds up sizes near the largest integer and
-/// libtorch takes them as signed.
+/// Checks that no tensor claims to be larger than the file: the reader adds up sizes near the largest integer.
 fn check_sizes(bytes: &[u8]) -> Result<(), String> {
     #[derive(serde::Deserialize)]
     struct Claim {
@@ -127,8 +176,9 @@ mod tests {
 
     fn saved(folder: &Path) -> std::path::PathBuf {
         let path = folder.join("model.safetensors");
-        let tensors = [("a", &[1f32, 2.0]), ("b", &[3.0, 4.0])];
-        save_tensors(&tensors.map(|(name, values)| (name.to_owned(), Tensor::from_slice(values))), &path).unwrap();
+        let tensors = [("a", [1f32, 2.0]), ("b", [3.0, 4.0])];
+        let tensors = tensors.map(|(name, values)| (name.to_owned(), Tensor::of_floats(values.to_vec())));
+        save_tensors(&tensors.into(), &path).unwrap();
         path
     }
 
@@ -173,7 +223,9 @@ mod tests {
     fn a_file_of_another_program_needs_a_checksum_beside_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.safetensors");
-        Tensor::write_safetensors(&[("a", Tensor::from_slice(&[1f32]))], &path).unwrap();
+        let bytes = 1f32.to_le_bytes();
+        let view = TensorView::new(Dtype::F32, vec![1], &bytes).unwrap();
+        fs::write(&path, serialize([("a", view)], &None).unwrap()).unwrap();
         let error = load_tensors(&path).unwrap_err().to_string();
         assert!(error.contains("sha256sum model.safetensors >> SHA256SUMS"), "{error}");
         checksums::write(folder.path(), &["model.safetensors"], ("x", b"")).unwrap();

@@ -1,14 +1,14 @@
-//! A head forward and backward: from units and z to the cross-entropy of its field, and back; or to logits alone.
+//! A head forward and backward: from units and z to the cross-entropy of its column, and back; or to logits alone.
 //!
 //! Rows go through in blocks: what a block needs stays in the processor's cache from the way forward to the way back.
 
 use std::ops::Range;
 
 use super::codes::{add_transposed, by_codes, from_codes, transpose};
-use super::kernels::{bias_silu_add, cross_entropy, gate, gate_backward, room, through_slopes_to};
-use super::layout::{Head, Linear};
+use super::kernels::{bias_silu_add, cross_entropy, gate, gate_backward, resized, silu_backward_to};
 use super::products::{Matrix, backward, backward_add, forward, forward_strided, weight_gradient};
 use super::trunk::TrunkPass;
+use crate::model::layout::{Head, Linear};
 
 /// Rows of a block: matrices of 128 columns and this many rows take 128 KiB.
 pub const BLOCK: usize = 256;
@@ -32,7 +32,7 @@ pub struct HeadPass {
 
 /// Rows that are alike: their codes come from one place, and they count the same.
 #[derive(Debug)]
-pub struct Rows<'a> {
+pub struct RowBlock<'a> {
     /// Which of all rows these are.
     pub rows: Range<usize>,
     /// Their codes `[n, latent]`; none where z is 0.
@@ -53,7 +53,7 @@ impl HeadPass {
         gradient: &mut [f32],
         trunk: &mut TrunkPass,
         (picked, targets): (&[usize], &[usize]),
-        part: &mut Rows<'_>,
+        part: &mut RowBlock<'_>,
     ) -> f64 {
         let latent = head.latent.inputs;
         self.take(head, weights);
@@ -69,19 +69,24 @@ impl HeadPass {
             let (picked, targets) = (&picked[rows.clone()], &targets[rows]);
             total += self.block(head, weights, gradient, trunk, (picked, targets), (z, z_gradient), part.scale);
         }
-        add_transposed(&mut gradient[head.latent.weight.clone()], &self.latent_gradient, latent);
+        if latent > 0 {
+            add_transposed(&mut gradient[head.latent.weight.clone()], &self.latent_gradient, latent);
+        }
         total
     }
 
     /// Makes ready what all blocks of a head share.
     fn take(&mut self, head: &Head, weights: &[f32]) {
-        transpose(&mut self.latent_weights, &weights[head.latent.weight.clone()], head.latent.inputs);
+        if head.latent.inputs > 0 {
+            transpose(&mut self.latent_weights, &weights[head.latent.weight.clone()], head.latent.inputs);
+        }
     }
 
     /// Logits of at most [`BLOCK`] rows of a head, without their bias: [`HeadPass::row`] has a row's.
+    /// z is `[n, latent]`, empty in a model without it.
     pub fn logits(&mut self, head: &Head, weights: &[f32], units: &[f32], picked: &[usize], z: &[f32]) {
         self.take(head, weights);
-        self.forward(head, weights, units, picked, Some(z));
+        self.forward(head, weights, units, picked, (head.latent.inputs > 0).then_some(z));
     }
 
     /// A row's logits after [`HeadPass::logits`].
@@ -91,10 +96,11 @@ impl HeadPass {
 
     fn forward(&mut self, head: &Head, weights: &[f32], units: &[f32], picked: &[usize], z: Option<&[f32]>) {
         let (n, width, stride) = (picked.len(), head.width, stride(head));
-        let latent = room(&mut self.latent, n * 2 * width);
-        let (gated, gated_slopes) = (room(&mut self.gated, n * width), room(&mut self.gated_slopes, n * width));
-        let (hidden, hidden_slopes) = (room(&mut self.hidden, n * width), room(&mut self.hidden_slopes, n * width));
-        let logits = room(&mut self.logits, n * stride);
+        let latent = resized(&mut self.latent, n * 2 * width);
+        let (gated, gated_slopes) = (resized(&mut self.gated, n * width), resized(&mut self.gated_slopes, n * width));
+        let (hidden, hidden_slopes) =
+            (resized(&mut self.hidden, n * width), resized(&mut self.hidden_slopes, n * width));
+        let logits = resized(&mut self.logits, n * stride);
         let bias = |layer: &Linear| &weights[layer.bias.clone()];
         match z {
             Some(codes) => from_codes(latent, codes, &self.latent_weights, bias(&head.latent)),
@@ -119,9 +125,9 @@ impl HeadPass {
     ) -> f64 {
         self.forward(head, weights, &trunk.units, picked, z);
         let (n, width, stride) = (picked.len(), head.width, stride(head));
-        let back = room(&mut self.back, n * width);
-        let hidden_back = room(&mut self.hidden_back, n * width);
-        let (latent, logits) = (room(&mut self.latent, n * 2 * width), room(&mut self.logits, n * stride));
+        let back = resized(&mut self.back, n * width);
+        let hidden_back = resized(&mut self.hidden_back, n * width);
+        let (latent, logits) = (resized(&mut self.latent, n * 2 * width), resized(&mut self.logits, n * stride));
         let matrix = |layer: &Linear| matrix(weights, layer);
         let (gated, hidden) = (Matrix::new(&self.gated, n, width), Matrix::new(&self.hidden, n, width));
         let sums = &mut gradient[head.output.bias.clone()];
@@ -132,7 +138,7 @@ impl HeadPass {
         weight_gradient(&mut gradient[head.output.weight.clone()], change, hidden);
         backward(back, change, matrix(&head.output));
         let sums = &mut gradient[head.hidden.bias.clone()];
-        through_slopes_to(hidden_back, back, &self.hidden_slopes, sums);
+        silu_backward_to(hidden_back, back, &self.hidden_slopes, sums);
         let change = Matrix::new(hidden_back, n, width);
         weight_gradient(&mut gradient[head.hidden.weight.clone()], change, gated);
         backward_add(back, change, matrix(&head.hidden));

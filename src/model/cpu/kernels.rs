@@ -11,7 +11,7 @@ use super::scalar::{exp, fold, larger, silu, sin_cos};
 const LANES: usize = 16;
 
 /// The first numbers of a buffer that only grows: what is in them is for the caller to write.
-pub fn room(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+pub fn resized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
     if buffer.len() < len {
         buffer.resize(len, 0.0);
     }
@@ -43,7 +43,7 @@ pub fn bias_silu_add(values: &mut [f32], slopes: &mut [f32], bias: &[f32], skipp
 
 /// gradient *= slopes; its sum over rows is added to `sums`.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
-pub fn through_slopes(gradient: &mut [f32], slopes: &[f32], sums: &mut [f32]) {
+pub fn silu_backward(gradient: &mut [f32], slopes: &[f32], sums: &mut [f32]) {
     for (gradient, slopes) in gradient.chunks_exact_mut(sums.len()).zip(slopes.chunks_exact(sums.len())) {
         for ((gradient, slope), sum) in gradient.iter_mut().zip(slopes).zip(sums.iter_mut()) {
             *gradient *= slope;
@@ -54,7 +54,7 @@ pub fn through_slopes(gradient: &mut [f32], slopes: &[f32], sums: &mut [f32]) {
 
 /// out = gradient slopes; its sum over rows is added to `sums`.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
-pub fn through_slopes_to(out: &mut [f32], gradient: &[f32], slopes: &[f32], sums: &mut [f32]) {
+pub fn silu_backward_to(out: &mut [f32], gradient: &[f32], slopes: &[f32], sums: &mut [f32]) {
     let width = sums.len();
     let rows = out.chunks_exact_mut(width).zip(gradient.chunks_exact(width)).zip(slopes.chunks_exact(width));
     for ((out, gradient), slopes) in rows {
@@ -191,24 +191,26 @@ pub fn features_backward(out: &mut [f32], gradient: &[f32], features: &[f32], an
     out.copy_from_slice(plain);
 }
 
-/// out = the sum of these rows of a table.
+/// out = the sum of rows of a table, one for each column: value plus the column's offset, less that of the table.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
-pub fn gather(out: &mut [f32], table: &[f32], rows: &[usize]) {
+pub fn gather(out: &mut [f32], table: &[f32], (offsets, first): (&[usize], usize), values: &[u16]) {
     let width = out.len();
-    let Some((first, rest)) = rows.split_first() else { return out.fill(0.0) };
-    out.copy_from_slice(&table[first * width..][..width]);
-    for row in rest {
+    let mut rows = offsets.iter().zip(values).map(|(offset, value)| offset - first + usize::from(*value));
+    let Some(row) = rows.next() else { return out.fill(0.0) };
+    out.copy_from_slice(&table[row * width..][..width]);
+    for row in rows {
         for (out, entry) in out.iter_mut().zip(&table[row * width..][..width]) {
             *out += entry;
         }
     }
 }
 
-/// Adds a gradient to these rows of a table's gradient.
+/// Adds a gradient to the rows of a table's gradient that [`gather`] takes.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
-pub fn scatter(gradient: &[f32], table: &mut [f32], rows: &[usize]) {
+pub fn scatter(gradient: &[f32], table: &mut [f32], (offsets, first): (&[usize], usize), values: &[u16]) {
     let width = gradient.len();
-    for row in rows {
+    for (offset, value) in offsets.iter().zip(values) {
+        let row = offset - first + usize::from(*value);
         for (entry, gradient) in table[row * width..][..width].iter_mut().zip(gradient) {
             *entry += gradient;
         }
@@ -238,34 +240,32 @@ pub fn square_norm(values: &[f32]) -> f64 {
     sums.iter().sum::<f64>() + rest.iter().map(|value| f64::from(value * value)).sum::<f64>()
 }
 
-/// One update of Adam: moments, then weights, from the gradient times `shrink`.
+/// One update of Adam: moments, then weights, from the gradient times `clip_scale`.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
-pub fn adam(weights: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32], by: &AdamStep) {
-    let AdamStep { keep: _, shrink, first_move, second_move, first_scale, second_scale, epsilon } = *by;
+pub fn adam(weights: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32], by: &AdamFactors) {
+    let AdamFactors { clip_scale, first_share, second_share, rate, second_scale, epsilon } = *by;
     let moments = first.iter_mut().zip(second);
     for ((weight, gradient), (first, second)) in weights.iter_mut().zip(gradient).zip(moments) {
-        let gradient = gradient * shrink;
-        *first = (gradient - *first).mul_add(first_move, *first);
-        *second = gradient.mul_add(gradient, -*second).mul_add(second_move, *second);
-        *weight -= *first * first_scale / ((*second * second_scale).sqrt() + epsilon);
+        let gradient = gradient * clip_scale;
+        *first = (gradient - *first).mul_add(first_share, *first);
+        *second = gradient.mul_add(gradient, -*second).mul_add(second_share, *second);
+        *weight -= *first * rate / ((*second * second_scale).sqrt() + epsilon);
     }
 }
 
-/// What one update of Adam is computed with.
+/// The numbers that one update of Adam multiplies by.
 #[derive(Clone, Copy, Debug)]
-pub struct AdamStep {
-    /// Factor of the weights that decay.
-    pub keep: f32,
+pub struct AdamFactors {
     /// Factor of the gradient.
-    pub shrink: f32,
-    /// How far the first moments move to the gradient.
-    pub first_move: f32,
-    /// How far the second moments move to its square.
-    pub second_move: f32,
-    /// Learning rate over the first moments' share of a steady gradient.
-    pub first_scale: f32,
-    /// One over the same share of the second moments.
+    pub clip_scale: f32,
+    /// Share of the gradient in the first moments, 1 - beta1.
+    pub first_share: f32,
+    /// Share of its square in the second moments, 1 - beta2.
+    pub second_share: f32,
+    /// Learning rate over the first moments' bias correction.
+    pub rate: f32,
+    /// One over the second moments' bias correction.
     pub second_scale: f32,
-    /// What keeps the quotient finite.
+    /// Keeps the quotient finite.
     pub epsilon: f32,
 }

@@ -3,7 +3,8 @@
 
 #![allow(unsafe_code)]
 
-use gemm::Parallelism;
+use gemm_common::Parallelism;
+use gemm_f32::gemm::f32::get_gemm_fn;
 
 /// A matrix in a slice; either its rows or its columns lie without gaps.
 #[derive(Clone, Copy)]
@@ -84,21 +85,22 @@ fn multiply(out: &mut [f32], stride: usize, left: Matrix<'_>, right: Matrix<'_>,
     // SAFETY: by the assertions every entry that the call reads or writes lies inside of its slice; `out` is borrowed
     // mutably and so overlaps no other; a stride over several rows or columns is shorter than its slice, and so far
     // below `isize::MAX`.
+    // The library's kernels prefer columns without gaps: it is given out^T = right^T left^T.
     unsafe {
-        gemm::gemm(
-            m,
+        get_gemm_fn()(
             n,
+            m,
             k,
             out.as_mut_ptr(),
-            1,
             stride as isize,
+            1,
             add,
-            left.values.as_ptr(),
-            left.column_stride as isize,
-            left.row_stride as isize,
             right.values.as_ptr(),
-            right.column_stride as isize,
             right.row_stride as isize,
+            right.column_stride as isize,
+            left.values.as_ptr(),
+            left.row_stride as isize,
+            left.column_stride as isize,
             1.0,
             1.0,
             false,

@@ -1,0 +1,43 @@
+//! Handing a command to `cvae-torch`, the program that has the other engine.
+
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use anyhow::Context;
+
+use super::output;
+use crate::experiment::{Config, needs_torch};
+use crate::model::engine;
+
+/// The program beside this one that trains with libtorch.
+const PROGRAM: &str = "cvae-torch";
+
+/// Goes on as `cvae-torch`, with the same arguments, where a config asks for it and this program is not it.
+///
+/// # Errors
+/// When it is missing and the built-in engine will not do.
+pub(super) fn hand_over_if_needed(config: &Config) -> anyhow::Result<()> {
+    let Some(need) = needs_torch(config).filter(|_| engine::installed().is_none()) else { return Ok(()) };
+    let here = std::env::current_exe().context("cannot tell where this program lies")?;
+    let program = here.with_file_name(format!("{PROGRAM}{}", std::env::consts::EXE_SUFFIX));
+    if !program.exists() {
+        if need.optional {
+            output::say!("a GPU was found, but {PROGRAM} is not built (make torch): training on the CPU");
+            return Ok(());
+        }
+        anyhow::bail!(
+            "{} needs {}, which is missing; build it with make torch, or set device = \"cpu\" and engine = \"builtin\"",
+            need.key,
+            program.display()
+        );
+    }
+    output::say!("{}: starting {}", need.key, program.display());
+    let mut words = std::env::args_os();
+    let mut command = Command::new(&program);
+    // The same name, so that help and errors speak of the program that was called.
+    if let Some(name) = words.next() {
+        command.arg0(name);
+    }
+    let error = command.args(words).exec();
+    Err(error).with_context(|| format!("cannot start {}; make torch builds it again", program.display()))
+}

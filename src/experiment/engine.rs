@@ -1,0 +1,44 @@
+//! Which engine a config is trained with, and whether this program has it.
+
+use std::path::Path;
+
+use super::config::Config;
+use crate::model::{CpuEngine, DeviceChoice, EngineError, EngineKind, EngineOptions, MakeEngine, engine};
+
+/// An engine that another program has, and what asks for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NeedsTorch {
+    /// The key at fault, as configs write it.
+    pub key: &'static str,
+    /// Whether the built-in engine will do where that program is missing.
+    pub optional: bool,
+}
+
+/// Whether a config is to be trained by `cvae-torch`.
+pub fn needs_torch(config: &Config) -> Option<NeedsTorch> {
+    match (config.engine, config.device) {
+        (EngineKind::Torch, _) => Some(NeedsTorch { key: "engine = \"torch\"", optional: false }),
+        (_, DeviceChoice::Cuda) => Some(NeedsTorch { key: "device = \"cuda\"", optional: false }),
+        (_, DeviceChoice::Auto) if gpu_found() => Some(NeedsTorch { key: "device = \"auto\"", optional: true }),
+        _ => None,
+    }
+}
+
+/// Whether the system has an NVIDIA GPU, without libtorch.
+fn gpu_found() -> bool {
+    let listed = Path::new("/proc/driver/nvidia/gpus").read_dir();
+    listed.is_ok_and(|mut gpus| gpus.next().is_some()) || Path::new("/dev/nvidia0").exists()
+}
+
+/// The engine that a config is trained with in this program.
+///
+/// # Errors
+/// When only `cvae-torch` has it.
+pub(super) fn engine_of(config: &Config) -> Result<(MakeEngine, EngineOptions), EngineError> {
+    let options = EngineOptions { threads: config.threads as usize, device: config.device };
+    match (needs_torch(config), engine::installed()) {
+        (Some(_), Some(make)) => Ok((make, options)),
+        (Some(NeedsTorch { key, optional: false }), None) => Err(EngineError::NotInstalled(key)),
+        _ => Ok((CpuEngine::make, options)),
+    }
+}

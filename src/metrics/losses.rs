@@ -1,0 +1,124 @@
+//! Losses over a set of rows: reconstruction, KL and ELBO, in nats per row.
+
+use rand_chacha::ChaCha8Rng;
+
+use crate::model::{Decoder, DecoderBuffers, Model, PairedCodes, Pairing, encode, paired_rows};
+use crate::random::{Purpose, normal, stream, uniform};
+use crate::task::{Groups, Rows};
+
+/// Losses over a data set, nats per row.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct TestTerms {
+    /// Reconstruction at z from the posterior.
+    pub recon: f64,
+    /// KL of the posterior from the prior.
+    pub kl: f64,
+}
+
+impl TestTerms {
+    /// The negative evidence lower bound: reconstruction + KL at beta 1, whatever beta was trained.
+    pub fn elbo(self) -> f64 {
+        self.recon + self.kl
+    }
+}
+
+/// Losses of a model over a data set, with one z per row drawn by the seed.
+pub fn test_terms(model: &Model, rows: &Rows, seed: u64) -> TestTerms {
+    let mut random = stream(seed, Purpose::TestNoise, 0);
+    let posterior = encode(model, rows);
+    let noise = normal(&mut random, rows.len() * model.layout.latent);
+    let codes = posterior.mu.iter().zip(&posterior.logvar).zip(noise);
+    let z: Vec<f32> = codes.map(|((mu, logvar), noise)| mu + (0.5 * logvar).exp() * noise).collect();
+    let recon = mean_cross_entropy(model, rows, &z);
+    TestTerms { recon, kl: posterior.kl().sum::<f64>() / rows.len() as f64 }
+}
+
+/// The hybrid term over a data set, given by condition: reconstruction at z from the prior, nats per row, paired as in
+/// training, `codes` for each condition.
+pub fn test_prior_recon(model: &Model, groups: &Groups, (pairing, codes): (Pairing, usize), seed: u64) -> f64 {
+    let mut random = stream(seed, Purpose::TestNoise, 1);
+    let latent = model.layout.latent;
+    if pairing == Pairing::Own || latent == 0 {
+        let z = normal(&mut random, groups.rows().len() * latent);
+        return mean_cross_entropy(model, groups.rows(), &z);
+    }
+    let all: Vec<u32> = (0..groups.len() as u32).collect();
+    let mut sum = 0.0;
+    for block in all.chunks(BLOCK) {
+        let drawn = draw_codes(groups, block, (codes, latent), pairing == Pairing::Balanced, &mut random);
+        sum += mean_cross_entropy(model, &paired_rows(model, &drawn), &drawn.z) * block.len() as f64;
+    }
+    sum / groups.len() as f64
+}
+
+/// Conditions whose codes are paired at once.
+const BLOCK: usize = 64;
+
+fn mean_cross_entropy(model: &Model, rows: &Rows, z: &[f32]) -> f64 {
+    let sums = Decoder { model }.cross_entropies(&mut DecoderBuffers::default(), rows, z);
+    sums.iter().sum::<f64>() / rows.len() as f64
+}
+
+/// Codes from the prior for some conditions, `codes` for each, with the rows that they may be paired with.
+pub fn draw_codes(
+    groups: &Groups,
+    conditions: &[u32],
+    (codes, latent): (usize, usize),
+    balanced: bool,
+    random: &mut ChaCha8Rng,
+) -> PairedCodes {
+    let mut candidates = Rows::new(groups.rows().width());
+    let ranges = conditions.iter().map(|condition| groups.range(*condition as usize));
+    let counts = ranges.clone().map(|range| range.len()).collect();
+    ranges.for_each(|range| candidates.extend(groups.rows(), range));
+    let z = normal(random, conditions.len() * codes * latent);
+    let uniform = uniform(random, conditions.len() * codes);
+    PairedCodes { candidates, counts, codes, z, uniform, balanced }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Heads, ModelConfig, Trunk};
+    use crate::task::dates;
+
+    #[test]
+    fn losses_are_means_over_all_rows_and_repeat() {
+        let valid = dates::ValidDates::new();
+        let some: Vec<_> = valid.conditions().iter().flat_map(|c| valid.of(*c).to_vec()).take(3000).collect();
+        let (rows, groups) = (dates::rows(&some), dates::groups(&some));
+        let small = ModelConfig { hidden_dim: 16, angles: 8, ..ModelConfig::default() };
+        for config in [
+            small,
+            ModelConfig { latent_dim: 0, ..small },
+            ModelConfig { heads: Heads::Independent, trunk: Trunk::Additive, ..small },
+        ] {
+            let model = Model::new(config, dates::schema(), 1);
+            let terms = test_terms(&model, &rows, 1);
+            assert_eq!(terms, test_terms(&model, &rows, 1));
+            // An untrained model guesses: ln(41 12 10 31) = 11.9 nats.
+            assert!((terms.recon - 11.9).abs() < 1.0 && terms.kl >= 0.0, "{terms:?}");
+            assert_eq!(terms.elbo(), terms.recon + terms.kl);
+            assert_eq!(terms.kl == 0.0, config.latent_dim == 0);
+            for pairing in [Pairing::Own, Pairing::Posterior, Pairing::Balanced] {
+                let recon = test_prior_recon(&model, &groups, (pairing, 16), 1);
+                assert!((recon - 11.9).abs() < 1.0, "{pairing:?} {recon}");
+                assert_eq!(recon, test_prior_recon(&model, &groups, (pairing, 16), 1));
+            }
+        }
+    }
+
+    #[test]
+    fn drawn_codes_come_with_the_rows_of_their_conditions() {
+        let valid = dates::ValidDates::new();
+        let some: Vec<_> = valid.conditions()[..50].iter().flat_map(|c| valid.of(*c).to_vec()).collect();
+        let groups = dates::groups(&some);
+        assert_eq!((groups.len(), groups.rows().len()), (50, some.len()));
+        let drawn = draw_codes(&groups, &[3, 0], (5, 2), true, &mut stream(1, Purpose::Noise, 0));
+        assert_eq!((drawn.z.len(), drawn.uniform.len()), (20, 10));
+        let conditions = valid.conditions();
+        let lists = [valid.of(conditions[3]), valid.of(conditions[0])];
+        assert_eq!(drawn.counts, lists.map(<[_]>::len));
+        assert_eq!(drawn.candidates, dates::rows(&lists.concat()));
+    }
+}

@@ -1,0 +1,200 @@
+//! The model without gradients: codes of rows, rows from codes, and how likely rows are.
+
+use multiversion::multiversion;
+
+use super::encoder::EncoderPass;
+use super::heads::{BLOCK, HeadPass};
+use super::pairing::{CodeShare, PairingPass, pick};
+use super::prefixes::Prefixes;
+use super::scalar::{exp, larger};
+use super::trunk::TrunkPass;
+use crate::model::engine::PairedCodes;
+use crate::model::sampling::{Decode, Noise};
+use crate::model::weights::Model;
+use crate::task::Rows;
+
+/// Posteriors of some rows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Encodings {
+    /// Dimensions of z.
+    pub latent: usize,
+    /// Means, `[n, latent]`.
+    pub mu: Vec<f32>,
+    /// Logarithms of the variances, `[n, latent]`.
+    pub logvar: Vec<f32>,
+}
+
+impl Encodings {
+    /// KL(q || N(0, I)) of each row and dimension, `[n, latent]`, nats (Kingma and Welling 2014, appendix B).
+    pub fn kl(&self) -> impl Iterator<Item = f64> {
+        let terms = self.mu.iter().zip(&self.logvar).map(|(mu, logvar)| (f64::from(*mu), f64::from(*logvar)));
+        terms.map(|(mu, logvar)| 0.5 * (mu * mu + logvar.exp() - 1.0 - logvar))
+    }
+}
+
+/// The posteriors of rows; without dimensions in a model without z.
+pub fn encode(model: &Model, rows: &Rows) -> Encodings {
+    let latent = model.layout.latent;
+    let mut encodings = Encodings { latent, ..Encodings::default() };
+    let Some(encoder) = &model.layout.encoder else { return encodings };
+    let (mut pass, mut block) = (EncoderPass::default(), Rows::new(rows.width()));
+    for start in (0..rows.len()).step_by(BLOCK) {
+        block.clear();
+        block.extend(rows, start..rows.len().min(start + BLOCK));
+        pass.forward(&model.layout, encoder, &model.weights, &block);
+        for row in pass.posterior.chunks_exact(2 * latent) {
+            encodings.mu.extend_from_slice(&row[..latent]);
+            encodings.logvar.extend_from_slice(&row[latent..]);
+        }
+    }
+    encodings
+}
+
+/// The decoder p(y | z, c) of a model.
+#[derive(Clone, Copy, Debug)]
+pub struct Decoder<'a> {
+    /// The model.
+    pub model: &'a Model,
+}
+
+/// What decoding a block needs.
+#[derive(Debug, Default)]
+pub struct DecoderBuffers {
+    trunk: TrunkPass,
+    head: HeadPass,
+    prefixes: Prefixes,
+    logits: Vec<f32>,
+    block: Rows,
+}
+
+impl Decoder<'_> {
+    /// Rows that are decoded at once.
+    pub const BLOCK: usize = BLOCK;
+
+    /// Generated columns `[n, generated]` for conditions `[n, given]`, which these random numbers decide.
+    ///
+    /// # Panics
+    /// When there are not as many random numbers as they need.
+    pub fn decode(&self, buffers: &mut DecoderBuffers, conditions: &Rows, noise: &Noise, decode: Decode) -> Rows {
+        let Model { schema, layout, .. } = self.model;
+        let (n, latent, columns) = (conditions.len(), layout.latent, schema.generated.len());
+        assert_eq!(noise.z.len(), n * latent, "codes that don't fit the conditions");
+        assert_eq!(noise.uniform.len(), n * columns, "numbers that don't fit the conditions");
+        let mut drawn = Rows::new(columns);
+        for start in (0..n).step_by(BLOCK) {
+            let rows = start..n.min(start + BLOCK);
+            let z = &noise.z[rows.start * latent..rows.end * latent];
+            let uniform = &noise.uniform[rows.start * columns..rows.end * columns];
+            self.block(buffers, rows.map(|row| conditions.row(row)), (z, uniform), decode, &mut drawn);
+        }
+        drawn
+    }
+
+    /// At most [`BLOCK`] conditions, from codes `[n, latent]` and uniform numbers `[n, generated]`.
+    fn block<'c>(
+        &self,
+        buffers: &mut DecoderBuffers,
+        conditions: impl ExactSizeIterator<Item = &'c [u16]>,
+        (z, uniform): (&[f32], &[f32]),
+        decode: Decode,
+        drawn: &mut Rows,
+    ) {
+        let Model { schema, layout, weights, .. } = self.model;
+        let DecoderBuffers { trunk, head: pass, prefixes, logits, .. } = buffers;
+        let (n, columns) = (conditions.len(), layout.heads.len());
+        prefixes.of_conditions(conditions, schema.width());
+        let mut values = vec![0; n * columns];
+        for (column, head) in layout.heads.iter().enumerate() {
+            trunk.forward(layout, weights, column, &prefixes.rows);
+            pass.logits(head, weights, &trunk.units, &prefixes.picked, z);
+            let bias = &weights[head.output.bias.clone()];
+            let marks = uniform.iter().skip(column).step_by(columns);
+            let choose = |(row, mark): (usize, &f32)| value(pass.row(head, row), bias, decode, *mark, logits) as u16;
+            let chosen: Vec<u16> = (0..n).zip(marks).map(choose).collect();
+            values.iter_mut().skip(column).step_by(columns).zip(&chosen).for_each(|(value, chosen)| *value = *chosen);
+            if column + 1 < columns && layout.seen(column + 1) > 0 {
+                prefixes.split(layout.given + column, &chosen, head.size);
+            }
+        }
+        values.chunks_exact(columns).for_each(|row| drawn.push(row));
+    }
+
+    /// -log p(y | z, c) of rows at codes `[n, latent]`, summed over the generated columns, nats, `[n]`.
+    pub fn cross_entropies(&self, buffers: &mut DecoderBuffers, rows: &Rows, z: &[f32]) -> Vec<f64> {
+        let mut sums = vec![0.0; rows.len()];
+        let given = self.model.layout.given;
+        self.forced_logits(buffers, rows, z, |row, column, logits| {
+            sums[row] += cross_entropy(logits, usize::from(rows.row(row)[given + column]));
+        });
+        sums
+    }
+
+    /// Shows the logits of every row's generated columns, with the row's own values before each one given (teacher
+    /// forcing), at codes `[n, latent]`: `show` is given row, column and logits.
+    pub fn forced_logits(
+        &self,
+        buffers: &mut DecoderBuffers,
+        rows: &Rows,
+        z: &[f32],
+        mut show: impl FnMut(usize, usize, &[f32]),
+    ) {
+        let Model { layout, weights, .. } = self.model;
+        let DecoderBuffers { trunk, head: pass, logits, block, .. } = buffers;
+        if block.width() != rows.width() {
+            *block = Rows::new(rows.width());
+        }
+        for start in (0..rows.len()).step_by(BLOCK) {
+            let range = start..rows.len().min(start + BLOCK);
+            let z = &z[range.start * layout.latent..range.end * layout.latent];
+            let picked: Vec<usize> = (0..range.len()).collect();
+            block.clear();
+            block.extend(rows, range.clone());
+            for (column, head) in layout.heads.iter().enumerate() {
+                trunk.forward(layout, weights, column, block);
+                pass.logits(head, weights, &trunk.units, &picked, z);
+                let bias = &weights[head.output.bias.clone()];
+                for (place, row) in range.clone().enumerate() {
+                    logits.clear();
+                    logits.extend(pass.row(head, place).iter().zip(bias).map(|(value, bias)| value + bias));
+                    show(row, column, logits);
+                }
+            }
+        }
+    }
+}
+
+/// The row that each code is paired with, as training pairs them.
+pub fn paired_rows(model: &Model, codes: &PairedCodes) -> Rows {
+    let mut rows = Rows::new(model.schema.width());
+    if let Some(encoder) = &model.layout.encoder {
+        let share = CodeShare { codes, groups: (0, codes.counts.len()) };
+        PairingPass::default().pair(&model.layout, encoder, &model.weights, share, &mut rows);
+    }
+    rows
+}
+
+/// The value that a row of logits, less their bias, and a uniform number stand for.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
+fn value(row: &[f32], bias: &[f32], decode: Decode, mark: f32, logits: &mut Vec<f32>) -> usize {
+    logits.clear();
+    logits.extend(row.iter().zip(bias).map(|(value, bias)| value + bias));
+    let highest = logits.iter().fold(f32::MIN, |highest, logit| larger(*logit, highest));
+    match decode {
+        Decode::Greedy => logits.iter().position(|logit| *logit == highest).unwrap_or(0),
+        Decode::Sample { temperature } => {
+            for logit in logits.iter_mut() {
+                *logit = exp((*logit - highest) / temperature as f32);
+            }
+            pick(logits, mark)
+        }
+    }
+}
+
+/// -log softmax of a target, nats.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
+fn cross_entropy(logits: &[f32], target: usize) -> f64 {
+    let highest = logits.iter().fold(f32::MIN, |highest, logit| larger(*logit, highest));
+    let own = logits[target] - highest;
+    let mass: f32 = logits.iter().map(|logit| exp(*logit - highest)).sum();
+    f64::from(mass.ln() - own)
+}

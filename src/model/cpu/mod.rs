@@ -1,0 +1,199 @@
+//! The built-in engine: the objective and its gradient derived by hand, on plain slices.
+//!
+//! A step is a sequence of matrix products and few passes between these, in buffers that serve every step. Threads
+//! share a batch out: each takes a shard of its rows through everything, with buffers and a gradient of its own, and
+//! the gradients are added up in the shards' order. So a number of threads gives the same numbers each time, and another
+//! number gives the same up to rounding.
+
+mod codes;
+mod decoder;
+mod encoder;
+mod heads;
+mod kernels;
+mod pairing;
+mod prefixes;
+pub mod products;
+mod scalar;
+mod shard;
+mod trunk;
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use super::engine::{AdamHyperparams, Engine, EngineError, EngineOptions, PriorCodes, StepInput, Terms, TrainingState};
+use super::layout::Layout;
+use super::weights::Model;
+pub use decoder::{Decoder, DecoderBuffers, Encodings, encode, paired_rows};
+use kernels::AdamFactors;
+use pairing::CodeShare;
+use shard::{PriorShare, Shard, StepContext};
+
+/// Weights, moments, and what computes a step.
+#[derive(Debug)]
+pub struct CpuEngine {
+    layout: Layout,
+    state: TrainingState,
+    shards: Vec<Shard>,
+    // Threads beside the caller's. They live as long as the engine: what a thread needs to multiply is made once.
+    helpers: Option<ThreadPool>,
+    terms: Vec<Terms>,
+}
+
+impl CpuEngine {
+    /// An engine of this layout that goes on from a state.
+    ///
+    /// # Errors
+    /// When the system gives no threads.
+    pub fn new(layout: &Layout, state: TrainingState, options: EngineOptions) -> Result<Self, EngineError> {
+        let shards: Vec<_> = (0..options.threads.max(1)).map(|_| Shard::new(layout)).collect();
+        let helpers = match shards.len() - 1 {
+            0 => None,
+            count => Some(
+                ThreadPoolBuilder::new()
+                    .num_threads(count)
+                    .build()
+                    .map_err(|error| EngineError::Threads(error.to_string()))?,
+            ),
+        };
+        Ok(Self { layout: layout.clone(), state, shards, helpers, terms: Vec::new() })
+    }
+
+    /// [`CpuEngine::new`] as [`super::engine::MakeEngine`] has it.
+    ///
+    /// # Errors
+    /// When the system gives no threads.
+    pub fn make(model: &Model, state: TrainingState, options: EngineOptions) -> Result<Box<dyn Engine>, EngineError> {
+        Ok(Box::new(Self::new(&model.layout, state, options)?))
+    }
+
+    /// The gradient that [`CpuEngine::objective`] left, in the order of [`Layout`].
+    pub fn gradient(&self) -> &[f32] {
+        &self.shards[0].gradient
+    }
+
+    /// Computes the terms of the objective and its gradient.
+    pub fn objective(&mut self, input: &StepInput<'_>) -> Terms {
+        let Self { layout, state, shards, helpers, .. } = self;
+        let weights = input.weights;
+        let (n, latent) = (input.rows.len(), layout.latent);
+        let closed = weights.beta.is_infinite() || latent == 0;
+        let prior = if closed { &PriorCodes::None } else { input.prior };
+        let rest = match prior {
+            PriorCodes::None => 0,
+            PriorCodes::Own(_) => n,
+            PriorCodes::Paired(codes) => codes.uniform.len(),
+        };
+        let step = StepContext {
+            layout,
+            weights: &state.weights,
+            closed,
+            scale: 1.0 / n as f32,
+            prior_scale: (weights.hybrid / rest.max(1) as f64) as f32,
+        };
+        let count = shards.len();
+        let share = |len: usize, shard: usize| len * shard / count..len * (shard + 1) / count;
+        let work: Vec<_> = shards.iter_mut().enumerate().collect();
+        let work = side_by_side(helpers.as_ref(), work, |(index, shard)| {
+            let rows = share(n, index);
+            let codes = rows.start * latent..rows.end * latent;
+            shard.encode(&step, input.rows, rows, input.noise.get(codes.clone()).unwrap_or_default());
+            let prior = match prior {
+                PriorCodes::None => PriorShare::None,
+                PriorCodes::Own(z) => PriorShare::Own(&z[codes]),
+                PriorCodes::Paired(codes) => {
+                    let groups = share(codes.counts.len(), index);
+                    PriorShare::Paired(CodeShare { codes, groups: (groups.start, groups.end) })
+                }
+            };
+            (shard, prior)
+        });
+        let kl: Vec<f64> = (0..latent)
+            .map(|dimension| work.iter().map(|(shard, _)| f64::from(shard.kl[dimension])).sum::<f64>() / n as f64)
+            .collect();
+        // A dimension below its free bits costs these and has no slope.
+        let is_free = |kl: f64| weights.free_bits > 0.0 && kl < weights.free_bits;
+        let bounded_kl: f64 = kl.iter().map(|kl| if is_free(*kl) { weights.free_bits } else { *kl }).sum();
+        let slope = (weights.beta / n as f64) as f32;
+        let kl_weight: Vec<f32> = kl.iter().map(|kl| if is_free(*kl) { 0.0 } else { slope }).collect();
+        let sums = side_by_side(helpers.as_ref(), work, |(shard, prior)| shard.backpropagate(&step, prior, &kl_weight));
+        self.add_gradients();
+        let recon = sums.iter().map(|[recon, _]| recon).sum::<f64>() / n as f64;
+        if closed {
+            return Terms { loss: recon, recon, kl: 0.0, prior_recon: 0.0 };
+        }
+        let prior_recon = sums.iter().map(|[_, prior_recon]| prior_recon).sum::<f64>() / rest.max(1) as f64;
+        let loss = recon + weights.beta * bounded_kl + weights.hybrid * prior_recon;
+        Terms { loss, recon, kl: kl.iter().sum(), prior_recon }
+    }
+
+    /// Adds all gradients to the first shard's.
+    fn add_gradients(&mut self) {
+        let Some((sum, others)) = self.shards.split_first_mut() else { return };
+        for shard in others {
+            sum.gradient.iter_mut().zip(&shard.gradient).for_each(|(sum, value)| *sum += value);
+        }
+    }
+
+    /// Decays weights, then moves moments and weights by the gradient that [`CpuEngine::objective`] left.
+    pub fn update(&mut self, adam: &AdamHyperparams) {
+        let TrainingState { weights, first, second } = &mut self.state;
+        let gradient = &self.shards[0].gradient;
+        let decay_factor = (1.0 - adam.rate * adam.weight_decay) as f32;
+        if decay_factor < 1.0 {
+            for place in self.layout.decayed() {
+                weights[place].iter_mut().for_each(|weight| *weight *= decay_factor);
+            }
+        }
+        let norm = kernels::square_norm(gradient).sqrt();
+        let factors = AdamFactors {
+            clip_scale: (adam.clip / (norm + 1e-12)).min(1.0) as f32,
+            first_share: (1.0 - adam.beta1) as f32,
+            second_share: (1.0 - adam.beta2) as f32,
+            rate: (adam.rate / adam.bias_correction1) as f32,
+            second_scale: (1.0 / adam.bias_correction2) as f32,
+            epsilon: adam.epsilon as f32,
+        };
+        kernels::adam(weights, gradient, first, second, &factors);
+    }
+}
+
+impl Engine for CpuEngine {
+    fn step(&mut self, input: &StepInput<'_>) -> Result<(), EngineError> {
+        let Terms { loss, recon, kl, prior_recon } = self.objective(input);
+        self.update(&input.adam);
+        // Terms are logged in the precision of the weights, as any engine can give them.
+        let [loss, recon, kl, prior_recon] = [loss, recon, kl, prior_recon].map(|term| f64::from(term as f32));
+        self.terms.push(Terms { loss, recon, kl, prior_recon });
+        Ok(())
+    }
+
+    fn take_terms(&mut self) -> Result<Vec<Terms>, EngineError> {
+        Ok(std::mem::take(&mut self.terms))
+    }
+
+    fn device(&self) -> String {
+        format!("the CPU with {} thread(s)", self.shards.len())
+    }
+
+    fn state(&self) -> Result<TrainingState, EngineError> {
+        Ok(self.state.clone())
+    }
+}
+
+/// Runs the first piece of work on this thread and each other one on a helper's; results in their order.
+fn side_by_side<T: Send, R: Send>(helpers: Option<&ThreadPool>, work: Vec<T>, run: impl Fn(T) -> R + Sync) -> Vec<R> {
+    let Some(helpers) = helpers else { return work.into_iter().map(run).collect() };
+    let mut results: Vec<Option<R>> = work.iter().map(|_| None).collect();
+    let mut pieces = work.into_iter().zip(&mut results);
+    let Some((first, result)) = pieces.next() else { return Vec::new() };
+    let run = &run;
+    helpers.in_place_scope(|scope| {
+        for (piece, result) in pieces {
+            scope.spawn(move |_| *result = Some(run(piece)));
+        }
+        *result = Some(run(first));
+    });
+    results.into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests;

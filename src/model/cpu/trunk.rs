@@ -1,0 +1,124 @@
+//! A head's units before z enters, forward and backward, once for each different prefix.
+
+use super::kernels::{bias_silu, features, features_backward, gather, resized, scatter, silu_backward};
+use super::products::{Matrix, backward, forward, weight_gradient};
+use crate::model::layout::{Layout, Linear, RADIANS_PER_UNIT};
+use crate::task::Rows;
+
+/// One column's run of the trunk and of its head's first layer.
+#[derive(Debug, Default)]
+pub struct TrunkPass {
+    state: Vec<f32>,
+    /// An additive trunk's states after their activation `[n, state]`, with slopes and gradient.
+    active: Vec<f32>,
+    active_slopes: Vec<f32>,
+    active_back: Vec<f32>,
+    features: Vec<f32>,
+    feature_slopes: Vec<f32>,
+    slopes: Vec<f32>,
+    back: Vec<f32>,
+    /// Units before z enters, `[n, width]`.
+    pub units: Vec<f32>,
+    /// The loss's gradient by them.
+    pub unit_gradient: Vec<f32>,
+}
+
+impl TrunkPass {
+    /// Computes a column's units for these prefixes.
+    pub fn forward(&mut self, layout: &Layout, weights: &[f32], column: usize, prefixes: &Rows) {
+        let (n, inputs) = (prefixes.len(), layout.trunk.features);
+        let Linear { weight, bias, outputs, .. } = &layout.heads[column].input;
+        self.features.resize(n * inputs, 0.0);
+        match &layout.trunk.hidden {
+            None => {
+                let state = resized(&mut self.state, 2 * layout.trunk.state);
+                for (features_row, row) in self.features.chunks_exact_mut(inputs).zip(prefixes.iter()) {
+                    let sum = state_of(layout, weights, column, row, state);
+                    features(features_row, sum, layout.trunk.angles, RADIANS_PER_UNIT);
+                }
+            }
+            Some(hidden) => self.additive(layout, weights, hidden, column, prefixes),
+        }
+        self.units.resize(n * outputs, 0.0);
+        self.slopes.resize(n * outputs, 0.0);
+        let matrix = Matrix::new(&weights[weight.clone()], *outputs, inputs);
+        forward(&mut self.units, Matrix::new(&self.features, n, inputs), matrix);
+        bias_silu(&mut self.units, &mut self.slopes, &weights[bias.clone()]);
+    }
+
+    /// The features of an additive trunk: silu(hidden(silu(state))).
+    fn additive(&mut self, layout: &Layout, weights: &[f32], hidden: &Linear, column: usize, prefixes: &Rows) {
+        let (n, width) = (prefixes.len(), layout.trunk.state);
+        let state = resized(&mut self.state, 2 * width);
+        let active = resized(&mut self.active, n * width);
+        for (out, row) in active.chunks_exact_mut(width).zip(prefixes.iter()) {
+            out.copy_from_slice(state_of(layout, weights, column, row, state));
+        }
+        let active_slopes = resized(&mut self.active_slopes, n * width);
+        bias_silu(active, active_slopes, &vec![0.0; width]);
+        let matrix = Matrix::new(&weights[hidden.weight.clone()], width, width);
+        forward(&mut self.features, Matrix::new(active, n, width), matrix);
+        let slopes = resized(&mut self.feature_slopes, n * width);
+        bias_silu(&mut self.features, slopes, &weights[hidden.bias.clone()]);
+    }
+
+    /// Sets the gradient by the units to 0, after [`TrunkPass::forward`] and to be added to.
+    pub fn begin_gradient(&mut self) {
+        self.unit_gradient.clear();
+        self.unit_gradient.resize(self.units.len(), 0.0);
+    }
+
+    /// Adds the gradients of the weights of the trunk and of the head's first layer.
+    pub fn backward(&mut self, layout: &Layout, weights: &[f32], gradient: &mut [f32], column: usize, prefixes: &Rows) {
+        let (n, inputs, state) = (prefixes.len(), layout.trunk.features, layout.trunk.state);
+        let Linear { weight, bias, outputs, .. } = &layout.heads[column].input;
+        silu_backward(&mut self.unit_gradient, &self.slopes, &mut gradient[bias.clone()]);
+        let change = Matrix::new(&self.unit_gradient, n, *outputs);
+        weight_gradient(&mut gradient[weight.clone()], change, Matrix::new(&self.features, n, inputs));
+        self.back.resize(n * inputs, 0.0);
+        backward(&mut self.back, change, Matrix::new(&weights[weight.clone()], *outputs, inputs));
+        if let Some(hidden) = &layout.trunk.hidden {
+            silu_backward(&mut self.back, &self.feature_slopes[..n * state], &mut gradient[hidden.bias.clone()]);
+            let (change, active) = (Matrix::new(&self.back, n, state), Matrix::new(&self.active, n, state));
+            weight_gradient(&mut gradient[hidden.weight.clone()], change, active);
+            let back = resized(&mut self.active_back, n * state);
+            backward(back, change, Matrix::new(&weights[hidden.weight.clone()], state, state));
+            silu_backward(back, &self.active_slopes[..n * state], &mut vec![0.0; state]);
+            for (change, row) in back.chunks_exact(state).zip(prefixes.iter()) {
+                add_to_tables(layout, gradient, column, row, change);
+            }
+            return;
+        }
+        let change = &mut self.state[..state];
+        let rows = self.back.chunks_exact(inputs).zip(self.features.chunks_exact(inputs));
+        for ((by_features, features), row) in rows.zip(prefixes.iter()) {
+            features_backward(change, by_features, features, layout.trunk.angles, RADIANS_PER_UNIT);
+            add_to_tables(layout, gradient, column, row, change);
+        }
+    }
+}
+
+/// The state that a column's head sees of a row, in the first half of `buffer`, `[2 state]`.
+fn state_of<'a>(layout: &Layout, weights: &[f32], column: usize, row: &[u16], buffer: &'a mut [f32]) -> &'a [f32] {
+    let given = layout.given;
+    let (sum, part) = buffer.split_at_mut(layout.trunk.state);
+    gather(sum, &weights[layout.trunk.condition.clone()], (&layout.offsets[..given], 0), &row[..given]);
+    if let Some(prefix) = &layout.trunk.prefix {
+        let columns = given..given + column;
+        let first = layout.offsets[given];
+        gather(part, &weights[prefix.clone()], (&layout.offsets[columns.clone()], first), &row[columns]);
+        sum.iter_mut().zip(&*part).for_each(|(sum, part)| *sum += part);
+    }
+    sum
+}
+
+/// Adds a state's gradient to the rows of the tables that it was the sum of.
+fn add_to_tables(layout: &Layout, gradient: &mut [f32], column: usize, row: &[u16], change: &[f32]) {
+    let given = layout.given;
+    scatter(change, &mut gradient[layout.trunk.condition.clone()], (&layout.offsets[..given], 0), &row[..given]);
+    if let Some(prefix) = &layout.trunk.prefix {
+        let columns = given..given + column;
+        let places = (&layout.offsets[columns.clone()], layout.offsets[given]);
+        scatter(change, &mut gradient[prefix.clone()], places, &row[columns]);
+    }
+}

@@ -1,0 +1,234 @@
+//! What an engine is: it computes the objective of a step and follows its gradient.
+//!
+//! The built-in engine ([`super::cpu`]) computes every shipped kind of model on the CPU. Another program can bring its
+//! own: `cvae-torch` does, and [`install`]s it before it runs a command.
+
+use std::fmt;
+use std::sync::OnceLock;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Layout, Model};
+use crate::task::Rows;
+
+/// What the terms of the objective count for in one step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ObjectiveWeights {
+    /// Weight of the KL term (Higgins et al. 2017). Infinite: the code is closed, z is the prior's mean 0, the KL is 0
+    /// and the encoder is not run.
+    pub beta: f64,
+    /// Weight of the reconstruction under z from the prior: the hybrid objective of Sohn et al. 2015.
+    pub hybrid: f64,
+    /// KL below which a latent dimension is not reduced further, nats (Kingma et al. 2016).
+    pub free_bits: f64,
+}
+
+/// Codes from the prior for some conditions, and the rows that they may be paired with.
+#[derive(Clone, Debug, Default)]
+pub struct PairedCodes {
+    /// Rows of each condition, one list after the other.
+    pub candidates: Rows,
+    /// Length of each condition's list; none is empty.
+    pub counts: Vec<usize>,
+    /// Codes of a condition, k.
+    pub codes: usize,
+    /// The codes, standard normal, `[conditions, k, latent]`.
+    pub z: Vec<f32>,
+    /// A number in 0..1 for each code, which chooses its row, `[conditions, k]`.
+    pub uniform: Vec<f32>,
+    /// Whether the codes of a condition share its rows out evenly.
+    pub balanced: bool,
+}
+
+/// Codes from the prior for the hybrid term.
+#[derive(Clone, Debug)]
+pub enum PriorCodes {
+    /// None: no hybrid term.
+    None,
+    /// One for each row of the batch, `[n, latent]`.
+    Own(Vec<f32>),
+    /// Some for each of a few conditions.
+    Paired(PairedCodes),
+}
+
+/// What one step is computed from.
+#[derive(Debug)]
+pub struct StepInput<'a> {
+    /// The batch, n rows.
+    pub rows: &'a Rows,
+    /// Standard normal, `[n, latent]`.
+    pub noise: &'a [f32],
+    /// Codes from the prior.
+    pub prior: &'a PriorCodes,
+    /// What the terms count for.
+    pub weights: ObjectiveWeights,
+    /// How far the step goes.
+    pub adam: AdamHyperparams,
+}
+
+/// The terms of the objective, nats per row.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Terms {
+    /// What is minimised.
+    pub loss: f64,
+    /// -log p(y | z, c) at z from the posterior, summed over columns.
+    pub recon: f64,
+    /// KL(q(z | y, c) || N(0, I)), whole, whatever the free bits.
+    pub kl: f64,
+    /// The reconstruction at z from the prior; 0 without a hybrid term.
+    pub prior_recon: f64,
+}
+
+/// Hyperparameters of one update of Adam (Kingma and Ba 2015) with decoupled weight decay (Loshchilov and Hutter 2019).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamHyperparams {
+    /// The learning rate.
+    pub rate: f64,
+    /// Largest norm of the gradient.
+    pub clip: f64,
+    /// Decay of the first moments.
+    pub beta1: f64,
+    /// Decay of the second moments.
+    pub beta2: f64,
+    /// Share of the decayed weights that a step takes, times the rate.
+    pub weight_decay: f64,
+    /// What the first moments hold of a steady gradient, having begun at 0.
+    pub bias_correction1: f64,
+    /// The same of the second moments.
+    pub bias_correction2: f64,
+    /// Keeps the quotient finite.
+    pub epsilon: f64,
+}
+
+/// Weights and Adam's moments, each flat in the order of [`super::Layout`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainingState {
+    /// The weights.
+    pub weights: Vec<f32>,
+    /// First moments.
+    pub first: Vec<f32>,
+    /// Second moments.
+    pub second: Vec<f32>,
+}
+
+impl TrainingState {
+    /// These weights with moments of 0.
+    pub fn new(weights: Vec<f32>) -> Self {
+        let zeros = vec![0.0; weights.len()];
+        Self { first: zeros.clone(), second: zeros, weights }
+    }
+}
+
+/// Trains one model.
+pub trait Engine: fmt::Debug {
+    /// Computes the objective, its gradient and one update.
+    ///
+    /// # Errors
+    /// When the device fails, for lack of memory as a rule.
+    fn step(&mut self, input: &StepInput<'_>) -> Result<(), EngineError>;
+
+    /// The terms of the steps since the last call, in order. A GPU is waited for here and not in every step.
+    ///
+    /// # Errors
+    /// As [`Engine::step`].
+    fn take_terms(&mut self) -> Result<Vec<Terms>, EngineError>;
+
+    /// The device in words, for logs.
+    fn device(&self) -> String;
+
+    /// Weights and moments as they stand.
+    ///
+    /// # Errors
+    /// As [`Engine::step`].
+    fn state(&self) -> Result<TrainingState, EngineError>;
+}
+
+/// Checks that the memory to train a model can be had, in a process of limited memory at least: a failure to allocate
+/// later would end the process.
+///
+/// # Errors
+/// When it can't be had.
+pub fn check_memory(layout: &Layout, rows: usize, threads: usize) -> Result<(), EngineError> {
+    // Weights, both moments, copies for checkpoints, and a gradient for each thread; rows of activations on their way
+    // forward and back, of the trunk for each column and of the widest head's block.
+    let weights = layout.len.saturating_mul(6 + threads);
+    let activations = rows.saturating_mul(4 * layout.trunk.features + 8 * layout.hidden);
+    let bytes = weights.saturating_add(activations).saturating_mul(size_of::<f32>());
+    let wanted = Vec::<u8>::new().try_reserve_exact(bytes);
+    wanted.map_err(|_| EngineError::Device(format!("{} MiB of memory can't be had", bytes >> 20)))
+}
+
+/// Why an engine gave up.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The system gave no threads.
+    #[error("the system gives no more threads ({0}); lower `threads` or close other programs")]
+    Threads(String),
+    /// The device failed.
+    #[error("{0}; with too little memory, lower training.batch_size or model.hidden_dim")]
+    Device(String),
+    /// A GPU is asked for and there is none.
+    #[error(
+        "device is \"cuda\" and libtorch sees no CUDA device; set device = \"cpu\", or build cvae-torch with a CUDA libtorch"
+    )]
+    NoCuda,
+    /// This program does not have it.
+    #[error("{0} needs the program cvae-torch; build it with make torch, or set device = \"cpu\"")]
+    NotInstalled(&'static str),
+}
+
+/// Where a model is trained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceChoice {
+    /// A CUDA device where there is one and `cvae-torch` is built, else the CPU.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// The first CUDA device; an error where there is none.
+    Cuda,
+}
+
+/// What computes the training steps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineKind {
+    /// The built-in engine on the CPU, libtorch on a GPU.
+    #[default]
+    Builtin,
+    /// libtorch on any device, by autograd.
+    Torch,
+}
+
+impl EngineKind {
+    /// Whether it is the default.
+    pub fn is_builtin(&self) -> bool {
+        *self == Self::Builtin
+    }
+}
+
+/// Makes an engine that starts from a state.
+pub type MakeEngine = fn(&Model, TrainingState, EngineOptions) -> Result<Box<dyn Engine>, EngineError>;
+
+/// How an engine is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EngineOptions {
+    /// Threads that share a batch out; the results depend on it.
+    pub threads: usize,
+    /// Where it is run.
+    pub device: DeviceChoice,
+}
+
+static OTHER: OnceLock<MakeEngine> = OnceLock::new();
+
+/// Makes this program train with another engine where a config asks for it. The first call counts.
+pub fn install(make: MakeEngine) {
+    // A second engine of one program would be an error of its author; the first stays.
+    let _ = OTHER.set(make);
+}
+
+/// The engine that this program brings beside the built-in one.
+pub fn installed() -> Option<MakeEngine> {
+    OTHER.get().copied()
+}
