@@ -120,12 +120,11 @@ fn configs_that_make_no_sense_are_bad_input_with_their_place() {
 }
 
 #[test]
-fn cuda_is_refused_where_there_is_none() {
-    if tch::Cuda::is_available() {
-        return;
-    }
+fn cuda_needs_the_other_engine() {
     let folder = folder();
     let output = train(folder.path(), "a", &["device=cuda"]);
-    assert_eq!(code(&output), 1);
-    assert!(errors(&output).contains("device = \"cpu\""), "{}", errors(&output));
+    // Where cvae-torch is built, it is started, and refuses as well unless there is a GPU.
+    let said = errors(&output);
+    assert!(code(&output) == 0 || said.contains("device = \"cpu\""), "{said}");
+    assert!(said.contains("cvae-torch"), "{said}");
 }
