@@ -27,6 +27,8 @@ pub enum Purpose {
     Conditions,
     /// Latent noise of the mutual information under the encoder, by condition.
     Information,
+    /// Codes of the exact marginals, by condition.
+    Marginal,
 }
 
 /// The stream of this seed for a purpose; `index` tells streams of one purpose apart (epoch, step).

@@ -60,10 +60,10 @@ pub struct Decoder<'a> {
 /// What decoding a block needs.
 #[derive(Debug, Default)]
 pub struct DecoderBuffers {
-    trunk: TrunkPass,
-    head: HeadPass,
-    prefixes: Prefixes,
-    logits: Vec<f32>,
+    pub(super) trunk: TrunkPass,
+    pub(super) head: HeadPass,
+    pub(super) prefixes: Prefixes,
+    pub(super) logits: Vec<f32>,
     block: Rows,
 }
 

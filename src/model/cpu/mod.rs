@@ -10,6 +10,7 @@ mod decoder;
 mod encoder;
 mod heads;
 mod kernels;
+mod marginal;
 mod pairing;
 mod prefixes;
 pub mod products;

@@ -1,0 +1,95 @@
+//! How likely each row of a condition is under many codes at once.
+
+use multiversion::multiversion;
+
+use super::decoder::{Decoder, DecoderBuffers};
+use super::heads::BLOCK;
+use super::prefixes::Origin;
+use super::scalar::{exp, larger};
+use crate::model::weights::Model;
+use crate::task::Rows;
+
+impl Decoder<'_> {
+    /// log p(y | z, c) of each of a condition's rows under each of `codes` codes `[codes, latent]`, nats,
+    /// `[codes, rows]`.
+    ///
+    /// A head is computed once for each code and each different prefix among the rows, and gives the probabilities of
+    /// all values that follow.
+    pub fn log_probabilities(&self, buffers: &mut DecoderBuffers, rows: &Rows, codes: usize, z: &[f32]) -> Vec<f32> {
+        let Model { layout, weights, .. } = self.model;
+        let DecoderBuffers { trunk, head: pass, prefixes, logits, .. } = buffers;
+        let (count, latent) = (rows.len(), layout.latent);
+        let mut log_probabilities = vec![0.0; codes * count];
+        for (column, head) in layout.heads.iter().enumerate() {
+            prefixes.find(rows, 0, Origin::Grouped(count.max(1)), layout.given + layout.seen(column));
+            trunk.forward(layout, weights, column, &prefixes.rows);
+            let bias = &weights[head.output.bias.clone()];
+            // The rows that go on from each prefix, with their values.
+            let mut following = vec![Vec::new(); prefixes.rows.len()];
+            for (row, prefix) in prefixes.picked.iter().enumerate() {
+                following[*prefix].push((row, usize::from(rows.row(row)[layout.given + column])));
+            }
+            for start in (0..codes).step_by(BLOCK) {
+                let block = start..codes.min(start + BLOCK);
+                let z = &z[block.start * latent..block.end * latent];
+                for (prefix, following) in following.iter().enumerate() {
+                    pass.logits(head, weights, &trunk.units, &vec![prefix; block.len()], z);
+                    for (place, code) in block.clone().enumerate() {
+                        let normaliser = log_sum_exp(pass.row(head, place), bias, logits);
+                        let out = &mut log_probabilities[code * count..][..count];
+                        following.iter().for_each(|(row, value)| out[*row] += logits[*value] - normaliser);
+                    }
+                }
+            }
+        }
+        log_probabilities
+    }
+}
+
+/// The logarithm of a row's sum of exponentials; leaves its logits, bias added.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
+fn log_sum_exp(row: &[f32], bias: &[f32], logits: &mut Vec<f32>) -> f32 {
+    logits.clear();
+    logits.extend(row.iter().zip(bias).map(|(value, bias)| value + bias));
+    let highest = logits.iter().fold(f32::MIN, |highest, logit| larger(*logit, highest));
+    let mut mass = 0.0;
+    for logit in logits.iter() {
+        mass += exp(*logit - highest);
+    }
+    highest + mass.ln()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Heads, ModelConfig, Trunk};
+    use crate::random::{Purpose, normal, stream};
+    use crate::task::dates::{self, ValidDates};
+
+    #[test]
+    fn shared_prefixes_change_no_probability() {
+        let valid = ValidDates::new();
+        let rows = dates::rows(valid.of(valid.conditions()[100]));
+        let small = ModelConfig { latent_dim: 3, hidden_dim: 16, angles: 8, ..ModelConfig::default() };
+        for config in [
+            small,
+            ModelConfig { heads: Heads::Independent, ..small },
+            ModelConfig { trunk: Trunk::Additive, latent_dim: 0, ..small },
+        ] {
+            let model = Model::new(config, dates::schema(), 3);
+            let codes = BLOCK + 3;
+            let z = normal(&mut stream(1, Purpose::Samples, 0), codes * model.layout.latent);
+            let (decoder, mut buffers) = (Decoder { model: &model }, DecoderBuffers::default());
+            let all = decoder.log_probabilities(&mut buffers, &rows, codes, &z);
+            for code in [0, 7, BLOCK, codes - 1] {
+                let z: Vec<f32> = (0..rows.len())
+                    .flat_map(|_| z[code * model.layout.latent..][..model.layout.latent].to_vec())
+                    .collect();
+                let alone = decoder.cross_entropies(&mut buffers, &rows, &z);
+                for (together, alone) in all[code * rows.len()..][..rows.len()].iter().zip(alone) {
+                    assert!((f64::from(*together) + alone).abs() < 1e-4, "{together} {alone} {config:?}");
+                }
+            }
+        }
+    }
+}
