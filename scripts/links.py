@@ -3,8 +3,8 @@
 
     python3 scripts/links.py
 
-Links to the web are checked for their form alone, so that no network is needed. Generated pages that are not there yet
-may be named in LATER.
+Paths of sources in backticks are checked as well. Links to the web are checked for their form alone, so that no network
+is needed.
 """
 
 import pathlib
@@ -18,6 +18,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 SUMMARY = "docs/SUMMARY.md"
 LINK = re.compile(r"\[(?:[^\[\]]|\[[^\]]*\])*\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)")
 TAG = re.compile(r"<(?:a|img)\b[^>]*?\b(?:href|src)=\"([^\"]+)\"")
+PATH = re.compile(r"`((?:src|tests|scripts|torch|benches|fuzz|docs|experiments|report|model)/[\w./-]*)`")
 HEADING = re.compile(r"^(#{1,6})\s+(.*?)\s*#*\s*$", re.MULTILINE)
 
 
@@ -71,7 +72,11 @@ def fault(page, link):
 def main():
     faults, links, pages = [], 0, documents()
     for page in pages:
-        text = without_code(page.read_text())
+        whole = page.read_text()
+        for path in PATH.findall(whole):
+            if page.name != "CHANGELOG.md" and not (ROOT / path).exists():
+                faults.append(f"{page.relative_to(ROOT)}: {path} does not exist")
+        text = without_code(whole)
         for match in list(LINK.finditer(text)) + list(TAG.finditer(text)):
             links += 1
             wrong = fault(page, match.group(1))

@@ -17,11 +17,12 @@ pub fn page(program: &Command) -> String {
         let about = command.get_about().map(ToString::to_string).unwrap_or_default();
         page += &format!("| [`cvae {name}`](#cvae-{name}) | {} |\n", cell(&about));
     }
-    page += "\n`-` stands for standard input or output. Data goes to standard output, messages and progress to standard \
-             error.\n\n## Exit codes\n\n| exit code | meaning |\n|---|---|\n";
+    page += "\n`-` stands for standard input or output.\n\n## Exit codes\n\n| exit code | meaning |\n|---|---|\n";
     for (code, meaning) in CODES {
         page += &format!("| {code} | {} |\n", cell(meaning));
     }
+    page += "\nA missing file or folder counts as 1, a missing config as 2. No command leaves a file half written: what was \
+             there before stays.\n";
     for command in commands() {
         section(&mut page, command).expect("text can be written to a string");
     }
@@ -45,8 +46,8 @@ fn section(page: &mut String, command: &Command) -> std::fmt::Result {
     for part in after.split("\n\n").filter(|part| !part.is_empty()) {
         match part.strip_prefix("Examples:\n") {
             Some(examples) => {
-                let lines = examples.lines().map(|line| line.strip_prefix("  ").unwrap_or(line));
-                write!(page, "\n```sh\n{}\n```\n", lines.collect::<Vec<_>>().join("\n"))?;
+                let lines: Vec<String> = examples.lines().map(example).collect();
+                write!(page, "\n```sh\n{}\n```\n", lines.join("\n"))?;
             }
             None => write!(page, "\n{}\n", escaped(&part.replace('\n', " ")))?,
         }
@@ -54,10 +55,19 @@ fn section(page: &mut String, command: &Command) -> std::fmt::Result {
     Ok(())
 }
 
-/// The long description, else the short one.
+/// A line of examples; what is said of a command stands some blanks after it.
+fn example(line: &str) -> String {
+    match line.trim_start().split_once("   ") {
+        Some((command, remark)) => format!("{command}  # {}", remark.trim_start()),
+        None => line.trim_start().to_owned(),
+    }
+}
+
+/// The long description, else the short one, without the exit codes, of which there is a table.
 fn paragraphs(command: &Command) -> String {
     let about = command.get_long_about().or(command.get_about()).map(ToString::to_string).unwrap_or_default();
-    format!("{}\n", escaped(&about))
+    let parts: Vec<&str> = about.split("\n\n").filter(|part| !part.starts_with("Exit codes:")).collect();
+    format!("{}\n", escaped(&parts.join("\n\n")))
 }
 
 /// The row of an argument: how it is written, what it means with its possible values, its default.
