@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::checksums::{self, ChecksumError, Demand, sha256};
 use crate::files::{self, FileError};
 
-/// One row. The order of the fields is the order of the columns; docs/columns.md explains each.
+/// One row. The order of the fields is the order of the columns; README.md explains each.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
