@@ -8,7 +8,8 @@ use super::exit::CODES;
 
 /// The whole page. `program` is built, so that usages name it.
 pub fn page(program: &Command) -> String {
-    let mut page = "# Commands\n\n<!-- Written by `cvae man --markdown`; `make docs` writes it again. -->\n\n".to_owned();
+    let mut page =
+        "# Commands\n\n<!-- Written by `cvae man --markdown`; `make docs` writes it again. -->\n\n".to_owned();
     page += &paragraphs(program);
     page += "\n| command | does |\n|---|---|\n";
     let commands = || program.get_subcommands().filter(|command| !command.is_hide_set());

@@ -72,7 +72,7 @@ fn tables_of_results_are_those_of_the_committed_runs() {
 #[test]
 fn the_readme_quotes_figures_of_the_tables() {
     let rows = |page: &str| -> Vec<Vec<String>> {
-        let rows = page.lines().filter(|line| line.starts_with("| ") && line.contains(" % |"));
+        let rows = page.lines().filter(|line| line.starts_with("| ") && line.contains(" %"));
         rows.map(|row| row.split('|').map(|cell| cell.trim().to_owned()).collect()).collect()
     };
     let (readme, results) = (read("README.md"), read("docs/results.md"));
@@ -165,8 +165,8 @@ fn keys() -> String {
 
 #[test]
 fn every_config_key_is_documented_with_its_default() {
-    let page = read("docs/configuration.md");
-    settle("docs/configuration.md", &filled(&page, "keys", |_| keys()));
+    let page = filled(&read("docs/configuration.md"), "keys", |_| keys());
+    settle("docs/configuration.md", &page);
     assert!(page.matches("\n| `").count() > 25);
     for key in ["`base`", "`[sweep]`"] {
         assert!(page.contains(key), "{key}");
@@ -245,6 +245,6 @@ fn the_tutorial_works_as_it_is_written() {
         }
         ran += 1;
     }
-    assert!(ran >= 14, "{ran}");
+    assert!(ran >= 13, "{ran}");
     assert!(at("plots/quick/training.png").exists() && at("calendar.png").exists());
 }
