@@ -2,7 +2,6 @@
 //!
 //! `CVAE_WRITE_DOCS=1` writes the generated parts in place of comparing them; `make docs` does so.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -104,68 +103,79 @@ fn sources() -> String {
     found.iter().map(|path| fs::read_to_string(path).unwrap()).collect()
 }
 
-/// The members of a struct or enum with their declarations and documentation, in order.
-fn members(sources: &str, name: &str) -> Option<Vec<(String, String)>> {
+/// A field or a variant: its name, its type where it has one, its documentation, and whether it is the default.
+#[derive(Clone, Debug)]
+struct Member {
+    name: String,
+    kind: String,
+    words: String,
+    default: bool,
+}
+
+/// The members of a struct or enum, in order.
+fn members(sources: &str, name: &str) -> Option<Vec<Member>> {
     let kinds = ["struct", "enum"].iter().find_map(|kind| sources.split_once(&format!("\npub {kind} {name} {{\n")));
     let body = kinds?.1.split("\n}").next()?;
-    let (mut found, mut words) = (Vec::new(), Vec::new());
+    let (mut found, mut words, mut default) = (Vec::new(), Vec::new(), false);
     for line in body.lines().map(str::trim) {
         match line.strip_prefix("///") {
             Some(comment) => words.push(comment.trim()),
-            None if line.starts_with("#[") || line.is_empty() => (),
+            None if line.starts_with("#[") || line.is_empty() => default |= line == "#[default]",
             None => {
+                let declared = line.trim_start_matches("pub ").trim_end_matches(',');
+                let (name, kind) = declared.split_once(": ").unwrap_or((declared, ""));
+                let name = name.split(['(', ' ', '{']).next().unwrap_or_default().to_owned();
                 let words = std::mem::take(&mut words).join(" ").replace("[`", "`").replace("`]", "`");
-                found.push((line.trim_start_matches("pub ").trim_end_matches(',').to_owned(), words));
+                found.push(Member { name, kind: kind.to_owned(), words, default: std::mem::take(&mut default) });
             }
         }
     }
     Some(found)
 }
 
-/// Rows of the table of keys: every key of a config with its default and the documentation of its field.
-fn keys() -> String {
-    let sources = sources();
-    let defaults: toml::Table = toml::from_str(&toml::to_string(&ConfigFile::default()).unwrap()).unwrap();
-    let fields = |name: &str| -> BTreeMap<String, (String, String)> {
-        let members = members(&sources, name).unwrap_or_else(|| panic!("no struct {name} in src"));
-        let named = members.into_iter().filter_map(|(declared, words)| {
-            let (name, kind) = declared.split_once(": ")?;
-            Some((name.to_owned(), (kind.to_owned(), words)))
-        });
-        named.collect()
-    };
-    let row = |key: &str, value: &toml::Value, (kind, words): &(String, String)| {
-        assert!(!words.is_empty(), "the field of the key {key} has no documentation");
-        let cell = |text: &str| text.replace('|', "\\|").replace('<', "\\<");
-        let mut meaning = cell(words);
-        // The values of a choice, where its type is an enum of this crate.
-        let choices = value.as_str().and_then(|_| members(&sources, kind)).unwrap_or_default();
-        for (name, words) in choices {
-            let name = name.split(['(', ' ', '{']).next().unwrap_or_default().to_lowercase();
-            meaning += &format!("<br>`\"{name}\"`: {}", cell(&words));
-        }
-        format!("| `{key}` | `{value}` | {meaning} |\n")
-    };
-    let top = fields("ConfigFile");
-    let mut text = "| key | default | meaning |\n|---|---|---|\n".to_owned();
-    let (sections, alone): (Vec<_>, Vec<_>) = defaults.iter().partition(|(_, value)| value.is_table());
-    for (key, value) in alone {
-        text += &row(key, value, &top[key]);
-    }
-    for (section, value) in sections {
-        let (kind, words) = &top[section];
-        let inner = fields(kind);
-        text += &format!("\n### `[{section}]`\n\n{words}\n\n| key | default | meaning |\n|---|---|---|\n");
-        for (key, value) in value.as_table().unwrap() {
-            text += &row(&format!("{section}.{key}"), value, &inner[key]);
+/// The text of a table's cell.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace('<', "\\<")
+}
+
+/// The table of a struct's keys, each with its default and its documentation, and then those of its sections.
+///
+/// A key that is not written while it has its default is a choice, whose default its type names.
+fn keys(sources: &str, kind: &str, section: &str, defaults: &toml::Table) -> String {
+    let fields = members(sources, kind).unwrap_or_else(|| panic!("no struct {kind} in src"));
+    let (mut rows, mut sections) = ("| key | default | meaning |\n|---|---|---|\n".to_owned(), String::new());
+    for Member { name, kind, words, .. } in fields {
+        let choices = members(sources, &kind).unwrap_or_default();
+        let choice = |member: &Member| toml::Value::String(member.name.to_lowercase());
+        let value = defaults.get(&name).cloned();
+        let value = value.or_else(|| choices.iter().find(|member| member.default).map(choice));
+        match value {
+            Some(toml::Value::Table(inner)) => {
+                let table = keys(sources, &kind, &format!("{name}."), &inner);
+                sections += &format!("\n### `[{name}]`\n\n{words}\n\n{table}");
+            }
+            Some(value) => {
+                assert!(!words.is_empty(), "the field of the key {section}{name} has no documentation");
+                let values: Vec<String> = match &value {
+                    toml::Value::String(_) => {
+                        choices.iter().map(|one| format!("<br>`{}`: {}", choice(one), cell(&one.words))).collect()
+                    }
+                    _ => Vec::new(),
+                };
+                rows += &format!("| `{section}{name}` | `{value}` | {}{} |\n", cell(&words), values.concat());
+            }
+            // What the text around the table tells of.
+            None => assert!(kind.starts_with("Option<"), "the key {section}{name} has no default"),
         }
     }
-    text
+    rows + &sections
 }
 
 #[test]
 fn every_config_key_is_documented_with_its_default() {
-    let page = filled(&read("docs/configuration.md"), "keys", |_| keys());
+    let defaults: toml::Table = toml::from_str(&toml::to_string(&ConfigFile::default()).unwrap()).unwrap();
+    let sources = sources();
+    let page = filled(&read("docs/configuration.md"), "keys", |_| keys(&sources, "ConfigFile", "", &defaults));
     settle("docs/configuration.md", &page);
     assert!(page.matches("\n| `").count() > 25);
     for key in ["`base`", "`[sweep]`"] {
