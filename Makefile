@@ -8,7 +8,7 @@ SHELL := /bin/bash
 CVAE := target/release/cvae
 PREDICTIONS := data/predictions.txt
 
-.PHONY: help libtorch build torch demo seeds plots report test test-report test-parity test-kill test-faults test-slurm fuzz deny lint release bench clean
+.PHONY: help libtorch build torch demo seeds plots report docs test test-report test-parity test-kill test-faults test-slurm fuzz deny lint release bench clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/' | expand -t 18
@@ -43,6 +43,11 @@ report: build ## Draw all charts and typeset report/*.pdf from the tables; the t
 	$(CVAE) plot model
 	$(CVAE) report
 
+docs: build ## Write the generated parts of docs/, then check links and readability of every document
+	CVAE_WRITE_DOCS=1 cargo test --release --locked -p cvae --test cli docs:: -- --test-threads 1
+	python3 scripts/links.py
+	python3 scripts/readability.py
+
 test: libtorch ## Run all tests
 	@# The tests of licences read the sources of all crates, those of the typesetter among them.
 	cargo fetch --locked
@@ -54,6 +59,8 @@ test-report: ## Typeset the documents anew and compare them with the committed P
 test-parity: build ## Compare model/predict.py and model/eval.py with cvae: logits, dates, messages, exit codes
 	CVAE_PYTHON="$$(python3 scripts/environment.py model/requirements.txt)" cargo test --release --locked --test parity -- --ignored
 	"$$(python3 scripts/environment.py tests/requirements.txt)" tests/conda.py
+	$(CVAE) data
+	tests/pythons.sh
 
 test-kill: build ## Kill a sweep with -9 200 times at random moments: its results must not change
 	tests/kill.sh 200
@@ -73,11 +80,13 @@ deny: ## Check licences, sources and duplicates of dependencies (cargo-deny), wi
 test-slurm: build ## Run a sweep on a real Slurm of this machine's own, a killed task included (root)
 	tests/slurm.sh
 
-lint: libtorch ## Check formatting, lints, documentation, and that the model card is in step with the weights
+lint: libtorch ## Check formatting, lints, documents, and that the model card is in step with the weights
 	cargo fmt --all --check
 	cargo clippy --release --locked -p cvae -p cvae-torch --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --no-deps -p cvae -p cvae-torch
 	python3 scripts/release.py --check
+	python3 scripts/links.py
+	python3 scripts/readability.py
 
 release: build ## Measure model/ and write its card's tables; RUN=runs/... releases that finished run first
 	python3 scripts/release.py $(RUN)

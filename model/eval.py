@@ -2,7 +2,7 @@
 """Scores a file of `conditions date` lines, overall and per condition, with the standard library alone.
 
 A line passes when its date exists, lies in 1-1-1800 to 31-12-2200, and meets all four conditions. A line without a
-date, or with something that is none, fails. Written apart from `cvae eval`, so that the two check each other.
+date, or with something that is none, fails. Written apart from `cvae eval`, so that the two check each other. Python 3.6.2 or newer.
 
 Exit codes: 0 done; 1 failed; 2 bad arguments, or lines without readable conditions.
 """
@@ -11,9 +11,11 @@ import argparse
 import collections
 import datetime
 import json
+import os
 import re
 import signal
 import sys
+from typing import IO, Any, Counter, Dict, List, NoReturn, Optional, Set, Tuple
 
 WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
@@ -22,17 +24,20 @@ DATE = re.compile(r"([0-9]{1,2})-([0-9]{1,2})-([0-9]{1,5})")
 FIRST, LAST = 1800, 2200
 SHOWN = 10  # faulty lines that are shown one by one
 
+# The four conditions of a line, as it writes them.
+Asked = Tuple[str, ...]
 
-def is_leap(year):
+
+def is_leap(year: int) -> bool:
     return year % 4 == 0 and year % 100 != 0 or year % 400 == 0
 
 
-def conditions_of(date):
+def conditions_of(date: datetime.date) -> Asked:
     """The four conditions that a date meets."""
     return WEEKDAYS[date.weekday()], MONTHS[date.month - 1], str(is_leap(date.year)), str(date.year // 10)
 
 
-def read_date(text):
+def read_date(text: str) -> Tuple[Optional[datetime.date], str]:
     """The date of a text, or why it is none."""
     if not text:
         return None, "no date"
@@ -51,14 +56,14 @@ def read_date(text):
     return date, ""
 
 
-def why(asked, met, year):
+def why(asked: Asked, met: Asked, year: int) -> str:
     """What a date misses, in words; empty where it passes."""
     leap = "a" if met[2] == "True" else "no"
     words = (f"falls on {met[0]}", f"lies in {met[1]}", f"{year} is {leap} leap year", f"lies in decade {met[3]}")
     return ", ".join(said for said, left, right in zip(words, asked, met) if left != right)
 
 
-def valid_dates():
+def valid_dates() -> "Counter[Asked]":
     """How many dates each condition has."""
     first, last = datetime.date(FIRST, 1, 1).toordinal(), datetime.date(LAST, 12, 31).toordinal()
     return collections.Counter(conditions_of(datetime.date.fromordinal(day)) for day in range(first, last + 1))
@@ -67,12 +72,15 @@ def valid_dates():
 class Score:
     """Counts over the lines of a file."""
 
-    def __init__(self):
-        self.lines, self.passes, self.dates = collections.Counter(), collections.Counter(), 0
+    def __init__(self) -> None:
+        self.lines: "Counter[Asked]" = collections.Counter()
+        self.passes: "Counter[Asked]" = collections.Counter()
+        self.dates = 0
         self.fields = [0, 0, 0, 0]
-        self.distinct, self.failures = collections.defaultdict(set), []
+        self.distinct: Dict[Asked, Set[datetime.date]] = collections.defaultdict(set)
+        self.failures: List[Dict[str, Any]] = []
 
-    def add(self, number, line, asked, text):
+    def add(self, number: int, line: str, asked: Asked, text: str) -> None:
         """One line with its conditions and what follows them."""
         date, reason = read_date(text)
         self.lines[asked] += 1
@@ -81,17 +89,17 @@ class Score:
             met = conditions_of(date)
             self.fields = [count + (left == right) for count, left, right in zip(self.fields, asked, met)]
             reason = why(asked, met, date.year)
-        if reason:
+        if date is None or reason:
             self.failures.append({"line": number, "text": line, "reason": reason})
         else:
             self.passes[asked] += 1
             self.distinct[asked].add(date)
 
-    def report(self, show):
+    def report(self, show: int) -> Dict[str, Any]:
         """Everything, as `cvae eval --json` names it."""
         total, passed, valid = sum(self.lines.values()), sum(self.passes.values()), valid_dates()
 
-        def order(asked):
+        def order(asked: Asked) -> Tuple[int, int, bool, str]:
             return WEEKDAYS.index(asked[0]), MONTHS.index(asked[1]), asked[2] == "True", asked[3]
 
         conditions = [
@@ -117,9 +125,11 @@ class Score:
         }
 
 
-def read(file, name):
+def read(file: IO[bytes], name: str) -> Score:
     """Scores the lines of a file; blank ones at its end are left out."""
-    score, bad, blank = Score(), [], []
+    score = Score()
+    bad: List[int] = []
+    blank: List[int] = []
     for number, raw in enumerate(file, 1):
         line = raw.decode("utf-8-sig" if number == 1 else "utf-8", "replace").strip()
         if not line:
@@ -128,10 +138,10 @@ def read(file, name):
         bad += blank
         blank = []
         match = LINE.fullmatch(line)
-        asked = match.groups()[:4] if match else None
-        known = match and asked[0] in WEEKDAYS and asked[1] in MONTHS and asked[2] in ("True", "False")
+        *asked, rest = match.groups() if match else ("", "", "", "0", "")
+        known = asked[0] in WEEKDAYS and asked[1] in MONTHS and asked[2] in ("True", "False")
         if known and FIRST // 10 <= int(asked[3]) <= LAST // 10:
-            score.add(number, line, asked, match.group(5).strip())
+            score.add(number, line, tuple(asked), rest.strip())
         else:
             bad.append(number)
     for number in bad[:SHOWN]:
@@ -145,12 +155,12 @@ def read(file, name):
     return score
 
 
-def fail(code, message):
+def fail(code: int, message: str) -> NoReturn:
     print(f"error: {message}", file=sys.stderr)
     raise SystemExit(code)
 
 
-def text(report, show):
+def text(report: Dict[str, Any], show: int) -> str:
     """The report as lines."""
     names = ("pass_rate", "valid_date_rate", "weekday_rate", "month_rate", "leap_rate", "decade_rate")
     # Rounded down, so that nearly all is never shown as all.
@@ -168,7 +178,7 @@ def text(report, show):
     return "\n".join(out)
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], epilog=__doc__.splitlines()[-1])
     parser.add_argument("file", metavar="FILE", help="file to score; - for standard input")
     parser.add_argument("--json", action="store_true", help="everything, with a record for each condition")
@@ -190,6 +200,9 @@ if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the same end as Ctrl-C
     try:
         main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # a reader that has seen enough, such as `head`, is no failure
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)

@@ -8,6 +8,9 @@ import pathlib
 import re
 import stat
 import sys
+from typing import IO, Iterator, Optional, Union
+
+PathLike = Union[str, "os.PathLike[str]"]
 
 
 class Failure(Exception):
@@ -22,7 +25,7 @@ class BadInput(Failure):
     """The same, for what a user has to mend."""
 
 
-def say(message):
+def say(message: object) -> None:
     """A line of message; one that nobody reads any more is no reason to end."""
     with contextlib.suppress(OSError):
         print(message, file=sys.stderr, flush=True)
@@ -37,16 +40,16 @@ REMEDIES = {
 }
 
 
-def file_error(action, path, error):
+def file_error(action: str, path: PathLike, error: OSError) -> Failure:
     """What the system said of a file, and what to do."""
     if error.errno == errno.EISDIR:
         return Failure(f"cannot {action} {path}: it is a folder, name a file")
     said = f"{error.strerror} (os error {error.errno})" if error.errno else str(error)
-    return Failure(f"cannot {action} {path}: {said}{REMEDIES.get(error.errno, '')}")
+    return Failure(f"cannot {action} {path}: {said}{REMEDIES.get(error.errno or 0, '')}")
 
 
 @contextlib.contextmanager
-def reading(path):
+def reading(path: PathLike) -> Iterator[IO[bytes]]:
     """A file to read bytes from."""
     try:
         with open(path, "rb") as file:
@@ -55,7 +58,7 @@ def reading(path):
         raise file_error("read", path, error) from None
 
 
-def read_text(path):
+def read_text(path: PathLike) -> str:
     """A whole file as text."""
     with reading(path) as file:
         try:
@@ -67,7 +70,7 @@ def read_text(path):
 SUMS = "SHA256SUMS"
 
 
-def unlisted(path):
+def unlisted(path: pathlib.Path) -> Failure:
     """What is said of a file that lacks a checksum."""
     names = {path.name}
     if not path.with_name(SUMS).exists():  # with one, others are asked for
@@ -76,12 +79,12 @@ def unlisted(path):
     return Failure(f"{path} has no checksum in {SUMS} beside it, so damage could not be noticed; {remedy}")
 
 
-def vouched(path, data, demanded=False):
+def vouched(path: PathLike, data: bytes, demanded: bool = False) -> bool:
     """Whether the checksum beside a file vouches for what was read from it; where the folder has checksums, one may be
     demanded."""
     path = pathlib.Path(path)
     sums = path.with_name(SUMS)
-    digest = None
+    digest: Optional[str] = None
     for number, line in enumerate(read_text(sums).splitlines() if sums.exists() else [], 1):
         found = re.match(r"([0-9a-fA-F]{64}) [ *]?(.*)$", line)
         if not found:
@@ -97,7 +100,7 @@ def vouched(path, data, demanded=False):
 
 
 @contextlib.contextmanager
-def replacing(path):
+def replacing(path: PathLike) -> Iterator[IO[bytes]]:
     """A file to write bytes to; it takes its place when all is written, and where that fails, what stood there stays."""
     path = pathlib.Path(path)
     place = pathlib.Path(os.path.realpath(path))  # a link's file is replaced, not the link

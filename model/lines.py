@@ -3,6 +3,7 @@
 import array
 import functools
 import re
+from typing import IO, Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -31,12 +32,12 @@ SHOWN = 10  # faulty lines that are shown one by one
 class LineError(Exception):
     """What is wrong with a line, and its column."""
 
-    def __init__(self, message, column=1):
+    def __init__(self, message: str, column: int = 1) -> None:
         super().__init__(message)
         self.column = column
 
 
-def field_error(column, found, expected):
+def field_error(column: int, found: str, expected: str) -> LineError:
     found = found if len(found) <= 24 else found[:24] + "…"
     if not found:
         return LineError(f"the line ends where {expected} is expected", column)
@@ -45,13 +46,14 @@ def field_error(column, found, expected):
     return LineError(f'found "{"".join(shown)}", expected {expected}', column)
 
 
-def has_date_shape(text):
+def has_date_shape(text: str) -> bool:
     return re.match(r"[0-9]+-[0-9]+-[0-9]+\Z", text) is not None
 
 
-def parse_line(line):
+def parse_line(line: str) -> List[int]:
     """The condition's four indices; a date after them is ignored."""
-    indices, at = [], 0
+    indices: List[int] = []
+    at = 0
     for (_, expected), index in zip(FIELDS, INDEX):
         start = len(line) - len(line[at:].lstrip(WHITE))
         left = line[start:]
@@ -70,16 +72,16 @@ def parse_line(line):
     return indices
 
 
-def without_date(text):
+def without_date(text: str) -> str:
     """A bad line as it stands, less a date at its end: nothing that could pass for an answer."""
     text = text.rstrip(WHITE)
     last = re.split(f"[{WHITE}]", text)[-1]
     return text[: len(text) - len(last)].rstrip(WHITE) if last != text and has_date_shape(last) else text
 
 
-def lines_of(file):
+def lines_of(file: IO[bytes]) -> Iterator[Tuple[int, str, Optional[LineError]]]:
     """Number, text and fault of each line; blank ones at the end are left out, CRs and a byte-order mark dropped."""
-    blanks = []
+    blanks: List[Tuple[int, str, Optional[LineError]]] = []
     for number, raw in enumerate(iter(lambda: file.readline(LONGEST + 1), b""), 1):
         dropped = len(raw) > LONGEST and not raw.endswith(b"\n")
         rest = raw
@@ -107,12 +109,13 @@ def lines_of(file):
 class Conditions:
     """The conditions of all lines of an input, checked; the first faults are shown, each with its place."""
 
-    def __init__(self, name, file, satisfiable):
+    def __init__(self, name: str, file: IO[bytes], satisfiable: np.ndarray) -> None:
         # Dense index of each line's condition, -1 where the line is bad; the texts of bad lines by their place.
-        self.indices, self.bad = array.array("h"), {}
+        self.indices: "array.array[int]" = array.array("h")
+        self.bad: Dict[int, str] = {}
 
         @functools.lru_cache(maxsize=1 << 14)
-        def index_of(text):
+        def index_of(text: str) -> int:
             index = dense(parse_line(text))
             if not satisfiable[index]:
                 raise LineError(f"no date from 1-1-1800 to 31-12-2200 meets {condition_text(index)}")
@@ -132,25 +135,25 @@ class Conditions:
             say(f"... and {len(self.bad) - SHOWN} more bad lines")
 
 
-def dense(fields):
-    """One number for a condition's four fields."""
+def dense(fields: Iterable) -> Any:
+    """One number for a condition's four fields, which may be whole arrays of them."""
     weekday, month, leap, decade = fields
     return ((weekday * 12 + month) * 2 + leap) * 41 + decade
 
 
-def fields_of(indices):
+def fields_of(indices: np.ndarray) -> np.ndarray:
     """The four fields [n, 4] of conditions given as such numbers [n]."""
     return np.stack(np.unravel_index(indices, CONDITION_FIELDS), axis=1)
 
 
-def condition_text(index):
+def condition_text(index: int) -> str:
     """A condition as lines write it."""
     fields = np.unravel_index(index, CONDITION_FIELDS)
     return " ".join(f"[{values[field]}]" for (values, _), field in zip(FIELDS, fields))
 
 
 # The calendar serves to refuse what no date meets, and to tell the share that is right.
-def conditions_met():
+def conditions_met() -> np.ndarray:
     """The dense index of the condition that each combination of fields meets [41, 12, 10, 31]; -1 for no date."""
     days = np.arange("1800-01-01", "2201-01-01", dtype="datetime64[D]")
     months = days.astype("datetime64[M]")

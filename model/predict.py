@@ -3,7 +3,9 @@
 
 An independent forward pass over the weights beside this file, with numpy and safetensors alone. Checks, messages
 and exit codes are those of `cvae predict`. Dates are written as the model generates them: none is checked against a
-calendar, masked or repaired. The share of them that is right is told on standard error.
+calendar, masked or repaired. The share that is right is reported on standard error.
+
+Python 3.7 or newer, with numpy 1.17 or newer and safetensors.
 """
 
 import argparse
@@ -13,6 +15,7 @@ import os
 import pathlib
 import signal
 import sys
+from typing import IO, Callable, Iterator, Tuple
 
 # Layers this small are slower on several threads; numpy's library reads this when it is loaded.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -22,7 +25,7 @@ try:
 except ImportError as missing:
     sys.exit(f"error: {missing.name} is missing; pip install numpy safetensors")
 
-from decoder import DATE_FIELDS, greedy, load_model, sampling
+from decoder import DATE_FIELDS, Decoder, greedy, load_model, sampling
 from files import BadInput, Failure, Interrupted, reading, replacing, say
 from lines import Conditions, condition_text, conditions_met, fields_of
 
@@ -37,9 +40,9 @@ A seed draws other latent codes than in `cvae predict`, whose generator is anoth
 BLOCK = 1024
 
 
-def parse_arguments():
-    def in_range(low, high):
-        def whole(text):
+def parse_arguments() -> argparse.Namespace:
+    def in_range(low: int, high: int) -> Callable[[str], int]:
+        def whole(text: str) -> int:
             if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
                 raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {low} to {high}")
             return int(text)
@@ -75,12 +78,12 @@ def parse_arguments():
     return options
 
 
-def plain(number):
+def plain(number: float) -> str:
     """A number without the point that a whole one does not need."""
     return "NaN" if math.isnan(number) else repr(number)[:-2] if repr(number).endswith(".0") else repr(number)
 
 
-def percent(share):
+def percent(share: float) -> str:
     """A share as a percentage; 100 % is printed for all, never for nearly all."""
     if math.isnan(share):
         return "-"
@@ -88,7 +91,9 @@ def percent(share):
     return f"{math.floor(1e6 * share) / 1e4:.4f} %" if rounded == "100.00 %" and share < 1 else rounded
 
 
-def draws(decoder, conditions, options):
+def draws(
+    decoder: Decoder, conditions: np.ndarray, options: argparse.Namespace
+) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
     """Fields [n, 4] for conditions in order, `samples` times each, a block at a time, with the conditions."""
     # Streams of their own, so that neither the block nor the way of decoding changes which codes a seed gives.
     codes, choices = (np.random.default_rng(part) for part in np.random.SeedSequence(options.seed).spawn(2))
@@ -101,12 +106,14 @@ def draws(decoder, conditions, options):
         yield asked, decoder.decode(fields_of(asked), z, choose)[0]
 
 
-def write(out, decoder, lines, met, options):
+def write(
+    out: IO[bytes], decoder: Decoder, lines: Conditions, met: np.ndarray, options: argparse.Namespace
+) -> Tuple[int, int]:
     """Writes all lines, joined by line ends; counts of dates and of those that meet their condition."""
     counts = [0, 0]
     indices = np.frombuffer(lines.indices, dtype=np.int16).astype(np.int64)
 
-    def generated():
+    def generated() -> Iterator[str]:
         for asked, dates in draws(decoder, indices[indices >= 0], options):
             counts[0] += len(asked)
             counts[1] += int((met[tuple(dates.T)] == asked).sum())
@@ -120,10 +127,10 @@ def write(out, decoder, lines, met, options):
         for text in of_line:
             out.write(f"{separator}{text}".encode())
             separator = "\n"
-    return counts
+    return counts[0], counts[1]
 
 
-def run(options):
+def run(options: argparse.Namespace) -> int:
     if options.output is None:
         raise BadInput("name the file to write, as OUTPUT or with -o OUTPUT; - stands for standard output")
     if options.decode == "greedy" and options.temperature is not None:
@@ -166,7 +173,7 @@ def run(options):
     return 3 if lines.bad else 0
 
 
-def main():
+def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the same end as Ctrl-C
     try:
         return run(parse_arguments())

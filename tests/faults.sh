@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Faults of the machine and of the user: a full disk, read-only folders, missing files, folders in the place of
 # files, closed pipes, SIGTERM, lack of memory, a clock that jumps, two processes on one run. Each must end in a
-# message and an exit code of README.md's table, and finished work must stay as it was.
+# message and an exit code of the table in docs/commands.md, and finished work must stay as it was.
 #
 #   tests/faults.sh      as root, or where user namespaces are allowed
 set -euo pipefail

@@ -8,7 +8,7 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 
 use super::exit::{BadInput, CODES, Exit};
-use super::{Arguments, output};
+use super::{Arguments, output, reference};
 use crate::files;
 
 /// Print a manual page, or write those of all commands into a folder
@@ -16,6 +16,7 @@ use crate::files;
 #[command(after_help = "Examples:
   cvae man | man -l -
   cvae man predict | man -l -
+  cvae man --markdown > docs/commands.md
   cvae man -o ~/.local/share/man/man1          then: man cvae-predict")]
 pub struct Manual {
     /// The command to tell of; the program as a whole if not given
@@ -23,6 +24,9 @@ pub struct Manual {
     /// Folder to write all pages to
     #[arg(short, long, value_name = "DIR", value_parser = super::path, conflicts_with = "command")]
     output: Option<PathBuf>,
+    /// Print all commands as one page of Markdown: docs/commands.md
+    #[arg(long, conflicts_with_all = ["command", "output"])]
+    markdown: bool,
 }
 
 impl Manual {
@@ -31,6 +35,10 @@ impl Manual {
     /// # Errors
     /// When there is no such command or a page can't be written.
     pub fn run(self) -> anyhow::Result<Exit> {
+        if self.markdown {
+            output::print(reference::page(&program()).trim_end())?;
+            return Ok(Exit::Done);
+        }
         let pages = pages()?;
         if let Some(folder) = self.output {
             files::make_folder(&folder)?;
@@ -51,10 +59,16 @@ impl Manual {
     }
 }
 
-/// The pages by name: that of the program, then those of its commands.
-fn pages() -> io::Result<Vec<(String, String)>> {
+/// All commands, with usages that name the program.
+fn program() -> clap::Command {
     let mut program = Arguments::command().disable_help_subcommand(true);
     program.build();
+    program
+}
+
+/// The pages by name: that of the program, then those of its commands.
+fn pages() -> io::Result<Vec<(String, String)>> {
+    let program = program();
     let commands: Vec<clap::Command> = program.get_subcommands().cloned().collect();
     let named = commands.into_iter().map(|command| (format!("cvae-{}", command.get_name()), command));
     let all = std::iter::once(("cvae".to_owned(), program)).chain(named);

@@ -14,6 +14,7 @@ mod output;
 mod panics;
 mod plot;
 mod predict;
+mod reference;
 mod report;
 mod sweep;
 mod torch;

@@ -84,21 +84,21 @@ fn manual_pages_keep_the_lines_of_examples_and_tell_every_exit_code() {
 }
 
 #[test]
-fn the_readme_lists_every_command() {
-    let readme = include_str!("../../README.md");
+fn the_reference_lists_every_command() {
+    let page = include_str!("../../docs/commands.md");
     for command in commands() {
-        assert!(readme.contains(&format!("| `cvae {command}")), "{command}");
+        assert!(page.contains(&format!("| [`cvae {command}`](#cvae-{command}) |")), "{command}");
     }
 }
 
 #[test]
-fn the_readme_and_the_help_have_every_exit_code() {
+fn the_reference_and_the_help_have_every_exit_code() {
     let folder = folder();
     let help = text(&run(folder.path(), &["--help"]));
     let help = help.split_once("Exit codes:").expect("the help has exit codes").1;
     for code in ["0", "1", "2", "3", "75", "130", "134", "137"] {
         let row = |line: &str| line.split('|').nth(1).is_some_and(|cell| cell.split(',').any(|one| one.trim() == code));
-        assert!(include_str!("../../README.md").lines().any(row), "{code}");
+        assert!(include_str!("../../docs/commands.md").lines().any(row), "{code}");
         assert!(help.split_whitespace().any(|word| word == code), "{code}: {help}");
     }
 }
