@@ -1,0 +1,12 @@
+//! The models of `cvae` in libtorch, for a GPU or a CPU: trials of one shape train as one model with a leading
+//! dimension of trials, each with its own weights, data, noise and settings.
+//!
+//! [`Shape`] says what is trained and how weights lie in a flat slice, [`Trials`] takes steps, [`model`] is the model.
+
+pub mod layout;
+pub mod model;
+pub mod step;
+pub mod synthetic;
+
+pub use layout::{Column, Heads, Shape, Trunk};
+pub use step::{Data, PairedData, PriorData, Settings, Trials};
