@@ -131,6 +131,33 @@ impl Shape {
         places
     }
 
+    /// The places of all weights where each begins at a multiple of 32, as products on a GPU prefer, and the end.
+    pub(crate) fn padded(&self) -> (Vec<Range<usize>>, usize) {
+        let mut end = 0;
+        let pad = |len: usize| len.next_multiple_of(32);
+        let places = self.places().into_iter().map(|(_, _, place)| {
+            let start = end;
+            end += pad(place.len());
+            start..start + place.len()
+        });
+        (places.collect(), end)
+    }
+
+    /// Numbers of the flat layout in the padded one, with zeros between.
+    pub(crate) fn pad(&self, flat: &[f32]) -> Vec<f32> {
+        let (places, len) = self.padded();
+        let mut padded = vec![0.0; len];
+        for (to, (_, _, from)) in places.into_iter().zip(self.places()) {
+            padded[to].copy_from_slice(&flat[from]);
+        }
+        padded
+    }
+
+    /// Numbers of the padded layout in the flat one.
+    pub(crate) fn unpad(&self, padded: &[f32]) -> Vec<f32> {
+        self.padded().0.into_iter().flat_map(|place| padded[place].to_vec()).collect()
+    }
+
     /// Number of weights.
     pub fn weights(&self) -> usize {
         self.places().last().map_or(0, |(_, _, place)| place.end)

@@ -3,10 +3,13 @@
 //!
 //! [`Shape`] says what is trained and how weights lie in a flat slice, [`Trials`] takes steps, [`model`] is the model.
 
+mod kernels;
 pub mod layout;
+mod lean;
 pub mod model;
 pub mod step;
 pub mod synthetic;
 
+pub use kernels::{allow_tf32, peak_memory};
 pub use layout::{Column, Heads, Shape, Trunk};
 pub use step::{Data, PairedData, PriorData, Settings, Trials};

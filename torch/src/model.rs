@@ -91,15 +91,15 @@ pub struct Terms {
 }
 
 impl Model {
-    /// A model over flat weights `[E, weights]`, which it shares.
-    pub fn new(shape: &Shape, flat: &Tensor) -> Self {
-        let (trials, mut start) = (flat.size()[0], 0);
+    /// A model over flat weights in the padded layout, `[E, weights]`, which it shares.
+    pub(crate) fn new(shape: &Shape, flat: &Tensor) -> Self {
+        let (trials, mut places) = (flat.size()[0], shape.padded().0.into_iter());
         let mut leaves = Vec::new();
         let weights = shape.parts(|_, sizes| {
-            let len = sizes.iter().product::<usize>() as i64;
+            let place = places.next().unwrap_or_default();
             let sizes: Vec<i64> = [trials].into_iter().chain(sizes.iter().map(|size| *size as i64)).collect();
-            let leaf = flat.narrow(1, start, len).view(sizes.as_slice()).detach().set_requires_grad(true);
-            start += len;
+            let values = flat.narrow(1, place.start as i64, place.len() as i64);
+            let leaf = values.view(sizes.as_slice()).detach().set_requires_grad(true);
             leaves.push(leaf.shallow_clone());
             leaf
         });

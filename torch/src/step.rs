@@ -1,9 +1,13 @@
 //! One optimizer step of all trials: data to the device, objective, gradient, clipping and Adam, without waiting for
 //! the device. Terms are read back when they are asked for.
 
+use std::rc::Rc;
+
 use tch::{Device, Kind, Tensor};
 
+use crate::kernels::Kernels;
 use crate::layout::Shape;
+use crate::lean::{Lean, PriorKind, Variant};
 use crate::model::{Batch, Model, Paired, Prior, TermWeights, Terms};
 
 /// Decay of the first moments.
@@ -35,7 +39,7 @@ pub struct Settings {
 }
 
 /// Numbers of [`Settings`] as a row of floats on the device.
-const KNOBS: usize = 9;
+pub(crate) const KNOBS: usize = 9;
 
 impl Settings {
     /// Columns of the tensor `[E, KNOBS]`.
@@ -94,12 +98,22 @@ pub struct PairedData<'a> {
     pub balanced: bool,
 }
 
+/// How gradients are computed.
+#[derive(Debug)]
+enum Gradients {
+    /// By libtorch's autograd, for every kind of model.
+    Autograd,
+    /// As derived by hand, with buffers for steps of one kind.
+    ByHand(Rc<Kernels>, Option<Box<Lean>>),
+}
+
 /// Weights and moments of some trials of one shape.
 #[derive(Debug)]
 pub struct Trials {
     device: Device,
     model: Model,
-    /// `[E, weights]`; so are the moments.
+    gradients: Gradients,
+    /// `[E, weights]` in the padded layout; so are the moments.
     weights: Tensor,
     first: Tensor,
     second: Tensor,
@@ -110,19 +124,39 @@ pub struct Trials {
 }
 
 impl Trials {
-    /// Trials with these weights, each in the order of [`Shape::places`], and with moments of 0.
+    /// Trials with these weights, each in the order of [`Shape::places`], and with moments of 0. Gradients are those
+    /// derived by hand where the shape has a multiplicative trunk, and autograd's elsewhere.
+    ///
+    /// # Errors
+    /// When a trial has another number of weights than the shape asks for, or the GPU's kernels can't be compiled (use
+    /// [`Trials::by_autograd`] then); the text says which.
+    pub fn new(shape: &Shape, device: Device, weights: &[&[f32]]) -> Result<Self, String> {
+        // First, since it decides on the stream that tensors are made on.
+        let gradients = match Lean::fits(shape) {
+            true => Gradients::ByHand(Kernels::on(device)?, None),
+            false => Gradients::Autograd,
+        };
+        Self::with(shape, device, weights, gradients)
+    }
+
+    /// The same with gradients by autograd: what those derived by hand are compared with.
     ///
     /// # Errors
     /// When a trial has another number of weights than the shape asks for; the text says which.
-    pub fn new(shape: &Shape, device: Device, weights: &[&[f32]]) -> Result<Self, String> {
-        let len = shape.weights();
+    pub fn by_autograd(shape: &Shape, device: Device, weights: &[&[f32]]) -> Result<Self, String> {
+        Self::with(shape, device, weights, Gradients::Autograd)
+    }
+
+    fn with(shape: &Shape, device: Device, weights: &[&[f32]], gradients: Gradients) -> Result<Self, String> {
         for (trial, weights) in weights.iter().enumerate() {
-            check(&format!("weights of trial {trial}"), weights.len(), &[len])?;
+            check(&format!("weights of trial {trial}"), weights.len(), &[shape.weights()])?;
         }
-        let weights = upload(&weights.concat(), &[weights.len(), len], device);
-        let decayed = upload(&shape.decayed(), &[1, len], device);
+        let padded: Vec<f32> = weights.iter().flat_map(|weights| shape.pad(weights)).collect();
+        let len = shape.padded().1;
+        let weights = upload(&padded, &[weights.len(), len], device);
+        let decayed = upload(&shape.pad(&shape.decayed()), &[1, len], device);
         let (first, second, model) = (weights.zeros_like(), weights.zeros_like(), Model::new(shape, &weights));
-        Ok(Self { device, model, weights, first, second, decayed, terms: Vec::new() })
+        Ok(Self { device, model, gradients, weights, first, second, decayed, terms: Vec::new() })
     }
 
     /// Number of trials.
@@ -140,14 +174,14 @@ impl Trials {
         &self.model
     }
 
-    /// A trial's weights.
+    /// A trial's weights. This waits for the device.
     pub fn weights(&self, trial: usize) -> Vec<f32> {
-        read(&self.weights.get(trial as i64))
+        self.model.shape.unpad(&read(&self.weights.get(trial as i64)))
     }
 
-    /// A trial's first and second moments.
+    /// A trial's first and second moments. This waits for the device.
     pub fn moments(&self, trial: usize) -> [Vec<f32>; 2] {
-        [&self.first, &self.second].map(|moments| read(&moments.get(trial as i64)))
+        [&self.first, &self.second].map(|moments| self.model.shape.unpad(&read(&moments.get(trial as i64))))
     }
 
     /// Sets a trial's first and second moments, to take it up where it stood.
@@ -155,10 +189,10 @@ impl Trials {
     /// # Errors
     /// When there are more or fewer than the trial has weights.
     pub fn set_moments(&mut self, trial: usize, moments: [&[f32]; 2]) -> Result<(), String> {
-        let len = self.model.shape.weights();
+        let shape = &self.model.shape;
         for (own, values) in [&self.first, &self.second].into_iter().zip(moments) {
-            check(&format!("moments of trial {trial}"), values.len(), &[len])?;
-            own.get(trial as i64).copy_(&Tensor::from_slice(values));
+            check(&format!("moments of trial {trial}"), values.len(), &[shape.weights()])?;
+            own.get(trial as i64).copy_(&Tensor::from_slice(&shape.pad(values)));
         }
         Ok(())
     }
@@ -171,6 +205,9 @@ impl Trials {
             *values = values.index_select(0, &places);
         }
         self.model = Model::new(&self.model.shape, &self.weights);
+        if let Gradients::ByHand(_, lean) = &mut self.gradients {
+            *lean = None;
+        }
         self.terms.clear();
     }
 
@@ -179,10 +216,17 @@ impl Trials {
     /// # Errors
     /// When a slice's length is not what its shape asks for; the text says which.
     pub fn step(&mut self, data: &Data<'_>, settings: &[Settings]) -> Result<(), String> {
-        check("settings", settings.len(), &[self.len()])?;
-        let (batch, knobs) = (self.batch(data)?, self.knobs(settings));
-        let any_open = settings.iter().any(|settings| settings.beta.is_finite());
-        let (gradient, terms) = self.differentiate(&batch, &knobs, any_open);
+        let variant = self.variant(data, settings)?;
+        if self.load(data, settings, variant) {
+            let state = [&self.weights, &self.first, &self.second, &self.decayed];
+            if let Gradients::ByHand(_, Some(lean)) = &mut self.gradients {
+                lean.step(state);
+                self.terms.push(lean.terms().copy());
+            }
+            return Ok(());
+        }
+        let (batch, knobs) = (self.batch(data, variant), self.knobs(settings));
+        let (gradient, terms) = self.differentiate(&batch, &knobs, variant.open);
         self.update(gradient, &knobs);
         self.terms.push(terms);
         Ok(())
@@ -192,11 +236,19 @@ impl Trials {
     ///
     /// # Errors
     /// As [`Trials::step`].
-    pub fn gradient(&self, data: &Data<'_>, settings: &[Settings]) -> Result<(Vec<f32>, Vec<[f32; 4]>), String> {
-        let (batch, knobs) = (self.batch(data)?, self.knobs(settings));
-        let any_open = settings.iter().any(|settings| settings.beta.is_finite());
-        let (gradient, terms) = self.differentiate(&batch, &knobs, any_open);
-        Ok((read(&gradient), read(&terms).as_chunks::<4>().0.to_vec()))
+    pub fn gradient(&mut self, data: &Data<'_>, settings: &[Settings]) -> Result<(Vec<f32>, Vec<[f32; 4]>), String> {
+        let variant = self.variant(data, settings)?;
+        let (gradient, terms) = if self.load(data, settings, variant)
+            && let Gradients::ByHand(_, Some(lean)) = &self.gradients
+        {
+            lean.differentiate(&self.weights);
+            (lean.gradient().shallow_clone(), lean.terms().shallow_clone())
+        } else {
+            self.differentiate(&self.batch(data, variant), &self.knobs(settings), variant.open)
+        };
+        let padded = read(&gradient);
+        let gradient = padded.chunks(self.model.shape.padded().1).flat_map(|one| self.model.shape.unpad(one));
+        Ok((gradient.collect(), read(&terms).as_chunks::<4>().0.to_vec()))
     }
 
     /// Loss, reconstruction, KL and prior reconstruction of each trial at each step since the last call, in nats a row.
@@ -209,20 +261,22 @@ impl Trials {
         values.as_chunks::<4>().0.chunks(self.len()).map(<[_]>::to_vec).collect()
     }
 
-    /// The gradient of every trial's loss, `[E, weights]`, and the terms `[E, 4]`.
+    /// The gradient of every trial's loss, `[E, weights]`, and the terms `[E, 4]`, by autograd.
     fn differentiate(&self, batch: &Batch, knobs: &Tensor, any_open: bool) -> (Tensor, Tensor) {
         let knob = |column| knobs.select(1, column);
-        let by =
-            TermWeights { open: knob(0), beta: knob(1), hybrid: knob(2), free_bits: knob(3), any_open };
+        let by = TermWeights { open: knob(0), beta: knob(1), hybrid: knob(2), free_bits: knob(3), any_open };
         let Terms { loss, recon, kl, prior_recon } = self.model.objective(batch, &by);
         // No trial's loss depends on another's weights.
         let gradients = Tensor::run_backward(&[loss.sum(Kind::Float)], &self.model.leaves, false, false);
-        let flat = gradients.iter().zip(&self.model.leaves).map(|(gradient, leaf)| {
+        let flat = self.weights.zeros_like();
+        for (gradient, place) in gradients.iter().zip(self.model.shape.padded().0) {
             // The encoder's, while all codes are closed, have none.
-            let gradient = if gradient.defined() { gradient.shallow_clone() } else { leaf.detach().zeros_like() };
-            gradient.reshape([self.len() as i64, -1])
-        });
-        (Tensor::cat(&flat.collect::<Vec<_>>(), 1), Tensor::stack(&[loss, recon, kl, prior_recon], 1).detach())
+            if gradient.defined() {
+                let gradient = gradient.reshape([self.len() as i64, -1]);
+                flat.narrow(1, place.start as i64, place.len() as i64).copy_(&gradient);
+            }
+        }
+        (flat, Tensor::stack(&[loss, recon, kl, prior_recon], 1).detach())
     }
 
     /// Shortens long gradients, then Adam (Kingma and Ba 2015) with decoupled decay (Loshchilov and Hutter 2019).
@@ -241,22 +295,23 @@ impl Trials {
 
     fn knobs(&self, settings: &[Settings]) -> Tensor {
         let knobs: Vec<f32> = settings.iter().flat_map(Settings::knobs).collect();
-        upload(&knobs, &[settings.len(), KNOBS], self.device)
+        stage(&knobs, &[settings.len() as i64, KNOBS as i64], self.device)
     }
 
-    /// Checks a step's data and copies them to the device.
-    fn batch(&self, data: &Data<'_>) -> Result<Batch, String> {
-        let (shape, trials, device) = (&self.model.shape, self.len(), self.device);
+    /// Checks a step's data; which launches it takes.
+    fn variant(&self, data: &Data<'_>, settings: &[Settings]) -> Result<Variant, String> {
+        let (shape, trials) = (&self.model.shape, self.len());
         let (columns, latent) = (shape.columns(), shape.latent);
-        let indices = |values: &[i32], sizes: &[usize]| upload(values, sizes, device).to_kind(Kind::Int64);
+        check("settings", settings.len(), &[trials])?;
         let n = data.rows.len() / (trials * columns).max(1);
         check("rows", data.rows.len(), &[trials, n, columns])?;
         check("noise", data.noise.len(), &[trials, n, latent])?;
+        let open = latent > 0 && settings.iter().any(|settings| settings.beta.is_finite());
         let prior = match data.prior {
-            PriorData::None => None,
+            PriorData::None => PriorKind::None,
             PriorData::Own(codes) => {
                 check("codes", codes.len(), &[trials, n, latent])?;
-                Some(Prior::Own(upload(codes, &[trials, n, latent], device)))
+                PriorKind::Own
             }
             PriorData::Paired(PairedData { candidates, counts, codes, uniforms, balanced }) => {
                 let m = counts.len() / trials.max(1);
@@ -266,18 +321,77 @@ impl Trials {
                 check("candidates", candidates.len(), &[trials, m, p, columns])?;
                 check("uniforms", uniforms.len(), &[trials, m, k])?;
                 check("codes", codes.len(), &[trials, m, k, latent])?;
-                Some(Prior::Paired(Paired {
-                    candidates: indices(candidates, &[trials, m, p, columns]),
-                    counts: indices(counts, &[trials, m]),
-                    codes: upload(codes, &[trials, m, k, latent], device),
-                    uniforms: upload(uniforms, &[trials, m, k], device),
-                    balanced,
-                }))
+                PriorKind::Paired { m: m as i64, p: p as i64, k: k as i64, balanced }
             }
         };
-        let noise = upload(data.noise, &[trials, n, latent], device);
-        Ok(Batch { rows: indices(data.rows, &[trials, n, columns]), noise, prior })
+        let prior = if open { prior } else { PriorKind::None };
+        Ok(Variant { trials: trials as i64, n: n as i64, open, prior })
     }
+
+    /// Fills the buffers of the gradients by hand; false where they are autograd's.
+    fn load(&mut self, data: &Data<'_>, settings: &[Settings], variant: Variant) -> bool {
+        let knobs = self.knobs(settings);
+        let device = self.device;
+        let Gradients::ByHand(kernels, lean) = &mut self.gradients else { return false };
+        if lean.as_ref().is_none_or(|lean| lean.variant != variant) {
+            // The old buffers go before the new ones come.
+            *lean = None;
+            *lean = Some(Box::new(Lean::new(&self.model.shape, variant, Rc::clone(kernels), device)));
+        }
+        let Some(lean) = lean else { return false };
+        let input = &mut lean.input;
+        let n = variant.n;
+        let rows = stage(data.rows, &input.rows.narrow(1, 0, n).size(), device);
+        input.rows.narrow(1, 0, n).copy_(&rows);
+        input.knobs.copy_(&knobs);
+        if variant.open {
+            input.encoder_rows.narrow(1, 0, n).copy_(&rows);
+            input.noise.copy_(&stage(data.noise, &input.noise.size(), device));
+        }
+        match (variant.prior, data.prior) {
+            (PriorKind::Own, PriorData::Own(codes)) => {
+                input.rows.narrow(1, n, n).copy_(&rows);
+                input.z.narrow(1, n, n).copy_(&stage(codes, &input.noise.size(), device));
+            }
+            (PriorKind::Paired { m, p, .. }, PriorData::Paired(paired)) => {
+                let mut candidates = input.encoder_rows.narrow(1, n, m * p);
+                candidates.copy_(&stage(paired.candidates, &candidates.size(), device));
+                input.counts.copy_(&stage(paired.counts, &input.counts.size(), device));
+                input.codes.copy_(&stage(paired.codes, &input.codes.size(), device));
+                input.uniforms.copy_(&stage(paired.uniforms, &input.uniforms.size(), device));
+            }
+            _ => {}
+        }
+        true
+    }
+
+    /// A step's data on the device, for autograd.
+    fn batch(&self, data: &Data<'_>, variant: Variant) -> Batch {
+        let (e, n, device) = (variant.trials, variant.n, self.device);
+        let (c, z) = (self.model.shape.columns() as i64, self.model.shape.latent as i64);
+        let indices = |values: &[i32], sizes: &[i64]| stage(values, sizes, device).to_kind(Kind::Int64);
+        let prior = match (variant.prior, data.prior) {
+            (PriorKind::Own, PriorData::Own(codes)) => Some(Prior::Own(stage(codes, &[e, n, z], device))),
+            (PriorKind::Paired { m, p, k, balanced }, PriorData::Paired(paired)) => Some(Prior::Paired(Paired {
+                candidates: indices(paired.candidates, &[e, m, p, c]),
+                counts: indices(paired.counts, &[e, m]),
+                codes: stage(paired.codes, &[e, m, k, z], device),
+                uniforms: stage(paired.uniforms, &[e, m, k], device),
+                balanced,
+            })),
+            _ => None,
+        };
+        Batch { rows: indices(data.rows, &[e, n, c]), noise: stage(data.noise, &[e, n, z], device), prior }
+    }
+}
+
+/// A slice on the device, without waiting for it.
+fn stage<T: tch::kind::Element>(values: &[T], sizes: &[i64], device: Device) -> Tensor {
+    let host = Tensor::from_slice(values).view(sizes);
+    if !device.is_cuda() {
+        return host;
+    }
+    host.pin_memory(device).to_device_(device, T::KIND, true, false)
 }
 
 /// Checks a slice's length against the shape that it stands for.

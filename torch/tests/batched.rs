@@ -5,7 +5,7 @@ use cvae_torch::{Heads, Settings, Shape, Trials, Trunk};
 use tch::Device;
 
 const STEPS: u64 = 50;
-const SIZES: Sizes = Sizes { rows: 24, conditions: 3, candidates: 6, codes: 8 };
+const SIZES: Sizes = Sizes { rows: 18, conditions: 2, candidates: 5, codes: 6 };
 
 fn small(trunk: Trunk, heads: Heads, latent: usize) -> Shape {
     Shape { latent, hidden: 16, angles: 6, trunk, heads, ..synthetic::dates() }

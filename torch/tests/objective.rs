@@ -20,7 +20,16 @@ fn shape(words: &[&str]) -> Shape {
 }
 
 #[test]
-fn terms_and_gradients_are_those_of_the_single_trial() {
+fn terms_and_gradients_by_autograd_are_those_of_the_single_trial() {
+    compare(Trials::by_autograd);
+}
+
+#[test]
+fn terms_and_gradients_by_hand_are_those_of_the_single_trial() {
+    compare(Trials::new);
+}
+
+fn compare(make: fn(&Shape, Device, &[&[f32]]) -> Result<Trials, String>) {
     let mut cases = 0;
     for case in EXPECTED.split("case").skip(1) {
         let mut lines = case.lines();
@@ -30,7 +39,7 @@ fn terms_and_gradients_are_those_of_the_single_trial() {
         let (kind, beta, hybrid, free_bits) = (words[4], number(5), number(6), number(7));
         let draw = Draw::new(&shape, Sizes { rows: 9, conditions: 3, candidates: 4, codes: 5 }, 3);
         let weights = synthetic::weights(&shape, 7);
-        let trials = Trials::new(&shape, Device::Cpu, &[&weights]).unwrap();
+        let mut trials = make(&shape, Device::Cpu, &[&weights]).unwrap();
         let settings = Settings { free_bits, ..synthetic::settings(0, beta, hybrid) };
         let (gradient, terms) = trials.gradient(&draw.data(kind), &[settings]).unwrap();
         let expected: Vec<f64> = lines.next().unwrap().split(' ').map(|term| term.parse().unwrap()).collect();

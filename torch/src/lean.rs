@@ -1,0 +1,536 @@
+//! The same step as `model`'s with a gradient derived by hand: products of libtorch, and between them one kernel of
+//! `kernels.cpp` where autograd takes five to ten. All buffers are made once, so that on a GPU a step can be captured as
+//! a CUDA graph. For multiplicative trunks; `step` leaves the others to autograd.
+//!
+//! The names of sizes are those of `kernels.cpp`.
+
+use std::ops::Range;
+use std::rc::Rc;
+
+use tch::{Device, Kind, Tensor};
+
+use crate::kernels::{Graph, Kernels};
+use crate::layout::{Heads, Linear, Parts, Shape, Trunk};
+use crate::model::ROUNDS;
+use crate::step::KNOBS;
+
+/// Rows of a chunk, as in `kernels.cpp`.
+const CHUNK: i64 = 16;
+/// First sums of the gradient's squares, of each trial, and how many of them are added next.
+const NORM_PARTS: i64 = 2048;
+const NORM_FOLD: i64 = 64;
+/// Steps before a graph is captured: libraries allocate at their first calls.
+const EAGER_STEPS: u32 = 2;
+
+/// What changes which launches a step is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Variant {
+    /// Trials.
+    pub trials: i64,
+    /// Rows of the batch.
+    pub n: i64,
+    /// Whether any trial's code is open.
+    pub open: bool,
+    /// Where codes from the prior come from.
+    pub prior: PriorKind,
+}
+
+/// Kind and sizes of the hybrid term.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PriorKind {
+    None,
+    Own,
+    Paired { m: i64, p: i64, k: i64, balanced: bool },
+}
+
+/// A place of the flat weights and, for a matrix, its rows and columns.
+type Place = (Range<usize>, Vec<usize>);
+
+/// Buffers of a step.
+#[derive(Debug)]
+pub(crate) struct Lean {
+    shape: Shape,
+    pub variant: Variant,
+    kernels: Rc<Kernels>,
+    parts: Parts<Place>,
+    sizes: Sizes,
+    /// What the caller fills: indices, noise and settings.
+    pub input: Input,
+    maps: Maps,
+    a: Buffers,
+    graph: Option<Graph>,
+    steps: u32,
+}
+
+/// Sizes, named as in `kernels.cpp`; `h` is the encoder's width, `s` the state's, `w` twice the heads' widths, `b` the
+/// biases' number, `states` the number of different states, `len` the weights of a trial.
+#[derive(Clone, Copy, Debug)]
+struct Sizes {
+    e: i64,
+    n: i64,
+    r: i64,
+    rows: i64,
+    c: i64,
+    q: i64,
+    z: i64,
+    h: i64,
+    s: i64,
+    angles: i64,
+    f: i64,
+    w: i64,
+    b: i64,
+    encoder_b: i64,
+    states: i64,
+    len: i64,
+}
+
+/// What a step is taken on, in place.
+#[derive(Debug)]
+pub(crate) struct Input {
+    /// The encoder's rows: the batch's, then candidates, `[E, N, C]`, 32-bit.
+    pub encoder_rows: Tensor,
+    /// The decoder's rows: the batch's, then those of codes from the prior, `[E, R, C]`, 32-bit.
+    pub rows: Tensor,
+    /// `[E, n, Z]`.
+    pub noise: Tensor,
+    /// `[E, R, Z]`: the caller fills what belongs to codes of the batch's own rows.
+    pub z: Tensor,
+    /// `[E, m]`, 32-bit.
+    pub counts: Tensor,
+    /// `[E, m, k, Z]`.
+    pub codes: Tensor,
+    /// `[E, m, k]`.
+    pub uniforms: Tensor,
+    /// `[E, KNOBS]`.
+    pub knobs: Tensor,
+}
+
+/// Constant indices, 32-bit.
+#[derive(Debug)]
+struct Maps {
+    /// Where each column's values begin, `[C]`.
+    starts: Tensor,
+    /// Places of the biases' gradients, `[B]`.
+    biases: Tensor,
+    /// Column, value and state of each row of a table.
+    embed: [Tensor; 3],
+    condition: [Tensor; 3],
+    prefix: [Tensor; 3],
+}
+
+#[derive(Debug)]
+struct Buffers {
+    gradient: Tensor,
+    bias_parts: Tensor,
+    terms: Tensor,
+    norm: [Tensor; 3],
+    // Encoder: units, slopes, outputs, their gradients.
+    embedded: Tensor,
+    embedded_slopes: Tensor,
+    hidden: Tensor,
+    hidden_slopes: Tensor,
+    posterior: Tensor,
+    posterior_back: Tensor,
+    z_back: Tensor,
+    hidden_back: Tensor,
+    embedded_back: Tensor,
+    kl_parts: Tensor,
+    kl: Tensor,
+    kl_slopes: Tensor,
+    // Pairing.
+    density: Tensor,
+    code_mass: Tensor,
+    row_mass: Tensor,
+    // Decoder.
+    columns: Tensor,
+    features: Tensor,
+    features_back: Tensor,
+    states_back: Tensor,
+    latent: Tensor,
+    losses: Tensor,
+    loss_parts: Tensor,
+    heads: Vec<HeadBuffers>,
+}
+
+/// Buffers of the heads of one width, which take turns.
+#[derive(Clone, Debug)]
+struct HeadBuffers {
+    units: Rc<Tensor>,
+    gated: Rc<Tensor>,
+    hidden: Rc<Tensor>,
+    sum: Rc<Tensor>,
+    back: Rc<Tensor>,
+    /// `[E, R, P]`, `P` the size rounded up to a multiple of 4, which products prefer.
+    logits: Rc<Tensor>,
+}
+
+impl Lean {
+    /// Whether models of this shape are computed here.
+    pub fn fits(shape: &Shape) -> bool {
+        shape.trunk == Trunk::Multiplicative && shape.angles > 0
+    }
+
+    pub fn new(shape: &Shape, variant: Variant, kernels: Rc<Kernels>, device: Device) -> Self {
+        let mut places = shape.padded().0.into_iter();
+        let parts = shape.parts(|_, sizes| (places.next().unwrap_or_default(), sizes.to_vec()));
+        let sizes = Sizes::new(shape, &variant);
+        let Sizes { e, n, r, rows, c, q, z, h, s, f, w, b, states, len, .. } = sizes;
+        let float = |sizes: &[i64]| Tensor::zeros(sizes, (Kind::Float, device));
+        let int = |sizes: &[i64]| Tensor::zeros(sizes, (Kind::Int, device));
+        let (m, p, k) = match variant.prior {
+            PriorKind::Paired { m, p, k, .. } => (m, p, k),
+            _ => (0, 0, 0),
+        };
+        let input = Input {
+            encoder_rows: int(&[e, rows, c]),
+            rows: int(&[e, r, c]),
+            noise: float(&[e, n, z]),
+            z: float(&[e, r, z]),
+            counts: int(&[e, m]),
+            codes: float(&[e, m, k, z]),
+            uniforms: float(&[e, m, k]),
+            knobs: float(&[e, KNOBS as i64]),
+        };
+        let mut heads: Vec<HeadBuffers> = Vec::new();
+        for column in 0..shape.generated.len() {
+            let width = shape.width(column) as i64;
+            let wide = || Rc::new(float(&[e, r, width]));
+            let padded = (shape.generated[column].size as i64 + 3) / 4 * 4;
+            let logits = Rc::new(float(&[e, r, padded]));
+            let alike = (0..column).find(|other| shape.width(*other) as i64 == width).map(|other| heads[other].clone());
+            heads.push(match alike {
+                Some(buffers) => HeadBuffers { logits, ..buffers },
+                None => {
+                    HeadBuffers { units: wide(), gated: wide(), hidden: wide(), sum: wide(), back: wide(), logits }
+                }
+            });
+        }
+        // The encoder's buffers are not needed while all codes are closed.
+        let [e1, rows1, n1] = if variant.open { [e, rows, n] } else { [0, 0, 0] };
+        let chunks = |rows: i64| (rows + CHUNK - 1) / CHUNK;
+        let a = Buffers {
+            gradient: float(&[e, len]),
+            bias_parts: float(&[e, chunks(r), b]),
+            terms: float(&[e, 4]),
+            norm: [float(&[e, NORM_PARTS]), float(&[e, NORM_PARTS / NORM_FOLD]), float(&[e])],
+            embedded: float(&[e1, rows1, h]),
+            embedded_slopes: float(&[e1, rows1, h]),
+            hidden: float(&[e1, rows1, h]),
+            hidden_slopes: float(&[e1, rows1, h]),
+            posterior: float(&[e1, rows1, 2 * z]),
+            posterior_back: float(&[e1, n1, 2 * z]),
+            z_back: float(&[e1, n1, z]),
+            hidden_back: float(&[e1, n1, h]),
+            embedded_back: float(&[e1, n1, h]),
+            kl_parts: float(&[e, chunks(n), z]),
+            kl: float(&[e, z]),
+            kl_slopes: float(&[e, z]),
+            density: float(&[e, m, k, p]),
+            code_mass: float(&[e, m, k]),
+            row_mass: float(&[e, m, p]),
+            columns: int(&[e, c, q]),
+            features: float(&[states, e, r, f]),
+            features_back: float(&[states, e, r, f]),
+            states_back: float(&[states, e, r, s]),
+            latent: float(&[e1, if variant.open { r } else { 0 }, w]),
+            losses: float(&[e, r]),
+            loss_parts: float(&[e, chunks(n) + chunks(r - n)]),
+            heads,
+        };
+        let maps = Maps::new(shape, &parts, device);
+        Self { shape: shape.clone(), variant, kernels, parts, sizes, input, maps, a, graph: None, steps: 0 }
+    }
+
+    /// The gradient of every trial's loss, in the padded layout `[E, weights]`, after [`Lean::differentiate`].
+    pub fn gradient(&self) -> &Tensor {
+        &self.a.gradient
+    }
+
+    /// Terms of the last step, `[E, 4]`.
+    pub fn terms(&self) -> &Tensor {
+        &self.a.terms
+    }
+
+    /// Gradient and update on what the input holds; `state` is weights, moments and the mask of those that decay.
+    pub fn step(&mut self, state: [&Tensor; 4]) {
+        if let Some(graph) = &self.graph {
+            self.kernels.replay(graph);
+            return;
+        }
+        let work = || {
+            self.differentiate(state[0]);
+            self.update(state);
+        };
+        if self.steps == EAGER_STEPS
+            && let Some(graph) = self.kernels.capture(work)
+        {
+            self.kernels.replay(&graph);
+            self.graph = Some(graph);
+        } else {
+            self.differentiate(state[0]);
+            self.update(state);
+        }
+        self.steps += 1;
+    }
+
+    /// Gradient and terms.
+    pub fn differentiate(&self, weights: &Tensor) {
+        let Sizes { e, n, r, c, q, z, s, angles, w, states, len, .. } = self.sizes;
+        let (run, input, a, parts) = (&self.kernels, &self.input, &self.a, &self.parts);
+        let given = self.shape.given.len() as i64;
+        let open = self.variant.open;
+        if open {
+            self.encode(weights);
+            self.pair();
+        }
+        run.run(c"columns", e * c * q, &[&input.rows, &a.columns], &[r, c, q]);
+        let (condition, prefix) = (start(&parts.condition), parts.prefix.as_ref().map_or(0, start));
+        let numbers = [r, s, angles, given, states, len, condition, prefix, e, c];
+        run.run(c"features", e * r * s, &[&input.rows, weights, &a.features, &self.maps.starts], &numbers);
+        let latent = self.matrix(weights, &parts.latent.weight);
+        if open {
+            let _ = input.z.bmm_out(&a.latent, &latent.transpose(1, 2));
+        }
+        let mut at = 0;
+        for column in 0..self.shape.generated.len() {
+            self.head(weights, column, at);
+            at += 2 * self.shape.width(column) as i64;
+        }
+        if open {
+            let gradient = self.matrix(&a.gradient, &parts.latent.weight);
+            let _ = a.latent.transpose(1, 2).bmm_out(&gradient, &input.z);
+            let _ = a.latent.narrow(1, 0, n).bmm_out(&a.z_back, &latent);
+        }
+        let numbers = [r, s, angles, states, e];
+        run.run(c"features_back", e * r * s, &[&a.features, &a.features_back, &a.states_back], &numbers);
+        self.table(&self.maps.condition, &parts.condition, (&a.states_back, r, s));
+        if let Some(prefix) = &parts.prefix {
+            self.table(&self.maps.prefix, prefix, (&a.states_back, r, s));
+        }
+        if open {
+            self.encode_back(weights);
+        }
+        let numbers = [self.sizes.b, r, n, self.sizes.encoder_b, len];
+        run.run(c"bias_sum", e * self.sizes.b, &[&a.bias_parts, &self.maps.biases, &a.gradient], &numbers);
+        run.run(c"loss_part", a.loss_parts.numel() as i64, &[&a.losses, &a.loss_parts], &[r, n]);
+        let numbers = [r, n, z, i64::from(open)];
+        run.run(c"terms", e, &[&a.loss_parts, &a.kl, &input.knobs, &a.terms], &numbers);
+        debug_assert_eq!(at, w);
+    }
+
+    /// Clips the gradient and moves the weights.
+    fn update(&self, [weights, first, second, decayed]: [&Tensor; 4]) {
+        let (Sizes { e, len, .. }, a, run) = (self.sizes, &self.a, &self.kernels);
+        let [parts, folded, norm] = &a.norm;
+        run.run(c"norm_part", e * NORM_PARTS, &[&a.gradient, parts], &[len, NORM_PARTS]);
+        run.run(c"fold", e * (NORM_PARTS / NORM_FOLD), &[parts, folded], &[NORM_FOLD]);
+        run.run(c"fold", e, &[folded, norm], &[NORM_PARTS / NORM_FOLD]);
+        let tensors = [weights, &a.gradient, first, second, norm, &self.input.knobs, decayed];
+        run.run(c"adam", e * len, &tensors, &[len]);
+    }
+
+    /// The encoder: batch and candidates to posteriors, the batch's z, and the KL.
+    fn encode(&self, weights: &Tensor) {
+        let Sizes { e, n, r, rows, c, z, h, len, .. } = self.sizes;
+        let (run, input, a, parts) = (&self.kernels, &self.input, &self.a, &self.parts);
+        let tensors = [&input.encoder_rows, weights, &a.embedded, &a.embedded_slopes, &self.maps.starts];
+        run.run(c"embed", e * rows * h, &tensors, &[rows, h, c, len, start(&parts.embed)]);
+        let _ = a.embedded.bmm_out(&a.hidden_slopes, &self.matrix(weights, &parts.hidden.weight).transpose(1, 2));
+        let numbers = [rows, h, len, start(&parts.hidden.bias)];
+        run.run(c"activate", e * rows * h, &[&a.hidden_slopes, &a.hidden, weights], &numbers);
+        let _ = a.hidden.bmm_out(&a.posterior, &self.matrix(weights, &parts.output.weight).transpose(1, 2));
+        let tensors = [&a.posterior, &input.noise, &input.z, &input.knobs, weights];
+        run.run(c"posterior", e * rows * z, &tensors, &[rows, n, r, z, len, start(&parts.output.bias)]);
+        run.run(c"kl_part", a.kl_parts.numel() as i64, &[&a.posterior, &a.kl_parts], &[rows, n, z]);
+        run.run(c"kl", e * z, &[&a.kl_parts, &a.kl, &a.kl_slopes, &input.knobs], &[n, z]);
+    }
+
+    /// Chooses the row of each code from the prior.
+    fn pair(&self) {
+        let PriorKind::Paired { m, p, k, balanced } = self.variant.prior else { return };
+        let Sizes { e, n, r, rows, c, z, .. } = self.sizes;
+        let (run, input, a) = (&self.kernels, &self.input, &self.a);
+        run.run(c"density", e * m * k * p, &[&a.posterior, &input.codes, &a.density], &[rows, n, m, p, k, z]);
+        for round in 0..if balanced { ROUNDS } else { 0 } {
+            let tensors = [&a.density, &a.row_mass, &a.code_mass, &input.counts];
+            run.run(c"code_mass", e * m * k, &tensors, &[p, k, i64::from(round == 0)]);
+            run.run(c"row_mass", e * m * p, &[&a.density, &a.code_mass, &a.row_mass], &[p, k]);
+        }
+        let tensors = [
+            &a.density,
+            &a.row_mass,
+            &input.uniforms,
+            &input.counts,
+            &input.encoder_rows,
+            &input.rows,
+            &input.z,
+            &input.codes,
+        ];
+        run.run(c"pick", e * m * k, &tensors, &[n, r, m, p, k, z, c, rows, i64::from(balanced)]);
+    }
+
+    /// A head forward and backward.
+    fn head(&self, weights: &Tensor, column: usize, at: i64) {
+        let Sizes { e, n, r, c, w: all, b, len, states, .. } = self.sizes;
+        let (run, a, head) = (&self.kernels, &self.a, &self.parts.heads[column]);
+        let HeadBuffers { units, gated, hidden, sum, back, logits } = &a.heads[column];
+        let (width, size) = (self.shape.width(column) as i64, self.shape.generated[column].size as i64);
+        let (padded, open) = (logits.size()[2], i64::from(self.variant.open));
+        let state = if states == 1 { 0 } else { column as i64 };
+        let (features, features_back) = (a.features.get(state), a.features_back.get(state));
+        let [input_w, hidden_w, output_w] =
+            [&head.input, &head.hidden, &head.output].map(|layer| self.matrix(weights, &layer.weight));
+        let [input_g, hidden_g, output_g] =
+            [&head.input, &head.hidden, &head.output].map(|layer| self.matrix(&a.gradient, &layer.weight));
+        let own_logits = logits.narrow(2, 0, size);
+        let [input_b, hidden_b, output_b] = self.head_biases(column);
+        let latent_b = b - all;
+        let chunked = |columns: i64| e * ((r + CHUNK - 1) / CHUNK) * columns;
+
+        let _ = features.bmm_out(units, &input_w.transpose(1, 2));
+        let gate = [r, width, all, at, len, start(&head.input.bias), start(&self.parts.latent.bias), open];
+        run.run(c"gate", e * r * width, &[units, &a.latent, gated, weights], &gate);
+        let _ = gated.bmm_out(hidden, &hidden_w.transpose(1, 2));
+        let numbers = [r, width, len, start(&head.hidden.bias)];
+        run.run(c"residual", e * r * width, &[hidden, gated, sum, weights], &numbers);
+        let _ = sum.bmm_out(&own_logits, &output_w.transpose(1, 2));
+        let target = self.shape.given.len() as i64 + column as i64;
+        let numbers = [r, size, padded, c, target, n, len, start(&head.output.bias), i64::from(column == 0)];
+        run.run(c"cross_entropy", e * r, &[logits, &self.input.rows, &a.losses, &self.input.knobs, weights], &numbers);
+
+        run.run(c"bias_part", chunked(size), &[logits, &a.bias_parts], &[r, size, padded, b, output_b]);
+        let _ = own_logits.transpose(1, 2).bmm_out(&output_g, sum);
+        let _ = own_logits.bmm_out(back, &output_w);
+        let numbers = [r, width, len, start(&head.hidden.bias), b, hidden_b];
+        run.run(c"residual_back", chunked(width), &[hidden, back, weights, &a.bias_parts], &numbers);
+        let _ = hidden.transpose(1, 2).bmm_out(&hidden_g, gated);
+        let _ = back.shallow_clone().baddbmm_(hidden, &hidden_w);
+        let numbers = [&gate[..], &[b, input_b, latent_b]].concat();
+        run.run(c"gate_back", chunked(width), &[units, &a.latent, back, weights, &a.bias_parts], &numbers);
+        let _ = units.transpose(1, 2).bmm_out(&input_g, &features);
+        // Heads of one state add up.
+        if states == 1 && column > 0 {
+            let _ = features_back.shallow_clone().baddbmm_(units, &input_w);
+        } else {
+            let _ = units.bmm_out(&features_back, &input_w);
+        }
+    }
+
+    fn encode_back(&self, weights: &Tensor) {
+        let Sizes { e, n, r, rows, z, h, b, .. } = self.sizes;
+        let (run, input, a, parts) = (&self.kernels, &self.input, &self.a, &self.parts);
+        let chunks = (n + CHUNK - 1) / CHUNK;
+        let gradient = |layer: &Linear<Place>| self.matrix(&a.gradient, &layer.weight);
+        let own = |units: &Tensor| units.narrow(1, 0, n);
+        let tensors = [
+            &a.posterior,
+            &a.z_back,
+            &input.noise,
+            &a.kl_slopes,
+            &input.knobs,
+            &a.posterior_back,
+            &a.bias_parts,
+        ];
+        run.run(c"posterior_back", e * chunks * z, &tensors, &[rows, n, z, r, b, h]);
+        let _ = a.posterior_back.transpose(1, 2).bmm_out(&gradient(&parts.output), &own(&a.hidden));
+        let _ = a.posterior_back.bmm_out(&a.hidden_back, &self.matrix(weights, &parts.output.weight));
+        let tensors = [&a.hidden_back, &a.hidden_slopes, &a.bias_parts];
+        run.run(c"slopes", e * chunks * h, &tensors, &[rows, n, h, r, b, 0]);
+        let _ = a.hidden_back.transpose(1, 2).bmm_out(&gradient(&parts.hidden), &own(&a.embedded));
+        let _ = a.hidden_back.bmm_out(&a.embedded_back, &self.matrix(weights, &parts.hidden.weight));
+        let tensors = [&a.embedded_back, &a.embedded_slopes, &a.bias_parts];
+        run.run(c"slopes", e * chunks * h, &tensors, &[rows, n, h, r, b, -1]);
+        self.table(&self.maps.embed, &parts.embed, (&a.embedded_back, n, h));
+    }
+
+    /// A table's gradient from those of its rows' sums, `[states, E, rows, width]`.
+    fn table(&self, map: &[Tensor; 3], place: &Place, (back, rows, width): (&Tensor, i64, i64)) {
+        let Sizes { e, c, q, len, .. } = self.sizes;
+        let [columns, values, states] = map;
+        let count = values.numel() as i64;
+        let tensors = [back, columns, values, states, &self.a.columns, &self.a.gradient];
+        let numbers = [rows, width, count, q, c, len, start(place), e, rows * width];
+        self.kernels.run(c"table", e * count * width, &tensors, &numbers);
+    }
+
+    /// Columns of a head's biases among all.
+    fn head_biases(&self, column: usize) -> [i64; 3] {
+        let size = |column: usize| 2 * self.shape.width(column) + self.shape.generated[column].size;
+        let first = self.sizes.encoder_b as usize + (0..column).map(size).sum::<usize>();
+        let width = self.shape.width(column);
+        [first, first + width, first + 2 * width].map(|place| place as i64)
+    }
+
+    /// A matrix of all trials, `[E, rows, columns]`, of a flat tensor `[E, weights]`.
+    fn matrix(&self, flat: &Tensor, (place, sizes): &Place) -> Tensor {
+        let sizes: Vec<i64> = sizes.iter().map(|size| *size as i64).collect();
+        flat.narrow(1, place.start as i64, place.len() as i64).view([self.sizes.e, sizes[0], sizes[1]])
+    }
+}
+
+impl Sizes {
+    fn new(shape: &Shape, variant: &Variant) -> Self {
+        let Variant { trials: e, n, prior, .. } = *variant;
+        let (r, rows) = match prior {
+            PriorKind::None => (n, n),
+            PriorKind::Own => (2 * n, n),
+            PriorKind::Paired { m, p, k, .. } => (n + m * k, n + m * p),
+        };
+        let (z, h) = (shape.latent as i64, shape.hidden as i64);
+        let encoder_b = h + 2 * z;
+        let outputs: usize = shape.generated.iter().map(|column| column.size).sum();
+        let w = 2 * shape.widths() as i64;
+        Self {
+            e,
+            n,
+            r,
+            rows,
+            c: shape.columns() as i64,
+            q: (r + 3) / 4 * 4,
+            z,
+            h,
+            s: shape.state() as i64,
+            angles: shape.angles as i64,
+            f: shape.features() as i64,
+            w,
+            b: encoder_b + 2 * shape.widths() as i64 + outputs as i64 + w,
+            encoder_b,
+            states: if shape.heads == Heads::Autoregressive { shape.generated.len() as i64 } else { 1 },
+            len: shape.padded().1 as i64,
+        }
+    }
+}
+
+impl Maps {
+    fn new(shape: &Shape, parts: &Parts<Place>, device: Device) -> Self {
+        let ints = |values: Vec<i32>| Tensor::from_slice(&values).to_device(device);
+        let sizes = shape.sizes();
+        let starts = (0..sizes.len()).map(|column| sizes[..column].iter().sum::<usize>() as i32).collect();
+        let head = |head: &crate::layout::Head<Place>| {
+            [&head.input.bias, &head.hidden.bias, &head.output.bias].map(|(place, _)| place.clone())
+        };
+        let encoder = [&parts.hidden.bias, &parts.output.bias].map(|(place, _)| place.clone());
+        let places = encoder.into_iter().chain(parts.heads.iter().flat_map(head)).chain([parts.latent.bias.0.clone()]);
+        let biases = places.flatten().map(|place| place as i32).collect();
+        // The rows of a table that holds the values of these columns; the n-th of them reads the state `part(n)`.
+        let table = |columns: Range<usize>, part: &dyn Fn(usize) -> usize| {
+            let rows = columns.clone().flat_map(|column| (0..sizes[column]).map(move |value| (column, value)));
+            let rows: Vec<_> = rows.collect();
+            let map = |of: &dyn Fn(&(usize, usize)) -> usize| ints(rows.iter().map(|row| of(row) as i32).collect());
+            [map(&|row| row.0), map(&|row| row.1), map(&|row| part(row.0 - columns.start))]
+        };
+        let given = shape.given.len();
+        Self {
+            starts: ints(starts),
+            biases: ints(biases),
+            embed: table(0..sizes.len(), &|_| 0),
+            condition: table(0..given, &|_| 0),
+            prefix: table(given..sizes.len().max(given + 1) - 1, &|column| column + 1),
+        }
+    }
+}
+
+/// Where a weight begins in the flat layout.
+fn start((place, _): &Place) -> i64 {
+    place.start as i64
+}
