@@ -1,8 +1,8 @@
 //! Runs the kernels of `kernels.cpp`: on the CPU as compiled with this package, on a GPU as compiled by NVRTC, which
 //! comes with every CUDA build of libtorch. Also captures a step's launches as a CUDA graph.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::ptr::{null, null_mut};
 use std::rc::Rc;
@@ -51,7 +51,13 @@ pub fn peak_memory(device: Device) -> Option<u64> {
 #[derive(Debug)]
 pub struct Kernels {
     gpu: Option<Gpu>,
+    graphs: Cell<bool>,
+    /// While times are taken: milliseconds by name.
+    times: RefCell<Option<Times>>,
 }
+
+/// Milliseconds and calls by kernel; products of matrices are one.
+pub type Times = BTreeMap<String, (f64, u32)>;
 
 thread_local! {
     /// The kernels of each device, made once: all work of a thread on a GPU goes to one stream.
@@ -84,7 +90,7 @@ impl Kernels {
             Device::Cuda(index) => Some(Gpu::new(index)?),
             _ => None,
         };
-        Ok(Self { gpu })
+        Ok(Self { gpu, graphs: Cell::new(true), times: RefCell::default() })
     }
 
     /// Runs a kernel for `count` indices. All tensors must be contiguous, of 32-bit floats or integers, and on the device.
@@ -96,14 +102,48 @@ impl Kernels {
         if count == 0 {
             return;
         }
-        match &self.gpu {
+        self.timed(name, || match &self.gpu {
             Some(gpu) => gpu.launch(name, count as u32, &args),
             // SAFETY: the kernels read and write inside tensors of the sizes that the numbers state.
             None => unsafe {
                 let run = cvae_kernel(name.as_ptr()).expect("every kernel that is named here is in kernels.cpp");
                 run(&args, count as u32);
             },
-        }
+        });
+    }
+
+    /// Whether steps are captured as graphs.
+    pub fn graphs(&self) -> bool {
+        self.gpu.is_some() && self.graphs.get()
+    }
+
+    /// Has steps captured as graphs, or not.
+    pub fn set_graphs(&self, graphs: bool) {
+        self.graphs.set(graphs);
+    }
+
+    /// Times of all work meanwhile, each waited for: a profile, for steps that are no graph.
+    pub fn profile(&self, work: impl FnOnce()) -> Times {
+        *self.times.borrow_mut() = Some(Times::new());
+        work();
+        self.times.take().unwrap_or_default()
+    }
+
+    /// Does some work and takes its time, where times are taken.
+    pub fn timed(&self, name: &CStr, work: impl FnOnce()) {
+        let Some(times) = &mut *self.times.borrow_mut() else { return work() };
+        let wait = || {
+            if let Some(gpu) = &self.gpu {
+                gpu.check(c"cuStreamSynchronize", &[gpu.stream as usize]);
+            }
+        };
+        wait();
+        let started = std::time::Instant::now();
+        work();
+        wait();
+        let entry = times.entry(name.to_string_lossy().into_owned()).or_default();
+        entry.0 += 1e3 * started.elapsed().as_secs_f64();
+        entry.1 += 1;
     }
 
     /// Captures what `work` launches, to be launched again as one; none on the CPU or where that fails.

@@ -253,7 +253,7 @@ impl Lean {
 
     /// Gradient and update on what the input holds; `state` is weights, moments and the mask of those that decay.
     pub fn step(&mut self, state: [&Tensor; 4]) {
-        if let Some(graph) = &self.graph {
+        if let Some(graph) = self.graph.as_ref().filter(|_| self.kernels.graphs()) {
             self.kernels.replay(graph);
             return;
         }
@@ -261,7 +261,8 @@ impl Lean {
             self.differentiate(state[0]);
             self.update(state);
         };
-        if self.steps == EAGER_STEPS
+        if self.steps >= EAGER_STEPS
+            && self.kernels.graphs()
             && let Some(graph) = self.kernels.capture(work)
         {
             self.kernels.replay(&graph);
@@ -289,7 +290,7 @@ impl Lean {
         run.run(c"features", e * r * s, &[&input.rows, weights, &a.features, &self.maps.starts], &numbers);
         let latent = self.matrix(weights, &parts.latent.weight);
         if open {
-            let _ = input.z.bmm_out(&a.latent, &latent.transpose(1, 2));
+            self.product(&input.z, &a.latent, &latent.transpose(1, 2));
         }
         let mut at = 0;
         for column in 0..self.shape.generated.len() {
@@ -298,8 +299,8 @@ impl Lean {
         }
         if open {
             let gradient = self.matrix(&a.gradient, &parts.latent.weight);
-            let _ = a.latent.transpose(1, 2).bmm_out(&gradient, &input.z);
-            let _ = a.latent.narrow(1, 0, n).bmm_out(&a.z_back, &latent);
+            self.product(&a.latent.transpose(1, 2), &gradient, &input.z);
+            self.product(&a.latent.narrow(1, 0, n), &a.z_back, &latent);
         }
         let numbers = [r, s, angles, states, e];
         run.run(c"features_back", e * r * s, &[&a.features, &a.features_back, &a.states_back], &numbers);
@@ -335,10 +336,10 @@ impl Lean {
         let (run, input, a, parts) = (&self.kernels, &self.input, &self.a, &self.parts);
         let tensors = [&input.encoder_rows, weights, &a.embedded, &a.embedded_slopes, &self.maps.starts];
         run.run(c"embed", e * rows * h, &tensors, &[rows, h, c, len, start(&parts.embed)]);
-        let _ = a.embedded.bmm_out(&a.hidden_slopes, &self.matrix(weights, &parts.hidden.weight).transpose(1, 2));
+        self.product(&a.embedded, &a.hidden_slopes, &self.matrix(weights, &parts.hidden.weight).transpose(1, 2));
         let numbers = [rows, h, len, start(&parts.hidden.bias)];
         run.run(c"activate", e * rows * h, &[&a.hidden_slopes, &a.hidden, weights], &numbers);
-        let _ = a.hidden.bmm_out(&a.posterior, &self.matrix(weights, &parts.output.weight).transpose(1, 2));
+        self.product(&a.hidden, &a.posterior, &self.matrix(weights, &parts.output.weight).transpose(1, 2));
         let tensors = [&a.posterior, &input.noise, &input.z, &input.knobs, weights];
         run.run(c"posterior", e * rows * z, &tensors, &[rows, n, r, z, len, start(&parts.output.bias)]);
         run.run(c"kl_part", a.kl_parts.numel() as i64, &[&a.posterior, &a.kl_parts], &[rows, n, z]);
@@ -387,32 +388,32 @@ impl Lean {
         let latent_b = b - all;
         let chunked = |columns: i64| e * ((r + CHUNK - 1) / CHUNK) * columns;
 
-        let _ = features.bmm_out(units, &input_w.transpose(1, 2));
+        self.product(&features, units, &input_w.transpose(1, 2));
         let gate = [r, width, all, at, len, start(&head.input.bias), start(&self.parts.latent.bias), open];
         run.run(c"gate", e * r * width, &[units, &a.latent, gated, weights], &gate);
-        let _ = gated.bmm_out(hidden, &hidden_w.transpose(1, 2));
+        self.product(&gated, hidden, &hidden_w.transpose(1, 2));
         let numbers = [r, width, len, start(&head.hidden.bias)];
         run.run(c"residual", e * r * width, &[hidden, gated, sum, weights], &numbers);
-        let _ = sum.bmm_out(&own_logits, &output_w.transpose(1, 2));
+        self.product(&sum, &own_logits, &output_w.transpose(1, 2));
         let target = self.shape.given.len() as i64 + column as i64;
         let numbers = [r, size, padded, c, target, n, len, start(&head.output.bias), i64::from(column == 0)];
         run.run(c"cross_entropy", e * r, &[logits, &self.input.rows, &a.losses, &self.input.knobs, weights], &numbers);
 
         run.run(c"bias_part", chunked(size), &[logits, &a.bias_parts], &[r, size, padded, b, output_b]);
-        let _ = own_logits.transpose(1, 2).bmm_out(&output_g, sum);
-        let _ = own_logits.bmm_out(back, &output_w);
+        self.product(&own_logits.transpose(1, 2), &output_g, sum);
+        self.product(&own_logits, back, &output_w);
         let numbers = [r, width, len, start(&head.hidden.bias), b, hidden_b];
         run.run(c"residual_back", chunked(width), &[hidden, back, weights, &a.bias_parts], &numbers);
-        let _ = hidden.transpose(1, 2).bmm_out(&hidden_g, gated);
-        let _ = back.shallow_clone().baddbmm_(hidden, &hidden_w);
+        self.product(&hidden.transpose(1, 2), &hidden_g, gated);
+        self.add_product(hidden, back, &hidden_w);
         let numbers = [&gate[..], &[b, input_b, latent_b]].concat();
         run.run(c"gate_back", chunked(width), &[units, &a.latent, back, weights, &a.bias_parts], &numbers);
-        let _ = units.transpose(1, 2).bmm_out(&input_g, &features);
+        self.product(&units.transpose(1, 2), &input_g, &features);
         // Heads of one state add up.
         if states == 1 && column > 0 {
-            let _ = features_back.shallow_clone().baddbmm_(units, &input_w);
+            self.add_product(units, &features_back, &input_w);
         } else {
-            let _ = units.bmm_out(&features_back, &input_w);
+            self.product(&units, &features_back, &input_w);
         }
     }
 
@@ -432,12 +433,12 @@ impl Lean {
             &a.bias_parts,
         ];
         run.run(c"posterior_back", e * chunks * z, &tensors, &[rows, n, z, r, b, h]);
-        let _ = a.posterior_back.transpose(1, 2).bmm_out(&gradient(&parts.output), &own(&a.hidden));
-        let _ = a.posterior_back.bmm_out(&a.hidden_back, &self.matrix(weights, &parts.output.weight));
+        self.product(&a.posterior_back.transpose(1, 2), &gradient(&parts.output), &own(&a.hidden));
+        self.product(&a.posterior_back, &a.hidden_back, &self.matrix(weights, &parts.output.weight));
         let tensors = [&a.hidden_back, &a.hidden_slopes, &a.bias_parts];
         run.run(c"slopes", e * chunks * h, &tensors, &[rows, n, h, r, b, 0]);
-        let _ = a.hidden_back.transpose(1, 2).bmm_out(&gradient(&parts.hidden), &own(&a.embedded));
-        let _ = a.hidden_back.bmm_out(&a.embedded_back, &self.matrix(weights, &parts.hidden.weight));
+        self.product(&a.hidden_back.transpose(1, 2), &gradient(&parts.hidden), &own(&a.embedded));
+        self.product(&a.hidden_back, &a.embedded_back, &self.matrix(weights, &parts.hidden.weight));
         let tensors = [&a.embedded_back, &a.embedded_slopes, &a.bias_parts];
         run.run(c"slopes", e * chunks * h, &tensors, &[rows, n, h, r, b, -1]);
         self.table(&self.maps.embed, &parts.embed, (&a.embedded_back, n, h));
@@ -451,6 +452,20 @@ impl Lean {
         let tensors = [back, columns, values, states, &self.a.columns, &self.a.gradient];
         let numbers = [rows, width, count, q, c, len, start(place), e, rows * width];
         self.kernels.run(c"table", e * count * width, &tensors, &numbers);
+    }
+
+    /// Products of all trials' matrices.
+    fn product(&self, left: &Tensor, out: &Tensor, right: &Tensor) {
+        self.kernels.timed(c"products", || {
+            let _ = left.bmm_out(out, right);
+        });
+    }
+
+    /// The same, added to what is there.
+    fn add_product(&self, left: &Tensor, out: &Tensor, right: &Tensor) {
+        self.kernels.timed(c"products", || {
+            let _ = out.shallow_clone().baddbmm_(left, right);
+        });
     }
 
     /// Columns of a head's biases among all.

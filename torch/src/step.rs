@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use tch::{Device, Kind, Tensor};
 
-use crate::kernels::Kernels;
+use crate::kernels::{Kernels, Times};
 use crate::layout::Shape;
 use crate::lean::{Lean, PriorKind, Variant};
 use crate::model::{Batch, Model, Paired, Prior, TermWeights, Terms};
@@ -209,6 +209,27 @@ impl Trials {
             *lean = None;
         }
         self.terms.clear();
+    }
+
+    /// Has steps on a GPU captured as CUDA graphs, as they are at first, or not: for all trials of this thread.
+    pub fn set_graphs(&self, graphs: bool) {
+        if let Gradients::ByHand(kernels, _) = &self.gradients {
+            kernels.set_graphs(graphs);
+        }
+    }
+
+    /// Milliseconds that a step's kernels and products take one by one, by name; nothing where gradients are autograd's.
+    ///
+    /// # Errors
+    /// As [`Trials::step`].
+    pub fn profile(&mut self, data: &Data<'_>, settings: &[Settings]) -> Result<Times, String> {
+        let Gradients::ByHand(kernels, _) = &self.gradients else { return Ok(Times::new()) };
+        let (kernels, graphs) = (Rc::clone(kernels), kernels.graphs());
+        kernels.set_graphs(false);
+        let mut result = Ok(());
+        let times = kernels.profile(|| result = self.step(data, settings));
+        kernels.set_graphs(graphs);
+        result.map(|()| times)
     }
 
     /// Takes a step of every trial.
