@@ -106,7 +106,8 @@ fn train(device: Device, way: &str, count: u64, steps: u64) -> Result<(), String
     let loss = run(&mut trials, steps)?;
     let seconds = started.elapsed().as_secs_f64();
     let (milliseconds, rows) = (1e3 * seconds / steps as f64, (count * steps * SIZES.rows as u64) as f64 / seconds);
-    let memory = peak_memory(device).map_or("-".to_owned(), |bytes| format!("{:.2}", bytes as f64 / f64::from(1 << 30)));
+    let memory =
+        peak_memory(device).map_or("-".to_owned(), |bytes| format!("{:.2}", bytes as f64 / f64::from(1 << 30)));
     println!("| {way} | {count} | {milliseconds:.2} | {:.3} | {memory} | {loss:.3} |", rows / 1e6);
     Ok(())
 }

@@ -174,6 +174,17 @@ KERNEL(pick) {
     for (unsigned d = 0; d < Z; d++) F(6)[to * Z + d] = F(7)[i * Z + d];
 }
 
+// [E n]: the decoder's first rows are the batch's; where codes have the batch's rows, so are the others.
+KERNEL(place) {
+    unsigned N = a.n[0], n = a.n[1], R = a.n[2], C = a.n[3], Z = a.n[4], own = a.n[5], e = i / n, r = i % n;
+    for (unsigned c = 0; c < C; c++) {
+        int value = I(0)[(e * N + r) * C + c];
+        I(1)[(e * R + r) * C + c] = value;
+        if (own) I(1)[(e * R + n + r) * C + c] = value;
+    }
+    for (unsigned d = 0; own && d < Z; d++) F(3)[(e * R + n + r) * Z + d] = F(2)[i * Z + d];
+}
+
 // [E C Q], Q = R rounded up to a multiple of 4: a column's values one after the other, then -1.
 KERNEL(columns) {
     unsigned R = a.n[0], C = a.n[1], Q = a.n[2], r = i % Q, c = i / Q % C, e = i / Q / C;
@@ -235,6 +246,30 @@ KERNEL(table) {
     F(5)[(Wide)e * a.n[5] + a.n[6] + v * S + s] = sum;
 }
 
+#define LARGEST 64
+// [E T S]: the same for T columns of at most LARGEST values, faster where trials are many.
+KERNEL(histogram) {
+    unsigned R = a.n[0], S = a.n[1], T = a.n[2], Q = a.n[3], C = a.n[4], s = i % S, t = i / S % T, e = i / S / T;
+    const int* map = I(1) + 4 * t;
+    unsigned column = map[0], first = map[1], size = map[2], part = map[3];
+    const float* back = F(0) + ((Wide)part * a.n[7] + e) * a.n[8] + s;
+    const Four* held = (const Four*)(I(2) + (e * C + column) * Q);
+    float sums[LARGEST];
+    for (unsigned v = 0; v < size; v++) sums[v] = 0;
+    unsigned r = 0;
+    for (; r + 4 <= R; r += 4) {
+        Four four = held[r / 4];
+        float x = back[r * S], y = back[(r + 1) * S], z = back[(r + 2) * S], w = back[(r + 3) * S];
+        sums[four.x] += x;
+        sums[four.y] += y;
+        sums[four.z] += z;
+        sums[four.w] += w;
+    }
+    for (; r < R; r++) sums[((const int*)held)[r]] += back[r * S];
+    float* out = F(3) + (Wide)e * a.n[5] + a.n[6] + first * S + s;
+    for (unsigned v = 0; v < size; v++) out[v * S] = sums[v];
+}
+
 // [E R w]: a head's units through z's gate and shift.
 KERNEL(gate) {
     unsigned R = a.n[0], w = a.n[1], W = a.n[2], at = a.n[3], open = a.n[7], j = i % w, row = i / w, e = row / R;
@@ -293,32 +328,30 @@ KERNEL(residual_back) {
     F(3)[(e * CHUNKS(R) + chunk) * a.n[4] + a.n[5] + j] = sum;
 }
 
-// [E R]: a row's cross-entropy; the logits' gradients take their places.
+// [E R]: a row's cross-entropy; the logits' gradients take their places, both [E size Q].
 KERNEL(cross_entropy) {
-    unsigned R = a.n[0], size = a.n[1], P = a.n[2], C = a.n[3], column = a.n[4], n = a.n[5], e = i / R;
+    unsigned R = a.n[0], size = a.n[1], Q = a.n[2], C = a.n[3], column = a.n[4], n = a.n[5], e = i / R, r = i % R;
     const float* bias = F(4) + (Wide)e * a.n[6] + a.n[7];
-    float *logits = F(0) + (Wide)i * P, most = -3e38f, sum = 0;
+    float *logits = F(0) + (Wide)e * size * Q + r, most = -3e38f, sum = 0, own = 0;
     unsigned target = I(1)[i * C + column];
-    float scale = i % R < n ? 1.0f / n : F(3)[e * KNOBS + 2] / (R - n);
+    float scale = r < n ? 1.0f / n : F(3)[e * KNOBS + 2] / (R - n);
     for (unsigned v = 0; v < size; v++) {
-        logits[v] += bias[v];
-        most = fmaxf(most, logits[v]);
+        float logit = logits[v * Q] + bias[v], more = fmaxf(most, logit);
+        sum = sum * expf(most - more) + expf(logit - more);
+        most = more;
+        if (v == target) own = logit;
     }
-    float own = logits[target] - most;
-    for (unsigned v = 0; v < size; v++) {
-        logits[v] = expf(logits[v] - most);
-        sum += logits[v];
-    }
-    for (unsigned v = 0; v < size; v++) logits[v] = scale * (logits[v] / sum - (v == target ? 1.0f : 0.0f));
-    float loss = logf(sum) - own;
+    float loss = most + logf(sum) - own;
+    for (unsigned v = 0; v < size; v++)
+        logits[v * Q] = scale * (expf(logits[v * Q] + bias[v] - most) / sum - (v == target ? 1.0f : 0.0f));
     F(2)[i] = a.n[8] ? loss : F(2)[i] + loss;
 }
 
-// [E chunks w]: sums of gradients [E R P] for a bias.
+// [E w chunks]: sums of the logits' gradients for a bias.
 KERNEL(bias_part) {
-    unsigned R = a.n[0], w = a.n[1], P = a.n[2], j = i % w, chunk = i / w % CHUNKS(R), e = i / w / CHUNKS(R);
+    unsigned R = a.n[0], w = a.n[1], Q = a.n[2], chunk = i % CHUNKS(R), j = i / CHUNKS(R) % w, e = i / CHUNKS(R) / w;
     float sum = 0;
-    for (unsigned r = chunk * CHUNK; r < least(R, (chunk + 1) * CHUNK); r++) sum += F(0)[(e * R + r) * P + j];
+    for (unsigned r = chunk * CHUNK; r < least(R, (chunk + 1) * CHUNK); r++) sum += F(0)[(e * w + j) * Q + r];
     F(1)[(e * CHUNKS(R) + chunk) * a.n[3] + a.n[4] + j] = sum;
 }
 

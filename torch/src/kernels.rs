@@ -2,7 +2,7 @@
 //! comes with every CUDA build of libtorch. Also captures a step's launches as a CUDA graph.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::ptr::{null, null_mut};
 use std::rc::Rc;
@@ -13,6 +13,10 @@ const SOURCE: &str = include_str!("kernels.cpp");
 /// Threads of a block.
 const BLOCK: u32 = 256;
 const RTLD_NOW: c_int = 2;
+/// Uploads under way at most.
+const TURNS: usize = 3;
+/// Events without times.
+const NO_TIMING: usize = 2;
 /// Work of other threads goes on while a graph is captured.
 const THREAD_LOCAL: c_int = 1;
 
@@ -112,6 +116,15 @@ impl Kernels {
         });
     }
 
+    /// Fills a contiguous tensor of 32-bit integers or floats, without waiting for the device.
+    pub fn upload(&self, to: &Tensor, fill: impl FnOnce(&mut [u32])) {
+        match &self.gpu {
+            Some(gpu) => gpu.upload(to, fill),
+            // SAFETY: the tensor is contiguous, of 4 bytes an entry and used by no one else meanwhile.
+            None => fill(unsafe { std::slice::from_raw_parts_mut(to.data_ptr().cast(), to.numel()) }),
+        }
+    }
+
     /// Whether steps are captured as graphs.
     pub fn graphs(&self) -> bool {
         self.gpu.is_some() && self.graphs.get()
@@ -170,6 +183,16 @@ struct Gpu {
     stream: *mut c_void,
     module: *mut c_void,
     functions: RefCell<HashMap<&'static CStr, usize>>,
+    /// Memory that the GPU can read by itself, by turns.
+    pinned: RefCell<VecDeque<Pinned>>,
+}
+
+/// Pinned memory, free again after an event.
+#[derive(Debug)]
+struct Pinned {
+    address: *mut u32,
+    len: usize,
+    event: *mut c_void,
 }
 
 impl Gpu {
@@ -178,7 +201,9 @@ impl Gpu {
         // SAFETY: libtorch's own library.
         let library = unsafe { dlopen(c"libcaffe2_nvrtc.so".as_ptr(), RTLD_NOW) };
         if library.is_null() {
-            return Err("libcaffe2_nvrtc.so of a CUDA build of libtorch is not found; set LD_LIBRARY_PATH to its lib".into());
+            return Err(
+                "libcaffe2_nvrtc.so of a CUDA build of libtorch is not found; set LD_LIBRARY_PATH to its lib".into()
+            );
         }
         tch::Cuda::synchronize(index as i64);
         // SAFETY: the device is there, or null is returned.
@@ -186,7 +211,8 @@ impl Gpu {
         if stream.is_null() {
             return Err(format!("libtorch has no stream on GPU {index}"));
         }
-        let gpu = Self { library, stream, module: null_mut(), functions: RefCell::default() };
+        let gpu =
+            Self { library, stream, module: null_mut(), functions: RefCell::default(), pinned: RefCell::default() };
         let image = gpu.compile()?;
         let mut module = null_mut();
         gpu.call(c"cuModuleLoadData", &[&raw mut module as usize, image.as_ptr() as usize])?;
@@ -249,7 +275,10 @@ impl Gpu {
     fn launch(&self, name: &'static CStr, count: u32, args: &Args) {
         let function = *self.functions.borrow_mut().entry(name).or_insert_with(|| {
             let mut function: *mut c_void = null_mut();
-            self.check(c"cuModuleGetFunction", &[&raw mut function as usize, self.module as usize, name.as_ptr() as usize]);
+            self.check(
+                c"cuModuleGetFunction",
+                &[&raw mut function as usize, self.module as usize, name.as_ptr() as usize],
+            );
             function as usize
         });
         type Launch = unsafe extern "C" fn(
@@ -284,6 +313,31 @@ impl Gpu {
             )
         };
         assert!(status == 0, "GPU: launch of {name:?} failed with status {status}");
+    }
+
+    fn upload(&self, to: &Tensor, fill: impl FnOnce(&mut [u32])) {
+        let len = to.numel();
+        let mut turns = self.pinned.borrow_mut();
+        let next = if turns.len() < TURNS { None } else { turns.pop_front() };
+        let mut pinned = next.unwrap_or_else(|| {
+            let mut event = null_mut();
+            self.check(c"cuEventCreate", &[&raw mut event as usize, NO_TIMING]);
+            Pinned { address: null_mut(), len: 0, event }
+        });
+        self.check(c"cuEventSynchronize", &[pinned.event as usize]);
+        if pinned.len < len {
+            if !pinned.address.is_null() {
+                self.check(c"cuMemFreeHost", &[pinned.address as usize]);
+            }
+            self.check(c"cuMemAllocHost_v2", &[&raw mut pinned.address as usize, 4 * len]);
+            pinned.len = len;
+        }
+        // SAFETY: the driver gave so much memory, and the event says that nothing reads it any more.
+        fill(unsafe { std::slice::from_raw_parts_mut(pinned.address, len) });
+        let copy = [to.data_ptr() as usize, pinned.address as usize, 4 * len, self.stream as usize];
+        self.check(c"cuMemcpyHtoDAsync_v2", &copy);
+        self.check(c"cuEventRecord", &[pinned.event as usize, self.stream as usize]);
+        turns.push_back(pinned);
     }
 
     fn capture(&self, work: impl FnOnce()) -> Option<Graph> {

@@ -4,6 +4,7 @@
 //!
 //! The names of sizes are those of `kernels.cpp`.
 
+use std::ffi::CStr;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -12,13 +13,16 @@ use tch::{Device, Kind, Tensor};
 use crate::kernels::{Graph, Kernels};
 use crate::layout::{Heads, Linear, Parts, Shape, Trunk};
 use crate::model::ROUNDS;
-use crate::step::KNOBS;
+use crate::step::{Data, KNOBS, PairedData, PriorData, Settings};
 
 /// Rows of a chunk, as in `kernels.cpp`.
 const CHUNK: i64 = 16;
 /// First sums of the gradient's squares, of each trial, and how many of them are added next.
 const NORM_PARTS: i64 = 2048;
 const NORM_FOLD: i64 = 64;
+/// From so many trials on, and for columns of so many values at most, a table's gradient is a sum into places.
+const MANY_TRIALS: i64 = 8;
+const LARGEST: usize = 64;
 /// Steps before a graph is captured: libraries allocate at their first calls.
 const EAGER_STEPS: u32 = 2;
 
@@ -54,8 +58,7 @@ pub(crate) struct Lean {
     kernels: Rc<Kernels>,
     parts: Parts<Place>,
     sizes: Sizes,
-    /// What the caller fills: indices, noise and settings.
-    pub input: Input,
+    input: Input,
     maps: Maps,
     a: Buffers,
     graph: Option<Graph>,
@@ -84,25 +87,57 @@ struct Sizes {
     len: i64,
 }
 
-/// What a step is taken on, in place.
+/// What a step is taken on.
 #[derive(Debug)]
-pub(crate) struct Input {
+struct Input {
+    /// All that is copied to the device, one after the other.
+    all: Tensor,
     /// The encoder's rows: the batch's, then candidates, `[E, N, C]`, 32-bit.
-    pub encoder_rows: Tensor,
-    /// The decoder's rows: the batch's, then those of codes from the prior, `[E, R, C]`, 32-bit.
-    pub rows: Tensor,
-    /// `[E, n, Z]`.
-    pub noise: Tensor,
-    /// `[E, R, Z]`: the caller fills what belongs to codes of the batch's own rows.
-    pub z: Tensor,
+    encoder_rows: Tensor,
     /// `[E, m]`, 32-bit.
-    pub counts: Tensor,
-    /// `[E, m, k, Z]`.
-    pub codes: Tensor,
+    counts: Tensor,
+    /// `[E, n, Z]`.
+    noise: Tensor,
+    /// `[E, m, k, Z]`, or `[E, n, Z]` where each row of the batch has one.
+    codes: Tensor,
     /// `[E, m, k]`.
-    pub uniforms: Tensor,
+    uniforms: Tensor,
     /// `[E, KNOBS]`.
-    pub knobs: Tensor,
+    knobs: Tensor,
+    /// The decoder's rows: the batch's, then those of codes from the prior, `[E, R, C]`, 32-bit.
+    rows: Tensor,
+    /// `[E, R, Z]`.
+    z: Tensor,
+}
+
+impl Input {
+    fn new(sizes: &Sizes, variant: &Variant, device: Device) -> Self {
+        let Sizes { e, n, r, rows, c, z, .. } = *sizes;
+        let (m, k) = match variant.prior {
+            PriorKind::Paired { m, k, .. } => (m, k),
+            _ => (0, 0),
+        };
+        let noise = if variant.open { e * n * z } else { 0 };
+        let codes = e * if variant.prior == PriorKind::Own { n * z } else { m * k * z };
+        let lens = [e * rows * c, e * m, noise, codes, e * m * k, e * KNOBS as i64];
+        let all = Tensor::zeros([lens.iter().map(|len| padded(*len)).sum::<i64>()], (Kind::Int, device));
+        let mut start = 0;
+        let mut parts = lens.iter().map(|len| {
+            start += padded(*len);
+            all.narrow(0, start - padded(*len), *len)
+        });
+        let mut next = || parts.next().unwrap_or_else(|| all.shallow_clone());
+        let (encoder_rows, counts) = (next(), next());
+        let [noise, codes, uniforms, knobs] = [(); 4].map(|()| next().view_dtype(Kind::Float));
+        let rows = Tensor::zeros([e, r, c], (Kind::Int, device));
+        let z = Tensor::zeros([e, r, z], (Kind::Float, device));
+        Self { encoder_rows, counts, noise, codes, uniforms, knobs, rows, z, all }
+    }
+}
+
+/// So much that what follows begins at a multiple of 128 bytes.
+fn padded(len: i64) -> i64 {
+    (len + 31) / 32 * 32
 }
 
 /// Constant indices, 32-bit.
@@ -112,10 +147,20 @@ struct Maps {
     starts: Tensor,
     /// Places of the biases' gradients, `[B]`.
     biases: Tensor,
-    /// Column, value and state of each row of a table.
-    embed: [Tensor; 3],
-    condition: [Tensor; 3],
-    prefix: [Tensor; 3],
+    embed: TableMap,
+    condition: TableMap,
+    prefix: TableMap,
+}
+
+/// What the rows of a table stand for.
+#[derive(Debug)]
+struct TableMap {
+    /// Column, value and state of each row.
+    rows: [Tensor; 3],
+    /// Of each column: its number, first row, size and state, `[columns, 4]`.
+    columns: Tensor,
+    /// The most values of a column.
+    largest: usize,
 }
 
 #[derive(Debug)]
@@ -160,7 +205,7 @@ struct HeadBuffers {
     hidden: Rc<Tensor>,
     sum: Rc<Tensor>,
     back: Rc<Tensor>,
-    /// `[E, R, P]`, `P` the size rounded up to a multiple of 4, which products prefer.
+    /// `[E, size, Q]`: neighbours on the device read neighbours in memory.
     logits: Rc<Tensor>,
 }
 
@@ -181,28 +226,16 @@ impl Lean {
             PriorKind::Paired { m, p, k, .. } => (m, p, k),
             _ => (0, 0, 0),
         };
-        let input = Input {
-            encoder_rows: int(&[e, rows, c]),
-            rows: int(&[e, r, c]),
-            noise: float(&[e, n, z]),
-            z: float(&[e, r, z]),
-            counts: int(&[e, m]),
-            codes: float(&[e, m, k, z]),
-            uniforms: float(&[e, m, k]),
-            knobs: float(&[e, KNOBS as i64]),
-        };
+        let input = Input::new(&sizes, &variant, device);
         let mut heads: Vec<HeadBuffers> = Vec::new();
         for column in 0..shape.generated.len() {
             let width = shape.width(column) as i64;
             let wide = || Rc::new(float(&[e, r, width]));
-            let padded = (shape.generated[column].size as i64 + 3) / 4 * 4;
-            let logits = Rc::new(float(&[e, r, padded]));
+            let logits = Rc::new(float(&[e, shape.generated[column].size as i64, q]));
             let alike = (0..column).find(|other| shape.width(*other) as i64 == width).map(|other| heads[other].clone());
             heads.push(match alike {
                 Some(buffers) => HeadBuffers { logits, ..buffers },
-                None => {
-                    HeadBuffers { units: wide(), gated: wide(), hidden: wide(), sum: wide(), back: wide(), logits }
-                }
+                None => HeadBuffers { units: wide(), gated: wide(), hidden: wide(), sum: wide(), back: wide(), logits },
             });
         }
         // The encoder's buffers are not needed while all codes are closed.
@@ -251,7 +284,39 @@ impl Lean {
         &self.a.terms
     }
 
-    /// Gradient and update on what the input holds; `state` is weights, moments and the mask of those that decay.
+    /// Copies a step's data, of the sizes of the variant, and settings to the device.
+    pub fn load(&self, data: &Data<'_>, settings: &[Settings]) {
+        let Sizes { e, n, rows, c, .. } = self.sizes;
+        let (own, candidates) = ((n * c) as usize, ((rows - n) * c) as usize);
+        let none = PairedData { candidates: &[], counts: &[], codes: &[], uniforms: &[], balanced: false };
+        let paired = match (self.variant.prior, data.prior) {
+            (PriorKind::Paired { .. }, PriorData::Paired(paired)) => paired,
+            (PriorKind::Own, PriorData::Own(codes)) => PairedData { codes, ..none },
+            _ => none,
+        };
+        let knobs: Vec<f32> = settings.iter().flat_map(Settings::knobs).collect();
+        let noise = if self.variant.open { data.noise } else { &[] };
+        self.kernels.upload(&self.input.all, |all| {
+            let mut rest = all;
+            let mut next = |len: usize| {
+                let (part, after) = std::mem::take(&mut rest).split_at_mut(padded(len as i64) as usize);
+                rest = after;
+                &mut part[..len]
+            };
+            let rows = next((e * rows * c) as usize);
+            for (trial, to) in rows.chunks_exact_mut((own + candidates).max(1)).enumerate() {
+                ints(&mut to[..own], &data.rows[trial * own..][..own]);
+                ints(&mut to[own..], &paired.candidates[trial * candidates..][..candidates]);
+            }
+            ints(next(paired.counts.len()), paired.counts);
+            for values in [noise, paired.codes, paired.uniforms, &knobs] {
+                let to = next(values.len());
+                to.iter_mut().zip(values).for_each(|(to, value)| *to = value.to_bits());
+            }
+        });
+    }
+
+    /// Gradient and update on what was loaded; `state` is weights, moments and the mask of those that decay.
     pub fn step(&mut self, state: [&Tensor; 4]) {
         if let Some(graph) = self.graph.as_ref().filter(|_| self.kernels.graphs()) {
             self.kernels.replay(graph);
@@ -280,6 +345,9 @@ impl Lean {
         let (run, input, a, parts) = (&self.kernels, &self.input, &self.a, &self.parts);
         let given = self.shape.given.len() as i64;
         let open = self.variant.open;
+        let own = i64::from(self.variant.prior == PriorKind::Own);
+        let tensors = [&input.encoder_rows, &input.rows, &input.codes, &input.z];
+        run.run(c"place", e * n, &tensors, &[self.sizes.rows, n, r, c, z, own]);
         if open {
             self.encode(weights);
             self.pair();
@@ -290,7 +358,7 @@ impl Lean {
         run.run(c"features", e * r * s, &[&input.rows, weights, &a.features, &self.maps.starts], &numbers);
         let latent = self.matrix(weights, &parts.latent.weight);
         if open {
-            self.product(&input.z, &a.latent, &latent.transpose(1, 2));
+            self.product(c"products: latent", &input.z, &a.latent, &latent.transpose(1, 2));
         }
         let mut at = 0;
         for column in 0..self.shape.generated.len() {
@@ -299,8 +367,8 @@ impl Lean {
         }
         if open {
             let gradient = self.matrix(&a.gradient, &parts.latent.weight);
-            self.product(&a.latent.transpose(1, 2), &gradient, &input.z);
-            self.product(&a.latent.narrow(1, 0, n), &a.z_back, &latent);
+            self.product(c"products: latent", &a.latent.transpose(1, 2), &gradient, &input.z);
+            self.product(c"products: latent", &a.latent.narrow(1, 0, n), &a.z_back, &latent);
         }
         let numbers = [r, s, angles, states, e];
         run.run(c"features_back", e * r * s, &[&a.features, &a.features_back, &a.states_back], &numbers);
@@ -336,10 +404,20 @@ impl Lean {
         let (run, input, a, parts) = (&self.kernels, &self.input, &self.a, &self.parts);
         let tensors = [&input.encoder_rows, weights, &a.embedded, &a.embedded_slopes, &self.maps.starts];
         run.run(c"embed", e * rows * h, &tensors, &[rows, h, c, len, start(&parts.embed)]);
-        self.product(&a.embedded, &a.hidden_slopes, &self.matrix(weights, &parts.hidden.weight).transpose(1, 2));
+        self.product(
+            c"products: encoder",
+            &a.embedded,
+            &a.hidden_slopes,
+            &self.matrix(weights, &parts.hidden.weight).transpose(1, 2),
+        );
         let numbers = [rows, h, len, start(&parts.hidden.bias)];
         run.run(c"activate", e * rows * h, &[&a.hidden_slopes, &a.hidden, weights], &numbers);
-        self.product(&a.hidden, &a.posterior, &self.matrix(weights, &parts.output.weight).transpose(1, 2));
+        self.product(
+            c"products: encoder",
+            &a.hidden,
+            &a.posterior,
+            &self.matrix(weights, &parts.output.weight).transpose(1, 2),
+        );
         let tensors = [&a.posterior, &input.noise, &input.z, &input.knobs, weights];
         run.run(c"posterior", e * rows * z, &tensors, &[rows, n, r, z, len, start(&parts.output.bias)]);
         run.run(c"kl_part", a.kl_parts.numel() as i64, &[&a.posterior, &a.kl_parts], &[rows, n, z]);
@@ -372,48 +450,48 @@ impl Lean {
 
     /// A head forward and backward.
     fn head(&self, weights: &Tensor, column: usize, at: i64) {
-        let Sizes { e, n, r, c, w: all, b, len, states, .. } = self.sizes;
+        let Sizes { e, n, r, c, q, w: all, b, len, states, .. } = self.sizes;
         let (run, a, head) = (&self.kernels, &self.a, &self.parts.heads[column]);
         let HeadBuffers { units, gated, hidden, sum, back, logits } = &a.heads[column];
         let (width, size) = (self.shape.width(column) as i64, self.shape.generated[column].size as i64);
-        let (padded, open) = (logits.size()[2], i64::from(self.variant.open));
+        let open = i64::from(self.variant.open);
         let state = if states == 1 { 0 } else { column as i64 };
         let (features, features_back) = (a.features.get(state), a.features_back.get(state));
         let [input_w, hidden_w, output_w] =
             [&head.input, &head.hidden, &head.output].map(|layer| self.matrix(weights, &layer.weight));
         let [input_g, hidden_g, output_g] =
             [&head.input, &head.hidden, &head.output].map(|layer| self.matrix(&a.gradient, &layer.weight));
-        let own_logits = logits.narrow(2, 0, size);
+        let own_logits = logits.narrow(2, 0, r);
         let [input_b, hidden_b, output_b] = self.head_biases(column);
         let latent_b = b - all;
         let chunked = |columns: i64| e * ((r + CHUNK - 1) / CHUNK) * columns;
 
-        self.product(&features, units, &input_w.transpose(1, 2));
+        self.product(c"products: forward", &features, units, &input_w.transpose(1, 2));
         let gate = [r, width, all, at, len, start(&head.input.bias), start(&self.parts.latent.bias), open];
         run.run(c"gate", e * r * width, &[units, &a.latent, gated, weights], &gate);
-        self.product(&gated, hidden, &hidden_w.transpose(1, 2));
+        self.product(c"products: forward", &gated, hidden, &hidden_w.transpose(1, 2));
         let numbers = [r, width, len, start(&head.hidden.bias)];
         run.run(c"residual", e * r * width, &[hidden, gated, sum, weights], &numbers);
-        self.product(&sum, &own_logits, &output_w.transpose(1, 2));
+        self.product(c"products: forward", &output_w, &own_logits, &sum.transpose(1, 2));
         let target = self.shape.given.len() as i64 + column as i64;
-        let numbers = [r, size, padded, c, target, n, len, start(&head.output.bias), i64::from(column == 0)];
+        let numbers = [r, size, q, c, target, n, len, start(&head.output.bias), i64::from(column == 0)];
         run.run(c"cross_entropy", e * r, &[logits, &self.input.rows, &a.losses, &self.input.knobs, weights], &numbers);
 
-        run.run(c"bias_part", chunked(size), &[logits, &a.bias_parts], &[r, size, padded, b, output_b]);
-        self.product(&own_logits.transpose(1, 2), &output_g, sum);
-        self.product(&own_logits, back, &output_w);
+        run.run(c"bias_part", chunked(size), &[logits, &a.bias_parts], &[r, size, q, b, output_b]);
+        self.product(c"products: weights", &own_logits, &output_g, sum);
+        self.product(c"products: back", &own_logits.transpose(1, 2), back, &output_w);
         let numbers = [r, width, len, start(&head.hidden.bias), b, hidden_b];
         run.run(c"residual_back", chunked(width), &[hidden, back, weights, &a.bias_parts], &numbers);
-        self.product(&hidden.transpose(1, 2), &hidden_g, gated);
-        self.add_product(hidden, back, &hidden_w);
+        self.product(c"products: weights", &hidden.transpose(1, 2), &hidden_g, gated);
+        self.add_product(c"products: back", hidden, back, &hidden_w);
         let numbers = [&gate[..], &[b, input_b, latent_b]].concat();
         run.run(c"gate_back", chunked(width), &[units, &a.latent, back, weights, &a.bias_parts], &numbers);
-        self.product(&units.transpose(1, 2), &input_g, &features);
+        self.product(c"products: weights", &units.transpose(1, 2), &input_g, &features);
         // Heads of one state add up.
         if states == 1 && column > 0 {
-            self.add_product(units, &features_back, &input_w);
+            self.add_product(c"products: back", units, &features_back, &input_w);
         } else {
-            self.product(&units, &features_back, &input_w);
+            self.product(c"products: back", &units, &features_back, &input_w);
         }
     }
 
@@ -423,47 +501,66 @@ impl Lean {
         let chunks = (n + CHUNK - 1) / CHUNK;
         let gradient = |layer: &Linear<Place>| self.matrix(&a.gradient, &layer.weight);
         let own = |units: &Tensor| units.narrow(1, 0, n);
-        let tensors = [
-            &a.posterior,
-            &a.z_back,
-            &input.noise,
-            &a.kl_slopes,
-            &input.knobs,
-            &a.posterior_back,
-            &a.bias_parts,
-        ];
+        let tensors =
+            [&a.posterior, &a.z_back, &input.noise, &a.kl_slopes, &input.knobs, &a.posterior_back, &a.bias_parts];
         run.run(c"posterior_back", e * chunks * z, &tensors, &[rows, n, z, r, b, h]);
-        self.product(&a.posterior_back.transpose(1, 2), &gradient(&parts.output), &own(&a.hidden));
-        self.product(&a.posterior_back, &a.hidden_back, &self.matrix(weights, &parts.output.weight));
+        self.product(
+            c"products: encoder",
+            &a.posterior_back.transpose(1, 2),
+            &gradient(&parts.output),
+            &own(&a.hidden),
+        );
+        self.product(
+            c"products: encoder",
+            &a.posterior_back,
+            &a.hidden_back,
+            &self.matrix(weights, &parts.output.weight),
+        );
         let tensors = [&a.hidden_back, &a.hidden_slopes, &a.bias_parts];
         run.run(c"slopes", e * chunks * h, &tensors, &[rows, n, h, r, b, 0]);
-        self.product(&a.hidden_back.transpose(1, 2), &gradient(&parts.hidden), &own(&a.embedded));
-        self.product(&a.hidden_back, &a.embedded_back, &self.matrix(weights, &parts.hidden.weight));
+        self.product(c"products: encoder", &a.hidden_back.transpose(1, 2), &gradient(&parts.hidden), &own(&a.embedded));
+        self.product(
+            c"products: encoder",
+            &a.hidden_back,
+            &a.embedded_back,
+            &self.matrix(weights, &parts.hidden.weight),
+        );
         let tensors = [&a.embedded_back, &a.embedded_slopes, &a.bias_parts];
         run.run(c"slopes", e * chunks * h, &tensors, &[rows, n, h, r, b, -1]);
         self.table(&self.maps.embed, &parts.embed, (&a.embedded_back, n, h));
     }
 
     /// A table's gradient from those of its rows' sums, `[states, E, rows, width]`.
-    fn table(&self, map: &[Tensor; 3], place: &Place, (back, rows, width): (&Tensor, i64, i64)) {
+    fn table(&self, map: &TableMap, place: &Place, (back, rows, width): (&Tensor, i64, i64)) {
         let Sizes { e, c, q, len, .. } = self.sizes;
-        let [columns, values, states] = map;
-        let count = values.numel() as i64;
-        let tensors = [back, columns, values, states, &self.a.columns, &self.a.gradient];
-        let numbers = [rows, width, count, q, c, len, start(place), e, rows * width];
-        self.kernels.run(c"table", e * count * width, &tensors, &numbers);
+        let (columns, gradient) = (&self.a.columns, &self.a.gradient);
+        let numbers = |count| [rows, width, count, q, c, len, start(place), e, rows * width];
+        if e >= MANY_TRIALS && map.largest <= LARGEST {
+            let count = map.columns.numel() as i64 / 4;
+            self.kernels.run(
+                c"histogram",
+                e * count * width,
+                &[back, &map.columns, columns, gradient],
+                &numbers(count),
+            );
+        } else {
+            let [column, value, state] = &map.rows;
+            let count = value.numel() as i64;
+            let tensors = [back, column, value, state, columns, gradient];
+            self.kernels.run(c"table", e * count * width, &tensors, &numbers(count));
+        }
     }
 
     /// Products of all trials' matrices.
-    fn product(&self, left: &Tensor, out: &Tensor, right: &Tensor) {
-        self.kernels.timed(c"products", || {
+    fn product(&self, name: &CStr, left: &Tensor, out: &Tensor, right: &Tensor) {
+        self.kernels.timed(name, || {
             let _ = left.bmm_out(out, right);
         });
     }
 
     /// The same, added to what is there.
-    fn add_product(&self, left: &Tensor, out: &Tensor, right: &Tensor) {
-        self.kernels.timed(c"products", || {
+    fn add_product(&self, name: &CStr, left: &Tensor, out: &Tensor, right: &Tensor) {
+        self.kernels.timed(name, || {
             let _ = out.shallow_clone().baddbmm_(left, right);
         });
     }
@@ -532,7 +629,14 @@ impl Maps {
             let rows = columns.clone().flat_map(|column| (0..sizes[column]).map(move |value| (column, value)));
             let rows: Vec<_> = rows.collect();
             let map = |of: &dyn Fn(&(usize, usize)) -> usize| ints(rows.iter().map(|row| of(row) as i32).collect());
-            [map(&|row| row.0), map(&|row| row.1), map(&|row| part(row.0 - columns.start))]
+            let of_row = [map(&|row| row.0), map(&|row| row.1), map(&|row| part(row.0 - columns.start))];
+            let mut first = 0;
+            let of_column = columns.clone().flat_map(|column| {
+                first += sizes[column];
+                [column, first - sizes[column], sizes[column], part(column - columns.start)].map(|number| number as i32)
+            });
+            let (of_column, largest) = (ints(of_column.collect()), sizes[columns.clone()].iter().max().copied());
+            TableMap { rows: of_row, columns: of_column, largest: largest.unwrap_or(0) }
         };
         let given = shape.given.len();
         Self {
@@ -543,6 +647,10 @@ impl Maps {
             prefix: table(given..sizes.len().max(given + 1) - 1, &|column| column + 1),
         }
     }
+}
+
+fn ints(to: &mut [u32], from: &[i32]) {
+    to.iter_mut().zip(from).for_each(|(to, value)| *to = value.cast_unsigned());
 }
 
 /// Where a weight begins in the flat layout.

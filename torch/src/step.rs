@@ -43,7 +43,7 @@ pub(crate) const KNOBS: usize = 9;
 
 impl Settings {
     /// Columns of the tensor `[E, KNOBS]`.
-    fn knobs(&self) -> [f32; KNOBS] {
+    pub(crate) fn knobs(&self) -> [f32; KNOBS] {
         let open = self.beta.is_finite();
         let finite = |value: f64| if open { value } else { 0.0 };
         [
@@ -351,7 +351,6 @@ impl Trials {
 
     /// Fills the buffers of the gradients by hand; false where they are autograd's.
     fn load(&mut self, data: &Data<'_>, settings: &[Settings], variant: Variant) -> bool {
-        let knobs = self.knobs(settings);
         let device = self.device;
         let Gradients::ByHand(kernels, lean) = &mut self.gradients else { return false };
         if lean.as_ref().is_none_or(|lean| lean.variant != variant) {
@@ -360,29 +359,7 @@ impl Trials {
             *lean = Some(Box::new(Lean::new(&self.model.shape, variant, Rc::clone(kernels), device)));
         }
         let Some(lean) = lean else { return false };
-        let input = &mut lean.input;
-        let n = variant.n;
-        let rows = stage(data.rows, &input.rows.narrow(1, 0, n).size(), device);
-        input.rows.narrow(1, 0, n).copy_(&rows);
-        input.knobs.copy_(&knobs);
-        if variant.open {
-            input.encoder_rows.narrow(1, 0, n).copy_(&rows);
-            input.noise.copy_(&stage(data.noise, &input.noise.size(), device));
-        }
-        match (variant.prior, data.prior) {
-            (PriorKind::Own, PriorData::Own(codes)) => {
-                input.rows.narrow(1, n, n).copy_(&rows);
-                input.z.narrow(1, n, n).copy_(&stage(codes, &input.noise.size(), device));
-            }
-            (PriorKind::Paired { m, p, .. }, PriorData::Paired(paired)) => {
-                let mut candidates = input.encoder_rows.narrow(1, n, m * p);
-                candidates.copy_(&stage(paired.candidates, &candidates.size(), device));
-                input.counts.copy_(&stage(paired.counts, &input.counts.size(), device));
-                input.codes.copy_(&stage(paired.codes, &input.codes.size(), device));
-                input.uniforms.copy_(&stage(paired.uniforms, &input.uniforms.size(), device));
-            }
-            _ => {}
-        }
+        lean.load(data, settings);
         true
     }
 
@@ -406,13 +383,9 @@ impl Trials {
     }
 }
 
-/// A slice on the device, without waiting for it.
+/// A slice on the device.
 fn stage<T: tch::kind::Element>(values: &[T], sizes: &[i64], device: Device) -> Tensor {
-    let host = Tensor::from_slice(values).view(sizes);
-    if !device.is_cuda() {
-        return host;
-    }
-    host.pin_memory(device).to_device_(device, T::KIND, true, false)
+    Tensor::from_slice(values).view(sizes).to_device(device)
 }
 
 /// Checks a slice's length against the shape that it stands for.

@@ -9,8 +9,7 @@ fn norm(values: impl Iterator<Item = f32>) -> f64 {
 }
 
 fn compare(shape: &Shape, sizes: Sizes, kind: &str, settings: &[Settings]) {
-    let weights: Vec<Vec<f32>> =
-        (0..settings.len()).map(|trial| synthetic::weights(shape, trial as u64 + 1)).collect();
+    let weights: Vec<Vec<f32>> = (0..settings.len()).map(|trial| synthetic::weights(shape, trial as u64 + 1)).collect();
     let slices: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
     let draws: Vec<Draw> = (0..settings.len()).map(|trial| Draw::new(shape, sizes, trial as u64)).collect();
     let draw = Draw::concat(&draws);
@@ -47,12 +46,15 @@ fn the_gradient_by_hand_is_autograds() {
     }
     compare(&small, Sizes { rows: 1, conditions: 1, candidates: 1, codes: 1 }, "balanced", &phases[2..]);
     compare(&synthetic::dates(), sizes, "balanced", &phases[1..]);
+    // So many trials that tables are summed in another way.
+    compare(&small, Sizes { rows: 18, ..sizes }, "balanced", &[phases, phases, phases].concat());
 }
 
 #[test]
 fn one_generated_column_and_other_columns_than_those_of_dates_are_computed_too() {
     let column = synthetic::dates().generated[2];
-    let shape = Shape { given: vec![3, 5], generated: vec![column], latent: 2, hidden: 8, angles: 4, ..synthetic::dates() };
+    let shape =
+        Shape { given: vec![3, 5], generated: vec![column], latent: 2, hidden: 8, angles: 4, ..synthetic::dates() };
     let sizes = Sizes { rows: 20, conditions: 2, candidates: 4, codes: 5 };
     compare(&shape, sizes, "balanced", &[synthetic::settings(0, 0.5, 1.0)]);
 }
