@@ -1,0 +1,456 @@
+// The element-wise work of a step, fused. The same text is compiled by NVRTC for the GPU, where every index is a thread,
+// and by the C++ compiler for the CPU, where a loop runs over the indices: tests need no GPU. Nothing is shared between
+// indices and every sum has a fixed order, so results repeat.
+//
+// Names: E trials, n rows of the batch, R rows of the decoder (the batch's, then those for codes from the prior),
+// N rows of the encoder (the batch's, then candidates), C columns of a row, L weights of a trial, Z latent dimensions.
+
+struct Args {
+    void* t[10];
+    int n[12];
+};
+
+#ifdef __CUDACC_RTC__
+#define BODY static __device__ __forceinline__
+#define ENTRY(name)                                                                            \
+    extern "C" __global__ void name(Args a, unsigned count) {                                  \
+        unsigned i = blockIdx.x * blockDim.x + threadIdx.x;                                    \
+        if (i < count) name##_at(a, i);                                                        \
+    }
+#else
+#include <cmath>
+#include <cstring>
+#define BODY static inline
+typedef void (*Run)(const Args*, unsigned);
+struct Known {
+    const char* name;
+    Run run;
+    Known* next;
+    static Known*& first() {
+        static Known* first = nullptr;
+        return first;
+    }
+    Known(const char* name, Run run) : name(name), run(run), next(first()) { first() = this; }
+};
+extern "C" Run cvae_kernel(const char* name) {
+    for (Known* known = Known::first(); known; known = known->next)
+        if (!strcmp(known->name, name)) return known->run;
+    return nullptr;
+}
+#define ENTRY(name)                                                                            \
+    static void name##_all(const Args* a, unsigned count) {                                    \
+        for (unsigned i = 0; i < count; i++) name##_at(*a, i);                                 \
+    }                                                                                          \
+    static Known name##_known(#name, name##_all);
+#endif
+#define KERNEL(name)                                                                           \
+    BODY void name##_at(const Args& a, unsigned i);                                            \
+    ENTRY(name)                                                                                \
+    BODY void name##_at(const Args& a, unsigned i)
+#define F(k) ((float*)a.t[k])
+#define I(k) ((int*)a.t[k])
+
+typedef unsigned long long Wide;
+// Rows that one index of a kernel with sums over rows takes.
+#define CHUNK 16u
+#define CHUNKS(rows) (((rows) + CHUNK - 1) / CHUNK)
+// Floats of a trial's settings: open, beta, hybrid, free bits, clip, decay factor, 1 - beta2, two scales.
+#define KNOBS 9u
+#define RADIANS 6.0f
+#define BOUND 8.0f
+
+BODY float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
+BODY float silu(float x) { return x * sigmoid(x); }
+BODY float silu_slope(float x) {
+    float s = sigmoid(x);
+    return s * (1.0f + x * (1.0f - s));
+}
+BODY unsigned least(unsigned x, unsigned y) { return x < y ? x : y; }
+
+// [E N H]: sums of the rows of the encoder's table, through SiLU.
+KERNEL(embed) {
+    const int *rows = I(0), *starts = I(4);
+    unsigned N = a.n[0], H = a.n[1], C = a.n[2], h = i % H, row = i / H, e = row / N;
+    const float* table = F(1) + (Wide)e * a.n[3] + a.n[4] + h;
+    float x = 0;
+    for (unsigned c = 0; c < C; c++) x += table[(starts[c] + rows[row * C + c]) * H];
+    float s = sigmoid(x);
+    F(2)[i] = x * s;
+    F(3)[i] = s * (1.0f + x * (1.0f - s));
+}
+
+// [E N H]: adds a bias; through SiLU; the slope takes the input's place.
+KERNEL(activate) {
+    unsigned N = a.n[0], H = a.n[1], e = i / (N * H);
+    float x = F(0)[i] + F(2)[(Wide)e * a.n[2] + a.n[3] + i % H], s = sigmoid(x);
+    F(1)[i] = x * s;
+    F(0)[i] = s * (1.0f + x * (1.0f - s));
+}
+
+// [E N Z]: means and logarithms of variances in place; z of the batch's rows.
+KERNEL(posterior) {
+    unsigned N = a.n[0], n = a.n[1], R = a.n[2], Z = a.n[3], d = i % Z, row = i / Z, e = row / N, r = row % N;
+    const float* bias = F(4) + (Wide)e * a.n[4] + a.n[5];
+    float* out = F(0) + row * 2 * Z;
+    float mu = out[d] + bias[d], logvar = BOUND * tanhf((out[Z + d] + bias[Z + d]) / BOUND);
+    out[d] = mu;
+    out[Z + d] = logvar;
+    if (r < n)
+        F(2)[(e * R + r) * Z + d] = F(3)[e * KNOBS] * (mu + expf(0.5f * logvar) * F(1)[(e * n + r) * Z + d]);
+}
+
+// [E chunks Z]: KL of a chunk of rows.
+KERNEL(kl_part) {
+    unsigned N = a.n[0], n = a.n[1], Z = a.n[2], d = i % Z, chunk = i / Z % CHUNKS(n), e = i / Z / CHUNKS(n);
+    float sum = 0;
+    for (unsigned r = chunk * CHUNK; r < least(n, (chunk + 1) * CHUNK); r++) {
+        const float* out = F(0) + (e * N + r) * 2 * Z;
+        float mu = out[d], logvar = out[Z + d];
+        sum += 0.5f * (mu * mu + expf(logvar) - 1.0f - logvar);
+    }
+    F(1)[i] = sum;
+}
+
+// [E Z]: mean KL of a dimension, and the loss's slope by a row's KL.
+KERNEL(kl) {
+    unsigned n = a.n[0], Z = a.n[1], d = i % Z, e = i / Z;
+    const float* knobs = F(3) + e * KNOBS;
+    float sum = 0;
+    for (unsigned chunk = 0; chunk < CHUNKS(n); chunk++) sum += F(0)[(e * CHUNKS(n) + chunk) * Z + d];
+    sum *= knobs[0] / n;
+    F(1)[i] = sum;
+    F(2)[i] = knobs[3] > 0 && sum < knobs[3] ? 0.0f : knobs[0] * knobs[1] / n;
+}
+
+// [E m k p]: log density of a code under a candidate's posterior, less a constant.
+KERNEL(density) {
+    unsigned N = a.n[0], n = a.n[1], m = a.n[2], p = a.n[3], k = a.n[4], Z = a.n[5];
+    unsigned j = i % p, code = i / p, list = code / k, e = list / m;
+    const float *out = F(0) + (e * N + n + list % m * p + j) * 2 * Z, *z = F(1) + code * Z;
+    float sum = 0;
+    for (unsigned d = 0; d < Z; d++) {
+        float distance = z[d] - out[d];
+        sum += distance * distance * expf(-out[Z + d]) + out[Z + d];
+    }
+    F(2)[i] = -0.5f * sum;
+}
+
+// [E m k]: a code's log mass over its candidates.
+KERNEL(code_mass) {
+    unsigned p = a.n[0], k = a.n[1], first = a.n[2], list = i / k, count = I(3)[list];
+    const float *density = F(0) + i * p, *row_mass = F(1) + list * p;
+    float most = -3e38f, sum = 0;
+    for (unsigned j = 0; j < count; j++) most = fmaxf(most, density[j] - (first ? 0.0f : row_mass[j]));
+    for (unsigned j = 0; j < count; j++) sum += expf(density[j] - (first ? 0.0f : row_mass[j]) - most);
+    F(2)[i] = most + logf(sum);
+}
+
+// [E m p]: a candidate's log mass over the codes.
+KERNEL(row_mass) {
+    unsigned p = a.n[0], k = a.n[1], list = i / p;
+    const float *density = F(0) + list * k * p + i % p, *code_mass = F(1) + list * k;
+    float most = -3e38f, sum = 0;
+    for (unsigned c = 0; c < k; c++) most = fmaxf(most, density[c * p] - code_mass[c]);
+    for (unsigned c = 0; c < k; c++) sum += expf(density[c * p] - code_mass[c] - most);
+    F(2)[i] = most + logf(sum);
+}
+
+// [E m k]: draws a code's row by its shares; row and code go where the decoder reads them.
+KERNEL(pick) {
+    unsigned n = a.n[0], R = a.n[1], m = a.n[2], p = a.n[3], k = a.n[4], Z = a.n[5], C = a.n[6], N = a.n[7];
+    unsigned list = i / k, e = list / m, count = I(3)[list], balanced = a.n[8];
+    const float *density = F(0) + i * p, *row_mass = F(1) + list * p;
+    float most = -3e38f, sum = 0, passed = 0;
+    for (unsigned j = 0; j < count; j++) most = fmaxf(most, density[j] - (balanced ? row_mass[j] : 0.0f));
+    for (unsigned j = 0; j < count; j++) sum += expf(density[j] - (balanced ? row_mass[j] : 0.0f) - most);
+    unsigned chosen = 0;
+    for (; chosen < count - 1; chosen++) {
+        passed += expf(density[chosen] - (balanced ? row_mass[chosen] : 0.0f) - most);
+        if (passed > F(2)[i] * sum) break;
+    }
+    unsigned to = e * R + n + i % (m * k);
+    const int* row = I(4) + (e * N + n + list % m * p + chosen) * C;
+    for (unsigned c = 0; c < C; c++) I(5)[to * C + c] = row[c];
+    for (unsigned d = 0; d < Z; d++) F(6)[to * Z + d] = F(7)[i * Z + d];
+}
+
+// [E n]: the decoder's first rows are the batch's; where codes have the batch's rows, so are the others.
+KERNEL(place) {
+    unsigned N = a.n[0], n = a.n[1], R = a.n[2], C = a.n[3], Z = a.n[4], own = a.n[5], e = i / n, r = i % n;
+    for (unsigned c = 0; c < C; c++) {
+        int value = I(0)[(e * N + r) * C + c];
+        I(1)[(e * R + r) * C + c] = value;
+        if (own) I(1)[(e * R + n + r) * C + c] = value;
+    }
+    for (unsigned d = 0; own && d < Z; d++) F(3)[(e * R + n + r) * Z + d] = F(2)[i * Z + d];
+}
+
+// [E C Q], Q = R rounded up to a multiple of 4: a column's values one after the other, then -1.
+KERNEL(columns) {
+    unsigned R = a.n[0], C = a.n[1], Q = a.n[2], r = i % Q, c = i / Q % C, e = i / Q / C;
+    I(1)[i] = r < R ? I(0)[(e * R + r) * C + c] : -1;
+}
+
+// [E R S]: the trunk's features for each head, [heads E R F], from the tables.
+KERNEL(features) {
+    unsigned R = a.n[0], S = a.n[1], A = a.n[2], given = a.n[3], heads = a.n[4], L = a.n[5], prefix = a.n[7];
+    unsigned s = i % S, row = i / S, e = row / R, width = S + A, C = a.n[9];
+    const int *values = I(0) + row * C, *starts = I(3);
+    const float* weights = F(1) + (Wide)e * L;
+    float state = 0;
+    for (unsigned c = 0; c < given; c++) state += weights[a.n[6] + (starts[c] + values[c]) * S + s];
+    Wide trials = a.n[8];
+    for (unsigned g = 0; g < heads; g++) {
+        float* out = F(2) + (g * trials * R + row) * width;
+        if (s < A) {
+            out[s] = cosf(RADIANS * state);
+            out[A + s] = sinf(RADIANS * state);
+        } else {
+            out[A + s] = state;
+        }
+        if (g + 1 < heads) state += weights[prefix + (starts[given + g] - starts[given] + values[given + g]) * S + s];
+    }
+}
+
+// [E R S]: gradients by the state before each head, summed over this head and those after it, [heads E R S].
+KERNEL(features_back) {
+    unsigned R = a.n[0], S = a.n[1], A = a.n[2], heads = a.n[3], s = i % S, row = i / S, width = S + A;
+    Wide rows = (Wide)a.n[4] * R;
+    float sum = 0;
+    for (unsigned g = heads; g-- > 0;) {
+        const float *out = F(0) + (g * rows + row) * width, *back = F(1) + (g * rows + row) * width;
+        sum += s < A ? RADIANS * (out[s] * back[A + s] - out[A + s] * back[s]) : back[A + s];
+        F(2)[(g * rows + row) * S + s] = sum;
+    }
+}
+
+struct alignas(16) Four {
+    int x, y, z, w;
+};
+
+// [E V S]: the gradient of a table, from the gradients of the rows that hold each value.
+KERNEL(table) {
+    unsigned R = a.n[0], S = a.n[1], V = a.n[2], Q = a.n[3], C = a.n[4], s = i % S, v = i / S % V, e = i / S / V;
+    const int *column = I(1), *value = I(2), *part = I(3);
+    int own = value[v];
+    const float* back = F(0) + ((Wide)part[v] * a.n[7] + e) * a.n[8] + s;
+    const Four* held = (const Four*)(I(4) + (e * C + column[v]) * Q);
+    float sum = 0;
+    for (unsigned r = 0; r < R; r += 4) {
+        Four four = held[r / 4];
+        if (four.x == own) sum += back[r * S];
+        if (four.y == own && r + 1 < R) sum += back[(r + 1) * S];
+        if (four.z == own && r + 2 < R) sum += back[(r + 2) * S];
+        if (four.w == own && r + 3 < R) sum += back[(r + 3) * S];
+    }
+    F(5)[(Wide)e * a.n[5] + a.n[6] + v * S + s] = sum;
+}
+
+#define LARGEST 64
+// [E T S]: the same for T columns of at most LARGEST values, faster where trials are many.
+KERNEL(histogram) {
+    unsigned R = a.n[0], S = a.n[1], T = a.n[2], Q = a.n[3], C = a.n[4], s = i % S, t = i / S % T, e = i / S / T;
+    const int* map = I(1) + 4 * t;
+    unsigned column = map[0], first = map[1], size = map[2], part = map[3];
+    const float* back = F(0) + ((Wide)part * a.n[7] + e) * a.n[8] + s;
+    const Four* held = (const Four*)(I(2) + (e * C + column) * Q);
+    float sums[LARGEST];
+    for (unsigned v = 0; v < size; v++) sums[v] = 0;
+    unsigned r = 0;
+    for (; r + 4 <= R; r += 4) {
+        Four four = held[r / 4];
+        float x = back[r * S], y = back[(r + 1) * S], z = back[(r + 2) * S], w = back[(r + 3) * S];
+        sums[four.x] += x;
+        sums[four.y] += y;
+        sums[four.z] += z;
+        sums[four.w] += w;
+    }
+    for (; r < R; r++) sums[((const int*)held)[r]] += back[r * S];
+    float* out = F(3) + (Wide)e * a.n[5] + a.n[6] + first * S + s;
+    for (unsigned v = 0; v < size; v++) out[v * S] = sums[v];
+}
+
+// [E R w]: a head's units through z's gate and shift.
+KERNEL(gate) {
+    unsigned R = a.n[0], w = a.n[1], W = a.n[2], at = a.n[3], open = a.n[7], j = i % w, row = i / w, e = row / R;
+    const float *weights = F(3) + (Wide)e * a.n[4], *latent = F(1) + (Wide)row * W + at;
+    float u = silu(F(0)[i] + weights[a.n[5] + j]);
+    float gate = weights[a.n[6] + at + j] + (open ? latent[j] : 0.0f);
+    float shift = weights[a.n[6] + at + w + j] + (open ? latent[w + j] : 0.0f);
+    F(2)[i] = silu(u + u * gate + shift);
+}
+
+// [E chunks w]: back through the gate; gradients take their inputs' places; sums for the biases.
+KERNEL(gate_back) {
+    unsigned R = a.n[0], w = a.n[1], W = a.n[2], at = a.n[3], open = a.n[7], j = i % w;
+    unsigned chunk = i / w % CHUNKS(R), e = i / w / CHUNKS(R);
+    const float* weights = F(3) + (Wide)e * a.n[4];
+    float bias = weights[a.n[5] + j], gate_bias = weights[a.n[6] + at + j], shift_bias = weights[a.n[6] + at + w + j];
+    float sum = 0, gate_sum = 0, shift_sum = 0;
+    for (unsigned r = chunk * CHUNK; r < least(R, (chunk + 1) * CHUNK); r++) {
+        unsigned row = e * R + r;
+        float *latent = F(1) + (Wide)row * W + at, *units = F(0) + row * w + j;
+        float x = *units + bias, s = sigmoid(x), u = x * s;
+        float gate = gate_bias + (open ? latent[j] : 0.0f), shift = shift_bias + (open ? latent[w + j] : 0.0f);
+        float back = F(2)[row * w + j] * silu_slope(u + u * gate + shift);
+        float units_back = back * (1.0f + gate) * s * (1.0f + x * (1.0f - s));
+        *units = units_back;
+        if (open) {
+            latent[j] = back * u;
+            latent[w + j] = back;
+        }
+        sum += units_back;
+        gate_sum += back * u;
+        shift_sum += back;
+    }
+    float* parts = F(4) + (e * CHUNKS(R) + chunk) * a.n[8];
+    parts[a.n[9] + j] = sum;
+    parts[a.n[10] + at + j] = gate_sum;
+    parts[a.n[10] + at + w + j] = shift_sum;
+}
+
+// [E R w]: a hidden layer beside what it was made from.
+KERNEL(residual) {
+    unsigned R = a.n[0], w = a.n[1], e = i / (R * w);
+    F(2)[i] = silu(F(0)[i] + F(3)[(Wide)e * a.n[2] + a.n[3] + i % w]) + F(1)[i];
+}
+
+// [E chunks w]: back through SiLU, in place, with sums for the bias.
+KERNEL(residual_back) {
+    unsigned R = a.n[0], w = a.n[1], j = i % w, chunk = i / w % CHUNKS(R), e = i / w / CHUNKS(R);
+    float bias = F(2)[(Wide)e * a.n[2] + a.n[3] + j], sum = 0;
+    for (unsigned r = chunk * CHUNK; r < least(R, (chunk + 1) * CHUNK); r++) {
+        unsigned place = (e * R + r) * w + j;
+        float back = F(1)[place] * silu_slope(F(0)[place] + bias);
+        F(0)[place] = back;
+        sum += back;
+    }
+    F(3)[(e * CHUNKS(R) + chunk) * a.n[4] + a.n[5] + j] = sum;
+}
+
+// [E R]: a row's cross-entropy; the logits' gradients take their places, both [E size Q].
+KERNEL(cross_entropy) {
+    unsigned R = a.n[0], size = a.n[1], Q = a.n[2], C = a.n[3], column = a.n[4], n = a.n[5], e = i / R, r = i % R;
+    const float* bias = F(4) + (Wide)e * a.n[6] + a.n[7];
+    float *logits = F(0) + (Wide)e * size * Q + r, most = -3e38f, sum = 0, own = 0;
+    unsigned target = I(1)[i * C + column];
+    float scale = r < n ? 1.0f / n : F(3)[e * KNOBS + 2] / (R - n);
+    for (unsigned v = 0; v < size; v++) {
+        float logit = logits[v * Q] + bias[v], more = fmaxf(most, logit);
+        sum = sum * expf(most - more) + expf(logit - more);
+        most = more;
+        if (v == target) own = logit;
+    }
+    float loss = most + logf(sum) - own;
+    for (unsigned v = 0; v < size; v++)
+        logits[v * Q] = scale * (expf(logits[v * Q] + bias[v] - most) / sum - (v == target ? 1.0f : 0.0f));
+    F(2)[i] = a.n[8] ? loss : F(2)[i] + loss;
+}
+
+// [E w chunks]: sums of the logits' gradients for a bias.
+KERNEL(bias_part) {
+    unsigned R = a.n[0], w = a.n[1], Q = a.n[2], chunk = i % CHUNKS(R), j = i / CHUNKS(R) % w, e = i / CHUNKS(R) / w;
+    float sum = 0;
+    for (unsigned r = chunk * CHUNK; r < least(R, (chunk + 1) * CHUNK); r++) sum += F(0)[(e * w + j) * Q + r];
+    F(1)[(e * CHUNKS(R) + chunk) * a.n[3] + a.n[4] + j] = sum;
+}
+
+// [E B]: all biases' gradients from the sums of chunks.
+KERNEL(bias_sum) {
+    unsigned B = a.n[0], R = a.n[1], n = a.n[2], encoder = a.n[3], b = i % B, e = i / B;
+    unsigned chunks = b < encoder ? CHUNKS(n) : CHUNKS(R);
+    float sum = 0;
+    for (unsigned chunk = 0; chunk < chunks; chunk++) sum += F(0)[(e * CHUNKS(R) + chunk) * B + b];
+    F(2)[(Wide)e * a.n[4] + I(1)[b]] = sum;
+}
+
+// [E chunks Z]: back through the posterior: gradients by the encoder's outputs, [E n 2Z].
+KERNEL(posterior_back) {
+    unsigned N = a.n[0], n = a.n[1], Z = a.n[2], R = a.n[3], d = i % Z, chunk = i / Z % CHUNKS(n), e = i / Z / CHUNKS(n);
+    float open = F(4)[e * KNOBS], slope = F(3)[e * Z + d], mu_sum = 0, raw_sum = 0;
+    for (unsigned r = chunk * CHUNK; r < least(n, (chunk + 1) * CHUNK); r++) {
+        const float* out = F(0) + (e * N + r) * 2 * Z;
+        float mu = out[d], logvar = out[Z + d], back = open * F(1)[(e * n + r) * Z + d];
+        float by_mu = back + slope * mu;
+        float by_logvar = back * F(2)[(e * n + r) * Z + d] * 0.5f * expf(0.5f * logvar) + slope * 0.5f * (expf(logvar) - 1.0f);
+        float by_raw = by_logvar * (1.0f - logvar / BOUND * (logvar / BOUND));
+        F(5)[(e * n + r) * 2 * Z + d] = by_mu;
+        F(5)[(e * n + r) * 2 * Z + Z + d] = by_raw;
+        mu_sum += by_mu;
+        raw_sum += by_raw;
+    }
+    float* parts = F(6) + (e * CHUNKS(R) + chunk) * a.n[4] + a.n[5];
+    parts[d] = mu_sum;
+    parts[Z + d] = raw_sum;
+}
+
+// [E chunks H]: gradients [E n H] times slopes [E N H]; with a bias, its sums.
+KERNEL(slopes) {
+    unsigned N = a.n[0], n = a.n[1], H = a.n[2], R = a.n[3], h = i % H, chunk = i / H % CHUNKS(n), e = i / H / CHUNKS(n);
+    float sum = 0;
+    for (unsigned r = chunk * CHUNK; r < least(n, (chunk + 1) * CHUNK); r++) {
+        float back = F(0)[(e * n + r) * H + h] * F(1)[(e * N + r) * H + h];
+        F(0)[(e * n + r) * H + h] = back;
+        sum += back;
+    }
+    if (a.n[5] >= 0) F(2)[(e * CHUNKS(R) + chunk) * a.n[4] + a.n[5] + h] = sum;
+}
+
+// [E chunks]: losses of chunks of the batch's rows, then of the others.
+KERNEL(loss_part) {
+    unsigned R = a.n[0], n = a.n[1], chunks = CHUNKS(n) + CHUNKS(R - n), e = i / chunks, chunk = i % chunks;
+    unsigned from = chunk < CHUNKS(n) ? 0 : n, to = from ? R : n;
+    unsigned start = from + (from ? chunk - CHUNKS(n) : chunk) * CHUNK;
+    float sum = 0;
+    for (unsigned r = start; r < least(to, start + CHUNK); r++) sum += F(0)[e * R + r];
+    F(1)[i] = sum;
+}
+
+// [E]: the terms, [E 4]: loss, reconstruction, KL, reconstruction under z from the prior.
+KERNEL(terms) {
+    unsigned R = a.n[0], n = a.n[1], Z = a.n[2], open = a.n[3], chunks = CHUNKS(n) + CHUNKS(R - n);
+    const float *parts = F(0) + i * chunks, *knobs = F(2) + i * KNOBS;
+    float recon = 0, prior = 0, kl = 0, pressed = 0;
+    for (unsigned chunk = 0; chunk < CHUNKS(n); chunk++) recon += parts[chunk];
+    for (unsigned chunk = CHUNKS(n); chunk < chunks; chunk++) prior += parts[chunk];
+    recon /= n;
+    prior = R > n && knobs[2] > 0 ? prior / (R - n) : 0.0f;
+    for (unsigned d = 0; open && d < Z; d++) {
+        kl += F(1)[i * Z + d];
+        pressed += fmaxf(F(1)[i * Z + d], knobs[3]);
+    }
+    F(3)[4 * i] = recon + knobs[0] * knobs[1] * pressed + knobs[2] * prior;
+    F(3)[4 * i + 1] = recon;
+    F(3)[4 * i + 2] = kl;
+    F(3)[4 * i + 3] = prior;
+}
+
+// [E parts]: sums of squares of every parts-th entry.
+KERNEL(norm_part) {
+    unsigned L = a.n[0], parts = a.n[1];
+    const float* gradient = F(0) + (Wide)(i / parts) * L;
+    float sum = 0;
+    for (unsigned place = i % parts; place < L; place += parts) sum += gradient[place] * gradient[place];
+    F(1)[i] = sum;
+}
+
+// [..]: sums of so many entries each.
+KERNEL(fold) {
+    unsigned size = a.n[0];
+    float sum = 0;
+    for (unsigned place = 0; place < size; place++) sum += F(0)[i * size + place];
+    F(1)[i] = sum;
+}
+
+// [E L]: clipping, decay and Adam.
+KERNEL(adam) {
+    unsigned L = a.n[0], e = i / L;
+    const float* knobs = F(5) + e * KNOBS;
+    float weight = F(0)[i] * (F(6)[i % L] > 0 ? knobs[5] : 1.0f);
+    float gradient = F(1)[i] * fminf(1.0f, knobs[4] / (sqrtf(F(4)[e]) + 1e-12f));
+    float first = F(2)[i] + 0.1f * (gradient - F(2)[i]);
+    float second = F(3)[i] + knobs[6] * (gradient * gradient - F(3)[i]);
+    F(2)[i] = first;
+    F(3)[i] = second;
+    F(0)[i] = weight - first * knobs[7] / (sqrtf(second * knobs[8]) + 1e-8f);
+}

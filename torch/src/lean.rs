@@ -1,0 +1,659 @@
+//! The same step as `model`'s with a gradient derived by hand: products of libtorch, and between them one kernel of
+//! `kernels.cpp` where autograd takes five to ten. All buffers are made once, so that on a GPU a step can be captured as
+//! a CUDA graph. For multiplicative trunks; `step` leaves the others to autograd.
+//!
+//! The names of sizes are those of `kernels.cpp`.
+
+use std::ffi::CStr;
+use std::ops::Range;
+use std::rc::Rc;
+
+use tch::{Device, Kind, Tensor};
+
+use crate::kernels::{Graph, Kernels};
+use crate::layout::{Heads, Linear, Parts, Shape, Trunk};
+use crate::model::ROUNDS;
+use crate::step::{Data, KNOBS, PairedData, PriorData, Settings};
+
+/// Rows of a chunk, as in `kernels.cpp`.
+const CHUNK: i64 = 16;
+/// First sums of the gradient's squares, of each trial, and how many of them are added next.
+const NORM_PARTS: i64 = 2048;
+const NORM_FOLD: i64 = 64;
+/// From so many trials on, and for columns of so many values at most, a table's gradient is a sum into places.
+const MANY_TRIALS: i64 = 8;
+const LARGEST: usize = 64;
+/// Steps before a graph is captured: libraries allocate at their first calls.
+const EAGER_STEPS: u32 = 2;
+
+/// What changes which launches a step is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Variant {
+    /// Trials.
+    pub trials: i64,
+    /// Rows of the batch.
+    pub n: i64,
+    /// Whether any trial's code is open.
+    pub open: bool,
+    /// Where codes from the prior come from.
+    pub prior: PriorKind,
+}
+
+/// Kind and sizes of the hybrid term.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PriorKind {
+    None,
+    Own,
+    Paired { m: i64, p: i64, k: i64, balanced: bool },
+}
+
+/// A place of the flat weights and, for a matrix, its rows and columns.
+type Place = (Range<usize>, Vec<usize>);
+
+/// Buffers of a step.
+#[derive(Debug)]
+pub(crate) struct Lean {
+    shape: Shape,
+    pub variant: Variant,
+    kernels: Rc<Kernels>,
+    parts: Parts<Place>,
+    sizes: Sizes,
+    input: Input,
+    maps: Maps,
+    a: Buffers,
+    graph: Option<Graph>,
+    steps: u32,
+}
+
+/// Sizes, named as in `kernels.cpp`; `h` is the encoder's width, `s` the state's, `w` twice the heads' widths, `b` the
+/// biases' number, `states` the number of different states, `len` the weights of a trial.
+#[derive(Clone, Copy, Debug)]
+struct Sizes {
+    e: i64,
+    n: i64,
+    r: i64,
+    rows: i64,
+    c: i64,
+    q: i64,
+    z: i64,
+    h: i64,
+    s: i64,
+    angles: i64,
+    f: i64,
+    w: i64,
+    b: i64,
+    encoder_b: i64,
+    states: i64,
+    len: i64,
+}
+
+/// What a step is taken on.
+#[derive(Debug)]
+struct Input {
+    /// All that is copied to the device, one after the other.
+    all: Tensor,
+    /// The encoder's rows: the batch's, then candidates, `[E, N, C]`, 32-bit.
+    encoder_rows: Tensor,
+    /// `[E, m]`, 32-bit.
+    counts: Tensor,
+    /// `[E, n, Z]`.
+    noise: Tensor,
+    /// `[E, m, k, Z]`, or `[E, n, Z]` where each row of the batch has one.
+    codes: Tensor,
+    /// `[E, m, k]`.
+    uniforms: Tensor,
+    /// `[E, KNOBS]`.
+    knobs: Tensor,
+    /// The decoder's rows: the batch's, then those of codes from the prior, `[E, R, C]`, 32-bit.
+    rows: Tensor,
+    /// `[E, R, Z]`.
+    z: Tensor,
+}
+
+impl Input {
+    fn new(sizes: &Sizes, variant: &Variant, device: Device) -> Self {
+        let Sizes { e, n, r, rows, c, z, .. } = *sizes;
+        let (m, k) = match variant.prior {
+            PriorKind::Paired { m, k, .. } => (m, k),
+            _ => (0, 0),
+        };
+        let noise = if variant.open { e * n * z } else { 0 };
+        let codes = e * if variant.prior == PriorKind::Own { n * z } else { m * k * z };
+        let lens = [e * rows * c, e * m, noise, codes, e * m * k, e * KNOBS as i64];
+        let all = Tensor::zeros([lens.iter().map(|len| padded(*len)).sum::<i64>()], (Kind::Int, device));
+        let mut start = 0;
+        let mut parts = lens.iter().map(|len| {
+            start += padded(*len);
+            all.narrow(0, start - padded(*len), *len)
+        });
+        let mut next = || parts.next().unwrap_or_else(|| all.shallow_clone());
+        let (encoder_rows, counts) = (next(), next());
+        let [noise, codes, uniforms, knobs] = [(); 4].map(|()| next().view_dtype(Kind::Float));
+        let rows = Tensor::zeros([e, r, c], (Kind::Int, device));
+        let z = Tensor::zeros([e, r, z], (Kind::Float, device));
+        Self { encoder_rows, counts, noise, codes, uniforms, knobs, rows, z, all }
+    }
+}
+
+/// So much that what follows begins at a multiple of 128 bytes.
+fn padded(len: i64) -> i64 {
+    (len + 31) / 32 * 32
+}
+
+/// Constant indices, 32-bit.
+#[derive(Debug)]
+struct Maps {
+    /// Where each column's values begin, `[C]`.
+    starts: Tensor,
+    /// Places of the biases' gradients, `[B]`.
+    biases: Tensor,
+    embed: TableMap,
+    condition: TableMap,
+    prefix: TableMap,
+}
+
+/// What the rows of a table stand for.
+#[derive(Debug)]
+struct TableMap {
+    /// Column, value and state of each row.
+    rows: [Tensor; 3],
+    /// Of each column: its number, first row, size and state, `[columns, 4]`.
+    columns: Tensor,
+    /// The most values of a column.
+    largest: usize,
+}
+
+#[derive(Debug)]
+struct Buffers {
+    gradient: Tensor,
+    bias_parts: Tensor,
+    terms: Tensor,
+    norm: [Tensor; 3],
+    // Encoder: units, slopes, outputs, their gradients.
+    embedded: Tensor,
+    embedded_slopes: Tensor,
+    hidden: Tensor,
+    hidden_slopes: Tensor,
+    posterior: Tensor,
+    posterior_back: Tensor,
+    z_back: Tensor,
+    hidden_back: Tensor,
+    embedded_back: Tensor,
+    kl_parts: Tensor,
+    kl: Tensor,
+    kl_slopes: Tensor,
+    // Pairing.
+    density: Tensor,
+    code_mass: Tensor,
+    row_mass: Tensor,
+    // Decoder.
+    columns: Tensor,
+    features: Tensor,
+    features_back: Tensor,
+    states_back: Tensor,
+    latent: Tensor,
+    losses: Tensor,
+    loss_parts: Tensor,
+    heads: Vec<HeadBuffers>,
+}
+
+/// Buffers of the heads of one width, which take turns.
+#[derive(Clone, Debug)]
+struct HeadBuffers {
+    units: Rc<Tensor>,
+    gated: Rc<Tensor>,
+    hidden: Rc<Tensor>,
+    sum: Rc<Tensor>,
+    back: Rc<Tensor>,
+    /// `[E, size, Q]`: neighbours on the device read neighbours in memory.
+    logits: Rc<Tensor>,
+}
+
+impl Lean {
+    /// Whether models of this shape are computed here.
+    pub fn fits(shape: &Shape) -> bool {
+        shape.trunk == Trunk::Multiplicative && shape.angles > 0
+    }
+
+    pub fn new(shape: &Shape, variant: Variant, kernels: Rc<Kernels>, device: Device) -> Self {
+        let mut places = shape.padded().0.into_iter();
+        let parts = shape.parts(|_, sizes| (places.next().unwrap_or_default(), sizes.to_vec()));
+        let sizes = Sizes::new(shape, &variant);
+        let Sizes { e, n, r, rows, c, q, z, h, s, f, w, b, states, len, .. } = sizes;
+        let float = |sizes: &[i64]| Tensor::zeros(sizes, (Kind::Float, device));
+        let int = |sizes: &[i64]| Tensor::zeros(sizes, (Kind::Int, device));
+        let (m, p, k) = match variant.prior {
+            PriorKind::Paired { m, p, k, .. } => (m, p, k),
+            _ => (0, 0, 0),
+        };
+        let input = Input::new(&sizes, &variant, device);
+        let mut heads: Vec<HeadBuffers> = Vec::new();
+        for column in 0..shape.generated.len() {
+            let width = shape.width(column) as i64;
+            let wide = || Rc::new(float(&[e, r, width]));
+            let logits = Rc::new(float(&[e, shape.generated[column].size as i64, q]));
+            let alike = (0..column).find(|other| shape.width(*other) as i64 == width).map(|other| heads[other].clone());
+            heads.push(match alike {
+                Some(buffers) => HeadBuffers { logits, ..buffers },
+                None => HeadBuffers { units: wide(), gated: wide(), hidden: wide(), sum: wide(), back: wide(), logits },
+            });
+        }
+        // The encoder's buffers are not needed while all codes are closed.
+        let [e1, rows1, n1] = if variant.open { [e, rows, n] } else { [0, 0, 0] };
+        let chunks = |rows: i64| (rows + CHUNK - 1) / CHUNK;
+        let a = Buffers {
+            gradient: float(&[e, len]),
+            bias_parts: float(&[e, chunks(r), b]),
+            terms: float(&[e, 4]),
+            norm: [float(&[e, NORM_PARTS]), float(&[e, NORM_PARTS / NORM_FOLD]), float(&[e])],
+            embedded: float(&[e1, rows1, h]),
+            embedded_slopes: float(&[e1, rows1, h]),
+            hidden: float(&[e1, rows1, h]),
+            hidden_slopes: float(&[e1, rows1, h]),
+            posterior: float(&[e1, rows1, 2 * z]),
+            posterior_back: float(&[e1, n1, 2 * z]),
+            z_back: float(&[e1, n1, z]),
+            hidden_back: float(&[e1, n1, h]),
+            embedded_back: float(&[e1, n1, h]),
+            kl_parts: float(&[e, chunks(n), z]),
+            kl: float(&[e, z]),
+            kl_slopes: float(&[e, z]),
+            density: float(&[e, m, k, p]),
+            code_mass: float(&[e, m, k]),
+            row_mass: float(&[e, m, p]),
+            columns: int(&[e, c, q]),
+            features: float(&[states, e, r, f]),
+            features_back: float(&[states, e, r, f]),
+            states_back: float(&[states, e, r, s]),
+            latent: float(&[e1, if variant.open { r } else { 0 }, w]),
+            losses: float(&[e, r]),
+            loss_parts: float(&[e, chunks(n) + chunks(r - n)]),
+            heads,
+        };
+        let maps = Maps::new(shape, &parts, device);
+        Self { shape: shape.clone(), variant, kernels, parts, sizes, input, maps, a, graph: None, steps: 0 }
+    }
+
+    /// The gradient of every trial's loss, in the padded layout `[E, weights]`, after [`Lean::differentiate`].
+    pub fn gradient(&self) -> &Tensor {
+        &self.a.gradient
+    }
+
+    /// Terms of the last step, `[E, 4]`.
+    pub fn terms(&self) -> &Tensor {
+        &self.a.terms
+    }
+
+    /// Copies a step's data, of the sizes of the variant, and settings to the device.
+    pub fn load(&self, data: &Data<'_>, settings: &[Settings]) {
+        let Sizes { e, n, rows, c, .. } = self.sizes;
+        let (own, candidates) = ((n * c) as usize, ((rows - n) * c) as usize);
+        let none = PairedData { candidates: &[], counts: &[], codes: &[], uniforms: &[], balanced: false };
+        let paired = match (self.variant.prior, data.prior) {
+            (PriorKind::Paired { .. }, PriorData::Paired(paired)) => paired,
+            (PriorKind::Own, PriorData::Own(codes)) => PairedData { codes, ..none },
+            _ => none,
+        };
+        let knobs: Vec<f32> = settings.iter().flat_map(Settings::knobs).collect();
+        let noise = if self.variant.open { data.noise } else { &[] };
+        self.kernels.upload(&self.input.all, |all| {
+            let mut rest = all;
+            let mut next = |len: usize| {
+                let (part, after) = std::mem::take(&mut rest).split_at_mut(padded(len as i64) as usize);
+                rest = after;
+                &mut part[..len]
+            };
+            let rows = next((e * rows * c) as usize);
+            for (trial, to) in rows.chunks_exact_mut((own + candidates).max(1)).enumerate() {
+                ints(&mut to[..own], &data.rows[trial * own..][..own]);
+                ints(&mut to[own..], &paired.candidates[trial * candidates..][..candidates]);
+            }
+            ints(next(paired.counts.len()), paired.counts);
+            for values in [noise, paired.codes, paired.uniforms, &knobs] {
+                let to = next(values.len());
+                to.iter_mut().zip(values).for_each(|(to, value)| *to = value.to_bits());
+            }
+        });
+    }
+
+    /// Gradient and update on what was loaded; `state` is weights, moments and the mask of those that decay.
+    pub fn step(&mut self, state: [&Tensor; 4]) {
+        if let Some(graph) = self.graph.as_ref().filter(|_| self.kernels.graphs()) {
+            self.kernels.replay(graph);
+            return;
+        }
+        let work = || {
+            self.differentiate(state[0]);
+            self.update(state);
+        };
+        if self.steps >= EAGER_STEPS
+            && self.kernels.graphs()
+            && let Some(graph) = self.kernels.capture(work)
+        {
+            self.kernels.replay(&graph);
+            self.graph = Some(graph);
+        } else {
+            self.differentiate(state[0]);
+            self.update(state);
+        }
+        self.steps += 1;
+    }
+
+    /// Gradient and terms.
+    pub fn differentiate(&self, weights: &Tensor) {
+        let Sizes { e, n, r, c, q, z, s, angles, w, states, len, .. } = self.sizes;
+        let (run, input, a, parts) = (&self.kernels, &self.input, &self.a, &self.parts);
+        let given = self.shape.given.len() as i64;
+        let open = self.variant.open;
+        let own = i64::from(self.variant.prior == PriorKind::Own);
+        let tensors = [&input.encoder_rows, &input.rows, &input.codes, &input.z];
+        run.run(c"place", e * n, &tensors, &[self.sizes.rows, n, r, c, z, own]);
+        if open {
+            self.encode(weights);
+            self.pair();
+        }
+        run.run(c"columns", e * c * q, &[&input.rows, &a.columns], &[r, c, q]);
+        let (condition, prefix) = (start(&parts.condition), parts.prefix.as_ref().map_or(0, start));
+        let numbers = [r, s, angles, given, states, len, condition, prefix, e, c];
+        run.run(c"features", e * r * s, &[&input.rows, weights, &a.features, &self.maps.starts], &numbers);
+        let latent = self.matrix(weights, &parts.latent.weight);
+        if open {
+            self.product(c"products: latent", &input.z, &a.latent, &latent.transpose(1, 2));
+        }
+        let mut at = 0;
+        for column in 0..self.shape.generated.len() {
+            self.head(weights, column, at);
+            at += 2 * self.shape.width(column) as i64;
+        }
+        if open {
+            let gradient = self.matrix(&a.gradient, &parts.latent.weight);
+            self.product(c"products: latent", &a.latent.transpose(1, 2), &gradient, &input.z);
+            self.product(c"products: latent", &a.latent.narrow(1, 0, n), &a.z_back, &latent);
+        }
+        let numbers = [r, s, angles, states, e];
+        run.run(c"features_back", e * r * s, &[&a.features, &a.features_back, &a.states_back], &numbers);
+        self.table(&self.maps.condition, &parts.condition, (&a.states_back, r, s));
+        if let Some(prefix) = &parts.prefix {
+            self.table(&self.maps.prefix, prefix, (&a.states_back, r, s));
+        }
+        if open {
+            self.encode_back(weights);
+        }
+        let numbers = [self.sizes.b, r, n, self.sizes.encoder_b, len];
+        run.run(c"bias_sum", e * self.sizes.b, &[&a.bias_parts, &self.maps.biases, &a.gradient], &numbers);
+        run.run(c"loss_part", a.loss_parts.numel() as i64, &[&a.losses, &a.loss_parts], &[r, n]);
+        let numbers = [r, n, z, i64::from(open)];
+        run.run(c"terms", e, &[&a.loss_parts, &a.kl, &input.knobs, &a.terms], &numbers);
+        debug_assert_eq!(at, w);
+    }
+
+    /// Clips the gradient and moves the weights.
+    fn update(&self, [weights, first, second, decayed]: [&Tensor; 4]) {
+        let (Sizes { e, len, .. }, a, run) = (self.sizes, &self.a, &self.kernels);
+        let [parts, folded, norm] = &a.norm;
+        run.run(c"norm_part", e * NORM_PARTS, &[&a.gradient, parts], &[len, NORM_PARTS]);
+        run.run(c"fold", e * (NORM_PARTS / NORM_FOLD), &[parts, folded], &[NORM_FOLD]);
+        run.run(c"fold", e, &[folded, norm], &[NORM_PARTS / NORM_FOLD]);
+        let tensors = [weights, &a.gradient, first, second, norm, &self.input.knobs, decayed];
+        run.run(c"adam", e * len, &tensors, &[len]);
+    }
+
+    /// The encoder: batch and candidates to posteriors, the batch's z, and the KL.
+    fn encode(&self, weights: &Tensor) {
+        let Sizes { e, n, r, rows, c, z, h, len, .. } = self.sizes;
+        let (run, input, a, parts) = (&self.kernels, &self.input, &self.a, &self.parts);
+        let tensors = [&input.encoder_rows, weights, &a.embedded, &a.embedded_slopes, &self.maps.starts];
+        run.run(c"embed", e * rows * h, &tensors, &[rows, h, c, len, start(&parts.embed)]);
+        self.product(
+            c"products: encoder",
+            &a.embedded,
+            &a.hidden_slopes,
+            &self.matrix(weights, &parts.hidden.weight).transpose(1, 2),
+        );
+        let numbers = [rows, h, len, start(&parts.hidden.bias)];
+        run.run(c"activate", e * rows * h, &[&a.hidden_slopes, &a.hidden, weights], &numbers);
+        self.product(
+            c"products: encoder",
+            &a.hidden,
+            &a.posterior,
+            &self.matrix(weights, &parts.output.weight).transpose(1, 2),
+        );
+        let tensors = [&a.posterior, &input.noise, &input.z, &input.knobs, weights];
+        run.run(c"posterior", e * rows * z, &tensors, &[rows, n, r, z, len, start(&parts.output.bias)]);
+        run.run(c"kl_part", a.kl_parts.numel() as i64, &[&a.posterior, &a.kl_parts], &[rows, n, z]);
+        run.run(c"kl", e * z, &[&a.kl_parts, &a.kl, &a.kl_slopes, &input.knobs], &[n, z]);
+    }
+
+    /// Chooses the row of each code from the prior.
+    fn pair(&self) {
+        let PriorKind::Paired { m, p, k, balanced } = self.variant.prior else { return };
+        let Sizes { e, n, r, rows, c, z, .. } = self.sizes;
+        let (run, input, a) = (&self.kernels, &self.input, &self.a);
+        run.run(c"density", e * m * k * p, &[&a.posterior, &input.codes, &a.density], &[rows, n, m, p, k, z]);
+        for round in 0..if balanced { ROUNDS } else { 0 } {
+            let tensors = [&a.density, &a.row_mass, &a.code_mass, &input.counts];
+            run.run(c"code_mass", e * m * k, &tensors, &[p, k, i64::from(round == 0)]);
+            run.run(c"row_mass", e * m * p, &[&a.density, &a.code_mass, &a.row_mass], &[p, k]);
+        }
+        let tensors = [
+            &a.density,
+            &a.row_mass,
+            &input.uniforms,
+            &input.counts,
+            &input.encoder_rows,
+            &input.rows,
+            &input.z,
+            &input.codes,
+        ];
+        run.run(c"pick", e * m * k, &tensors, &[n, r, m, p, k, z, c, rows, i64::from(balanced)]);
+    }
+
+    /// A head forward and backward.
+    fn head(&self, weights: &Tensor, column: usize, at: i64) {
+        let Sizes { e, n, r, c, q, w: all, b, len, states, .. } = self.sizes;
+        let (run, a, head) = (&self.kernels, &self.a, &self.parts.heads[column]);
+        let HeadBuffers { units, gated, hidden, sum, back, logits } = &a.heads[column];
+        let (width, size) = (self.shape.width(column) as i64, self.shape.generated[column].size as i64);
+        let open = i64::from(self.variant.open);
+        let state = if states == 1 { 0 } else { column as i64 };
+        let (features, features_back) = (a.features.get(state), a.features_back.get(state));
+        let [input_w, hidden_w, output_w] =
+            [&head.input, &head.hidden, &head.output].map(|layer| self.matrix(weights, &layer.weight));
+        let [input_g, hidden_g, output_g] =
+            [&head.input, &head.hidden, &head.output].map(|layer| self.matrix(&a.gradient, &layer.weight));
+        let own_logits = logits.narrow(2, 0, r);
+        let [input_b, hidden_b, output_b] = self.head_biases(column);
+        let latent_b = b - all;
+        let chunked = |columns: i64| e * ((r + CHUNK - 1) / CHUNK) * columns;
+
+        self.product(c"products: forward", &features, units, &input_w.transpose(1, 2));
+        let gate = [r, width, all, at, len, start(&head.input.bias), start(&self.parts.latent.bias), open];
+        run.run(c"gate", e * r * width, &[units, &a.latent, gated, weights], &gate);
+        self.product(c"products: forward", &gated, hidden, &hidden_w.transpose(1, 2));
+        let numbers = [r, width, len, start(&head.hidden.bias)];
+        run.run(c"residual", e * r * width, &[hidden, gated, sum, weights], &numbers);
+        self.product(c"products: forward", &output_w, &own_logits, &sum.transpose(1, 2));
+        let target = self.shape.given.len() as i64 + column as i64;
+        let numbers = [r, size, q, c, target, n, len, start(&head.output.bias), i64::from(column == 0)];
+        run.run(c"cross_entropy", e * r, &[logits, &self.input.rows, &a.losses, &self.input.knobs, weights], &numbers);
+
+        run.run(c"bias_part", chunked(size), &[logits, &a.bias_parts], &[r, size, q, b, output_b]);
+        self.product(c"products: weights", &own_logits, &output_g, sum);
+        self.product(c"products: back", &own_logits.transpose(1, 2), back, &output_w);
+        let numbers = [r, width, len, start(&head.hidden.bias), b, hidden_b];
+        run.run(c"residual_back", chunked(width), &[hidden, back, weights, &a.bias_parts], &numbers);
+        self.product(c"products: weights", &hidden.transpose(1, 2), &hidden_g, gated);
+        self.add_product(c"products: back", hidden, back, &hidden_w);
+        let numbers = [&gate[..], &[b, input_b, latent_b]].concat();
+        run.run(c"gate_back", chunked(width), &[units, &a.latent, back, weights, &a.bias_parts], &numbers);
+        self.product(c"products: weights", &units.transpose(1, 2), &input_g, &features);
+        // Heads of one state add up.
+        if states == 1 && column > 0 {
+            self.add_product(c"products: back", units, &features_back, &input_w);
+        } else {
+            self.product(c"products: back", &units, &features_back, &input_w);
+        }
+    }
+
+    fn encode_back(&self, weights: &Tensor) {
+        let Sizes { e, n, r, rows, z, h, b, .. } = self.sizes;
+        let (run, input, a, parts) = (&self.kernels, &self.input, &self.a, &self.parts);
+        let chunks = (n + CHUNK - 1) / CHUNK;
+        let gradient = |layer: &Linear<Place>| self.matrix(&a.gradient, &layer.weight);
+        let own = |units: &Tensor| units.narrow(1, 0, n);
+        let tensors =
+            [&a.posterior, &a.z_back, &input.noise, &a.kl_slopes, &input.knobs, &a.posterior_back, &a.bias_parts];
+        run.run(c"posterior_back", e * chunks * z, &tensors, &[rows, n, z, r, b, h]);
+        self.product(
+            c"products: encoder",
+            &a.posterior_back.transpose(1, 2),
+            &gradient(&parts.output),
+            &own(&a.hidden),
+        );
+        self.product(
+            c"products: encoder",
+            &a.posterior_back,
+            &a.hidden_back,
+            &self.matrix(weights, &parts.output.weight),
+        );
+        let tensors = [&a.hidden_back, &a.hidden_slopes, &a.bias_parts];
+        run.run(c"slopes", e * chunks * h, &tensors, &[rows, n, h, r, b, 0]);
+        self.product(c"products: encoder", &a.hidden_back.transpose(1, 2), &gradient(&parts.hidden), &own(&a.embedded));
+        self.product(
+            c"products: encoder",
+            &a.hidden_back,
+            &a.embedded_back,
+            &self.matrix(weights, &parts.hidden.weight),
+        );
+        let tensors = [&a.embedded_back, &a.embedded_slopes, &a.bias_parts];
+        run.run(c"slopes", e * chunks * h, &tensors, &[rows, n, h, r, b, -1]);
+        self.table(&self.maps.embed, &parts.embed, (&a.embedded_back, n, h));
+    }
+
+    /// A table's gradient from those of its rows' sums, `[states, E, rows, width]`.
+    fn table(&self, map: &TableMap, place: &Place, (back, rows, width): (&Tensor, i64, i64)) {
+        let Sizes { e, c, q, len, .. } = self.sizes;
+        let (columns, gradient) = (&self.a.columns, &self.a.gradient);
+        let numbers = |count| [rows, width, count, q, c, len, start(place), e, rows * width];
+        if e >= MANY_TRIALS && map.largest <= LARGEST {
+            let count = map.columns.numel() as i64 / 4;
+            self.kernels.run(
+                c"histogram",
+                e * count * width,
+                &[back, &map.columns, columns, gradient],
+                &numbers(count),
+            );
+        } else {
+            let [column, value, state] = &map.rows;
+            let count = value.numel() as i64;
+            let tensors = [back, column, value, state, columns, gradient];
+            self.kernels.run(c"table", e * count * width, &tensors, &numbers(count));
+        }
+    }
+
+    /// Products of all trials' matrices.
+    fn product(&self, name: &CStr, left: &Tensor, out: &Tensor, right: &Tensor) {
+        self.kernels.timed(name, || {
+            let _ = left.bmm_out(out, right);
+        });
+    }
+
+    /// The same, added to what is there.
+    fn add_product(&self, name: &CStr, left: &Tensor, out: &Tensor, right: &Tensor) {
+        self.kernels.timed(name, || {
+            let _ = out.shallow_clone().baddbmm_(left, right);
+        });
+    }
+
+    /// Columns of a head's biases among all.
+    fn head_biases(&self, column: usize) -> [i64; 3] {
+        let size = |column: usize| 2 * self.shape.width(column) + self.shape.generated[column].size;
+        let first = self.sizes.encoder_b as usize + (0..column).map(size).sum::<usize>();
+        let width = self.shape.width(column);
+        [first, first + width, first + 2 * width].map(|place| place as i64)
+    }
+
+    /// A matrix of all trials, `[E, rows, columns]`, of a flat tensor `[E, weights]`.
+    fn matrix(&self, flat: &Tensor, (place, sizes): &Place) -> Tensor {
+        let sizes: Vec<i64> = sizes.iter().map(|size| *size as i64).collect();
+        flat.narrow(1, place.start as i64, place.len() as i64).view([self.sizes.e, sizes[0], sizes[1]])
+    }
+}
+
+impl Sizes {
+    fn new(shape: &Shape, variant: &Variant) -> Self {
+        let Variant { trials: e, n, prior, .. } = *variant;
+        let (r, rows) = match prior {
+            PriorKind::None => (n, n),
+            PriorKind::Own => (2 * n, n),
+            PriorKind::Paired { m, p, k, .. } => (n + m * k, n + m * p),
+        };
+        let (z, h) = (shape.latent as i64, shape.hidden as i64);
+        let encoder_b = h + 2 * z;
+        let outputs: usize = shape.generated.iter().map(|column| column.size).sum();
+        let w = 2 * shape.widths() as i64;
+        Self {
+            e,
+            n,
+            r,
+            rows,
+            c: shape.columns() as i64,
+            q: (r + 3) / 4 * 4,
+            z,
+            h,
+            s: shape.state() as i64,
+            angles: shape.angles as i64,
+            f: shape.features() as i64,
+            w,
+            b: encoder_b + 2 * shape.widths() as i64 + outputs as i64 + w,
+            encoder_b,
+            states: if shape.heads == Heads::Autoregressive { shape.generated.len() as i64 } else { 1 },
+            len: shape.padded().1 as i64,
+        }
+    }
+}
+
+impl Maps {
+    fn new(shape: &Shape, parts: &Parts<Place>, device: Device) -> Self {
+        let ints = |values: Vec<i32>| Tensor::from_slice(&values).to_device(device);
+        let sizes = shape.sizes();
+        let starts = (0..sizes.len()).map(|column| sizes[..column].iter().sum::<usize>() as i32).collect();
+        let head = |head: &crate::layout::Head<Place>| {
+            [&head.input.bias, &head.hidden.bias, &head.output.bias].map(|(place, _)| place.clone())
+        };
+        let encoder = [&parts.hidden.bias, &parts.output.bias].map(|(place, _)| place.clone());
+        let places = encoder.into_iter().chain(parts.heads.iter().flat_map(head)).chain([parts.latent.bias.0.clone()]);
+        let biases = places.flatten().map(|place| place as i32).collect();
+        // The rows of a table that holds the values of these columns; the n-th of them reads the state `part(n)`.
+        let table = |columns: Range<usize>, part: &dyn Fn(usize) -> usize| {
+            let rows = columns.clone().flat_map(|column| (0..sizes[column]).map(move |value| (column, value)));
+            let rows: Vec<_> = rows.collect();
+            let map = |of: &dyn Fn(&(usize, usize)) -> usize| ints(rows.iter().map(|row| of(row) as i32).collect());
+            let of_row = [map(&|row| row.0), map(&|row| row.1), map(&|row| part(row.0 - columns.start))];
+            let mut first = 0;
+            let of_column = columns.clone().flat_map(|column| {
+                first += sizes[column];
+                [column, first - sizes[column], sizes[column], part(column - columns.start)].map(|number| number as i32)
+            });
+            let (of_column, largest) = (ints(of_column.collect()), sizes[columns.clone()].iter().max().copied());
+            TableMap { rows: of_row, columns: of_column, largest: largest.unwrap_or(0) }
+        };
+        let given = shape.given.len();
+        Self {
+            starts: ints(starts),
+            biases: ints(biases),
+            embed: table(0..sizes.len(), &|_| 0),
+            condition: table(0..given, &|_| 0),
+            prefix: table(given..sizes.len().max(given + 1) - 1, &|column| column + 1),
+        }
+    }
+}
+
+fn ints(to: &mut [u32], from: &[i32]) {
+    to.iter_mut().zip(from).for_each(|(to, value)| *to = value.cast_unsigned());
+}
+
+/// Where a weight begins in the flat layout.
+fn start((place, _): &Place) -> i64 {
+    place.start as i64
+}
