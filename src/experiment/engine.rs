@@ -35,7 +35,7 @@ fn gpu_found() -> bool {
 /// # Errors
 /// When only `cvae-torch` has it.
 pub(super) fn engine_of(config: &Config) -> Result<(MakeEngine, EngineOptions), EngineError> {
-    let options = EngineOptions { threads: config.threads as usize, device: config.device };
+    let options = EngineOptions { threads: config.threads as usize, device: config.device, engine: config.engine };
     match (needs_torch(config), engine::installed()) {
         (Some(_), Some(make)) => Ok((make, options)),
         (Some(NeedsTorch { key, optional: false }), None) => Err(EngineError::NotInstalled(key)),

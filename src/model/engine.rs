@@ -218,6 +218,8 @@ pub struct EngineOptions {
     pub threads: usize,
     /// Where it is run.
     pub device: DeviceChoice,
+    /// Which engine was asked for.
+    pub engine: EngineKind,
 }
 
 static OTHER: OnceLock<MakeEngine> = OnceLock::new();

@@ -99,9 +99,11 @@ impl Shape {
             bias: take(&format!("{name}.bias"), &[outputs]),
         };
         let (hidden, state, features) = (self.hidden, self.state(), self.features());
-        let embed = take("encoder.embed.weight", &[self.values(), hidden]);
-        let encoder_hidden = linear(&mut take, "encoder.hidden", hidden, hidden);
-        let output = linear(&mut take, "encoder.output", hidden, 2 * self.latent);
+        // A model without z has no encoder: its tensors are empty.
+        let encoder = if self.latent > 0 { hidden } else { 0 };
+        let embed = take("encoder.embed.weight", &[self.values(), encoder]);
+        let encoder_hidden = linear(&mut take, "encoder.hidden", encoder, encoder);
+        let output = linear(&mut take, "encoder.output", encoder, 2 * self.latent);
         let additive = self.trunk == Trunk::Additive;
         let trunk = additive.then(|| linear(&mut take, "decoder.trunk.hidden", state, state));
         let heads = (0..self.generated.len()).map(|column| {

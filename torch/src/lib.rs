@@ -3,6 +3,7 @@
 //!
 //! [`Shape`] says what is trained and how weights lie in a flat slice, [`Trials`] takes steps, [`model`] is the model.
 
+pub mod engine;
 mod kernels;
 pub mod layout;
 mod lean;

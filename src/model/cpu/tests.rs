@@ -2,13 +2,13 @@
 
 use super::*;
 use crate::metrics::draw_codes;
-use crate::model::{DeviceChoice, Heads, ModelConfig, ObjectiveWeights, Pairing, Trunk};
+use crate::model::{DeviceChoice, EngineKind, Heads, ModelConfig, ObjectiveWeights, Pairing, Trunk};
 use crate::random::{Purpose, normal, stream};
 use crate::task::dates::{self, Date, ValidDates};
 use crate::task::{Groups, Rows};
 
 fn options(threads: usize) -> EngineOptions {
-    EngineOptions { threads, device: DeviceChoice::Cpu }
+    EngineOptions { threads, device: DeviceChoice::Cpu, engine: EngineKind::Builtin }
 }
 
 /// Dates of some conditions, as far apart as there are.
