@@ -11,4 +11,5 @@ pub mod files;
 pub mod metrics;
 pub mod model;
 pub mod random;
+mod signals;
 pub mod training;

@@ -4,7 +4,7 @@ use tch::{Kind, Reduction, Tensor};
 
 use super::dataset::Dataset;
 use super::summary::{Summary, Worst};
-use super::workers::{Queue, spread, workers};
+use super::workers::{Answer, Queue, spread, workers};
 use crate::dates::{Condition, Date, Field, ValidDates};
 use crate::model::{Model, Sampler};
 use crate::random::{Purpose, normal, stream};
@@ -48,27 +48,31 @@ pub struct Likelihood {
 /// (the bound of Burda et al. 2016, which rises to the likelihood with K). None without dates.
 ///
 /// The error is that of the delta method, sd(w) / (mean(w) sqrt(K)) for each date. Each condition has a
-/// random stream of its own; `progress` is told how many conditions are done.
-pub fn likelihood(
+/// random stream of its own; `progress` is told how many conditions are done, and may ask for an early end, whose
+/// figures mean nothing.
+pub fn likelihood<A: Answer>(
     model: &Model,
     valid: &ValidDates,
     dates: &[Date],
     samples: i64,
     seed: u64,
-    mut progress: impl FnMut(usize),
+    mut progress: impl FnMut(usize) -> A,
 ) -> Option<Likelihood> {
     let mut groups: Vec<Vec<Date>> = vec![Vec::new(); Condition::COUNT];
     dates.iter().for_each(|date| groups[Condition::of(*date).index()].push(*date));
     groups.retain(|group| !group.is_empty());
-    let work = |model: &Model, queue: Queue<'_, Vec<Date>>, emit: &mut dyn FnMut(usize, ConditionNll)| {
-        for (index, group) in queue {
-            emit(index, condition_nll(model, valid, group, samples, seed));
+    let work = |model: &Model, mut queue: Queue<'_, Vec<Date>>, emit: &mut dyn FnMut(usize, ConditionNll)| {
+        while let Some((index, group)) = queue.next() {
+            let stopped = || queue.stopped();
+            if let Some(nll) = condition_nll(model, valid, group, (samples, seed), stopped) {
+                emit(index, nll);
+            }
         }
     };
     let mut done = 0;
-    let conditions = spread(model, &groups, workers(model), work, |_| {
-        done += 1;
-        progress(done);
+    let conditions = spread(model, &groups, workers(model), work, |finished| {
+        done += usize::from(finished.is_some());
+        progress(done)
     });
     let weigh = |figure: &dyn Fn(&ConditionNll) -> f64| -> f64 { conditions.iter().map(figure).sum() };
     let count = dates.len() as f64;
@@ -79,20 +83,32 @@ pub fn likelihood(
     Some(Likelihood { samples, dates: dates.len(), nll, error: variance.sqrt(), floor, gap, conditions })
 }
 
-/// The dates of one condition.
-fn condition_nll(model: &Model, valid: &ValidDates, dates: &[Date], samples: i64, seed: u64) -> ConditionNll {
+/// The dates of one condition; none where it was `stopped`.
+fn condition_nll(
+    model: &Model,
+    valid: &ValidDates,
+    dates: &[Date],
+    (samples, seed): (i64, u64),
+    stopped: impl Fn() -> bool,
+) -> Option<ConditionNll> {
     let condition = Condition::of(dates[0]);
-    let log_weights = tch::no_grad(|| log_weights(model, dates, samples, seed, condition));
+    let log_weights = tch::no_grad(|| log_weights(model, dates, (samples, seed), condition, stopped))?;
     let estimates: Vec<(f64, f64)> = log_weights.chunks(samples as usize).map(log_mean).collect();
     let n = dates.len() as f64;
     let nll = -estimates.iter().map(|(log_mean, _)| log_mean).sum::<f64>() / n;
     let error = estimates.iter().map(|(_, error)| error * error).sum::<f64>().sqrt() / n;
     let gap = nll - (valid.of(condition).len() as f64).ln();
-    ConditionNll { condition, dates: dates.len(), nll, error, gap }
+    Some(ConditionNll { condition, dates: dates.len(), nll, error, gap })
 }
 
 /// log p(date, z) - log q(z) for `samples` draws of z for each date, one date after the other.
-fn log_weights(model: &Model, dates: &[Date], samples: i64, seed: u64, condition: Condition) -> Vec<f64> {
+fn log_weights(
+    model: &Model,
+    dates: &[Date],
+    (samples, seed): (i64, u64),
+    condition: Condition,
+    stopped: impl Fn() -> bool,
+) -> Option<Vec<f64>> {
     let data = Dataset::new(dates, model.device()).all;
     let posterior = model.encoder.forward(&data.condition, &data.date);
     // What the decoder computes before z enters serves all draws of a date.
@@ -102,6 +118,9 @@ fn log_weights(model: &Model, dates: &[Date], samples: i64, seed: u64, condition
     let at_once = (Sampler::BLOCK as i64 / samples).max(1);
     let mut all = Vec::with_capacity(dates.len() * samples as usize);
     for start in (0..n).step_by(at_once as usize) {
+        if stopped() {
+            return None;
+        }
         let rows = at_once.min(n - start);
         let part = |tensor: &Tensor| tensor.narrow(0, start, rows);
         let noise = normal(&mut random, &[rows, samples, latent_dim], model.device());
@@ -119,7 +138,7 @@ fn log_weights(model: &Model, dates: &[Date], samples: i64, seed: u64, condition
         }
         all.extend(Vec::<f64>::try_from(weights.to_kind(Kind::Double)).unwrap_or_default());
     }
-    all
+    Some(all)
 }
 
 /// The logarithm of the mean of weights given by their logarithms, and its standard error.

@@ -33,4 +33,4 @@ pub use summary::{Summary, Worst};
 pub use tally::{Failures, Tally};
 pub use variety::{Variety, change_rate, explained, variety};
 pub use warning::{Figures, Warning, warnings};
-pub use workers::alone;
+pub use workers::{Answer, alone};

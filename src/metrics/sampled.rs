@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use super::diversity::{coverage, entropy, expected_coverage, expected_entropy, expected_tv, tv};
 use super::summary::{Summary, Worst};
 use super::tally::{Failures, Tally, share};
-use super::workers::{Queue, spread, workers};
+use super::workers::{Answer, Queue, spread, workers};
 use crate::dates::{Condition, DateTokens, ValidDates};
 use crate::model::{Decode, Model, Noise, Sampler};
 use crate::random::{Purpose, stream};
@@ -17,29 +17,31 @@ const BLOCK: usize = Sampler::BLOCK;
 ///
 /// Every condition has a random stream of its own, so its samples are the same whichever others are
 /// drawn beside it, and on however many threads: as many as libtorch has been given. `progress` is told
-/// how many conditions are done.
-pub fn tally_model(
+/// how many conditions are done, and may ask for an early end: then tallies are missing.
+pub fn tally_model<A: Answer>(
     model: &Model,
     valid: &ValidDates,
     conditions: &[Condition],
     samples: usize,
     decode: Decode,
     seed: u64,
-    mut progress: impl FnMut(usize),
+    mut progress: impl FnMut(usize) -> A,
 ) -> Vec<Tally> {
     let groups: Vec<&[Condition]> = conditions.chunks((BLOCK / samples.max(1)).max(1)).collect();
-    let work = |model: &Model, queue: Queue<'_, &[Condition]>, emit: &mut dyn FnMut(usize, Vec<Tally>)| {
+    let work = |model: &Model, mut queue: Queue<'_, &[Condition]>, emit: &mut dyn FnMut(usize, Vec<Tally>)| {
         let sampler = Sampler::new(model, decode);
-        for (index, group) in queue {
+        while let Some((index, group)) = queue.next() {
             let mut tallies: Vec<_> = group.iter().map(|condition| Tally::new(valid, *condition)).collect();
-            draw_group(model, &sampler, group, samples, seed, |place, tokens| tallies[place].add(valid, tokens));
+            let stopped = || queue.stopped();
+            let take = |place: usize, tokens| tallies[place].add(valid, tokens);
+            draw_group(model, &sampler, group, (samples, seed), stopped, take);
             emit(index, tallies);
         }
     };
     let mut done = 0;
     let tallies = spread(model, &groups, workers(model), work, |tallies| {
-        done += tallies.len();
-        progress(done);
+        done += tallies.map_or(0, Vec::len);
+        progress(done)
     });
     tallies.into_iter().flatten().collect()
 }
@@ -48,23 +50,26 @@ pub fn tally_model(
 pub fn draw_samples(model: &Model, condition: Condition, samples: usize, decode: Decode, seed: u64) -> Vec<DateTokens> {
     let mut drawn = Vec::with_capacity(samples);
     let sampler = Sampler::new(model, decode);
-    draw_group(model, &sampler, &[condition], samples, seed, |_, tokens| drawn.push(tokens));
+    draw_group(model, &sampler, &[condition], (samples, seed), || false, |_, tokens| drawn.push(tokens));
     drawn
 }
 
-/// Draws for each condition of a group; `take` is given the condition's place in it and the tokens.
+/// Draws for each condition of a group, unless `stopped`; `take` is given the condition's place in it and the tokens.
 fn draw_group(
     model: &Model,
     sampler: &Sampler<'_>,
     group: &[Condition],
-    samples: usize,
-    seed: u64,
+    (samples, seed): (usize, u64),
+    stopped: impl Fn() -> bool,
     mut take: impl FnMut(usize, DateTokens),
 ) {
     let of = |condition: &Condition| stream(seed, Purpose::Samples, condition.index() as u64);
     let mut streams: Vec<ChaCha8Rng> = group.iter().map(of).collect();
     // One condition with very many samples is drawn in several rounds.
     for round in (0..samples).step_by(BLOCK) {
+        if stopped() {
+            return;
+        }
         let draws = BLOCK.min(samples - round);
         let mut noise = Noise::default();
         streams.iter_mut().for_each(|random| noise.extend(random, draws, model.config.latent_dim));

@@ -91,8 +91,8 @@ pub fn variety(
         }
     };
     let mut done = 0;
-    spread(model, conditions, workers(model), work, |_| {
-        done += 1;
+    spread(model, conditions, workers(model), work, |finished| {
+        done += usize::from(finished.is_some());
         progress(done);
     })
 }

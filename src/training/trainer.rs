@@ -1,5 +1,6 @@
 //! The training loop.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -32,7 +33,7 @@ pub trait Observer {
     fn evaluating(&mut self, share: f64);
     /// An evaluation is done.
     fn evaluated(&mut self, row: &Row);
-    /// Whether the run shall end after this step, with a checkpoint.
+    /// Whether the run shall end, with a checkpoint; asked after every step and several times a second in evaluations.
     fn interrupted(&self) -> bool;
 }
 
@@ -145,9 +146,13 @@ impl<'a> Trainer<'a> {
                 return Err(CheckpointError::State { path: checkpoint.to_owned(), reason }.into());
             }
             model.assign(weights, checkpoint).map_err(CheckpointError::from)?;
-            adam.restore(moments).map_err(|reason| CheckpointError::State { path: checkpoint.to_owned(), reason })?;
+            let refused = |reason| CheckpointError::State { path: checkpoint.to_owned(), reason };
+            adam.restore(moments).map_err(refused)?;
+            saved.check(config.training.steps, WINDOW).map_err(refused)?;
             state = saved;
-            History::resume(history, state.step, &state.history)?
+            // The row of an evaluation that is still to come was written by a process that was killed after it.
+            let due = due(&config, &state);
+            History::resume(history, state.step - u64::from(due), &state.history)?
         } else {
             History::begin(history)?
         };
@@ -195,6 +200,10 @@ impl<'a> Trainer<'a> {
         let mut window: Vec<Tensor> = Vec::new();
         let mut started = Instant::now();
         let mut last_loss = f64::NAN;
+        // A run that was stopped in an evaluation begins with it.
+        if self.state.step < steps && due(&self.config, &self.state) && self.log(false, observer)?.is_none() {
+            return Ok(Ending::Interrupted(self.state.step));
+        }
         while self.state.step < steps {
             let step = self.state.step;
             let rows = dates.rows(step, self.model.device());
@@ -215,21 +224,17 @@ impl<'a> Trainer<'a> {
             if evaluates || saves {
                 self.learner.settle(&self.model, &mut self.adam);
                 self.state.seconds += started.elapsed().as_secs_f64();
-                if evaluates && done < steps {
-                    self.log(false, observer)?;
-                }
-                if saves && done < steps {
-                    self.save()?;
+                // Before an evaluation, which takes long: whatever ends it, no step is lost.
+                self.save()?;
+                if stops || (evaluates && done < steps && self.log(false, observer)?.is_none()) {
+                    return Ok(Ending::Interrupted(done));
                 }
                 started = Instant::now();
-            }
-            if stops && done < steps {
-                return Ok(Ending::Interrupted(done));
             }
         }
         // A run taken up after its last step has nothing left to train and repeats this evaluation only.
         let evaluation = self.log(true, observer)?;
-        Ok(Ending::Finished(Box::new(evaluation)))
+        Ok(evaluation.map_or(Ending::Interrupted(steps), |evaluation| Ending::Finished(Box::new(evaluation))))
     }
 
     fn beta(&self, step: u64) -> f64 {
@@ -305,20 +310,23 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// Evaluates, appends a row to the history and begins new sums.
-    fn log(&mut self, end: bool, observer: &mut impl Observer) -> Result<Evaluation, TrainingError> {
+    /// Evaluates, appends a row to the history and begins new sums; none where the observer asked for an end meanwhile.
+    fn log(&mut self, end: bool, observer: &mut impl Observer) -> Result<Option<Evaluation>, TrainingError> {
         let TrainingConfig { seed, objective, evaluation, .. } = &self.config;
         let effort = Effort::of(evaluation, end);
-        let evaluation =
-            evaluate(&self.model, &self.test, objective, effort, *seed, |share| observer.evaluating(share))
-                // The benchmark has conditions, and each is drawn for.
-                .expect("an evaluation over all conditions has scores");
+        let progress = |share| {
+            observer.evaluating(share);
+            if observer.interrupted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let Some(evaluation) = evaluate(&self.model, &self.test, objective, effort, *seed, progress) else {
+            return Ok(None);
+        };
         let row = self.row(&evaluation);
         self.history.append(&row)?;
         self.state.history = self.history.digest();
         (self.state.sums, self.state.summed) = ([0.0; 4], 0);
         observer.evaluated(&row);
-        Ok(evaluation)
+        Ok(Some(evaluation))
     }
 
     fn row(&self, evaluation: &Evaluation) -> Row {
@@ -377,6 +385,12 @@ impl<'a> Trainer<'a> {
         let moments = [("first", &self.adam.first), ("second", &self.adam.second)];
         Ok(self.state.save(&self.checkpoint, self.model.named(), moments)?)
     }
+}
+
+/// Whether the last step is followed by an evaluation that is still to come: its sums are not taken yet.
+fn due(config: &TrainingConfig, state: &Checkpoint) -> bool {
+    let evaluates = state.step.is_multiple_of(config.evaluation.every) || state.step == config.training.steps;
+    state.summed > 0 && evaluates
 }
 
 /// A pass after pass over rows in random order, each pass on the device as a whole.
