@@ -3,17 +3,17 @@
 mod config;
 mod folder;
 mod grid;
+mod launchers;
 mod locate;
+mod lock;
 mod log;
 mod metrics;
 mod overrides;
 mod plan;
 mod provenance;
 mod results;
-mod runner;
 mod runs;
 mod settings;
-mod slurm;
 mod source;
 mod table;
 mod trial;
@@ -21,14 +21,15 @@ mod trial;
 pub use config::{Config, ConfigError, ConfigFile, DataConfig, DeviceChoice, Invalid};
 pub use folder::{FolderError, RunFolder, Status};
 pub use grid::GridError;
+pub use launchers::{
+    BUSY, LAUNCHERS, LaunchError, Launched, Launcher, Order, Submitted, SweepEnding, SweepObserver, WORKER,
+};
 pub use metrics::{Metrics, MetricsError};
 pub use overrides::{Override, OverrideError};
 pub use plan::{Experiment, PlanError, Trial, trial_name};
 pub use provenance::Provenance;
 pub use results::{Finished, named_hash, rebuild, to_csv};
-pub use runner::{BUSY, RunnerOptions, SweepEnding, SweepObserver, WORKER, run_experiment};
 pub use runs::{Outcome, Run, RunTrial};
 pub use settings::{Mean, Setting, UNCHANGED, settings, short, values, varying};
-pub use slurm::{SlurmError, submit};
 pub use table::{Table, TableError};
 pub use trial::{TrialEnding, TrialError, load_model, load_sampler, run_trial, step_seconds};

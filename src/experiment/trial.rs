@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tch::{Cuda, Device};
 
 use super::config::{Config, ConfigError, DeviceChoice};
-use super::folder::{FolderError, RunFolder, TRIAL_WEIGHTS};
+use super::folder::{FolderError, RELEASE_WEIGHTS, RunFolder, TRIAL_WEIGHTS};
 use super::log::Logged;
 use super::metrics::{Metrics, MetricsError};
 use super::source::resolved;
@@ -17,9 +17,6 @@ use crate::dates::{Condition, Split, SplitError, ValidDates};
 use crate::files::{self, FileError};
 use crate::model::{Decode, Model, PlainSampler, WeightsError};
 use crate::training::{Ending, Observer, Phase, Progress, Row, Schedule, Trainer, TrainingError};
-
-/// What a release calls its weights.
-const RELEASE_WEIGHTS: &str = "cvae.safetensors";
 
 /// How a trial ended.
 #[derive(Debug)]

@@ -1,52 +1,48 @@
-//! Running an experiment's trials in child processes, several side by side.
+//! Trials as child processes of this machine, several side by side.
 //!
 //! A trial is a process: what kills it, kills only it, and libtorch's settings are its own. The lock on a
 //! trial's folder is what keeps two of them apart, also those of two sweeps.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, getpid, kill_process};
 
-use super::config::DeviceChoice;
-use super::folder::{RunFolder, Status};
-use super::plan::{Experiment, Trial};
-use super::provenance::Provenance;
+use super::{LaunchError, Launched, Launcher, Order, SweepObserver, prepare};
+use crate::experiment::config::DeviceChoice;
+use crate::experiment::folder::{RunFolder, Status};
+use crate::experiment::plan::Trial;
+use crate::experiment::provenance::Provenance;
 use crate::files::{self, FileError};
+use crate::signals;
 
-/// How a sweep is run.
-#[derive(Clone, Copy, Debug)]
-pub struct RunnerOptions {
-    /// Trials side by side.
-    pub jobs: usize,
-    /// Run failed trials again.
-    pub retry_failed: bool,
-    /// Start no more trials after so many failures.
-    pub max_failures: Option<usize>,
-}
+/// Child processes on this machine.
+#[derive(Debug)]
+pub struct Local;
 
-/// What a sweep tells about itself while it goes on; trials are named by their place in the experiment.
-pub trait SweepObserver {
-    /// A trial has been started.
-    fn started(&mut self, trial: usize);
-    /// A running trial has done so many steps; what it says of itself.
-    fn progress(&mut self, trial: usize, step: u64, message: &str);
-    /// A trial is finished.
-    fn finished(&mut self, trial: usize);
-    /// A trial failed, and why.
-    fn failed(&mut self, trial: usize, error: &str);
-    /// A trial stopped because the sweep was interrupted.
-    fn stopped(&mut self, trial: usize);
-    /// Nothing is left but what another process runs.
-    fn waiting(&mut self, trials: usize);
-    /// Whether the sweep shall end.
-    fn interrupted(&self) -> bool;
+impl Launcher for Local {
+    fn name(&self) -> &'static str {
+        "local"
+    }
+
+    fn about(&self) -> &'static str {
+        "Child processes on this machine"
+    }
+
+    fn launch(&self, order: &Order<'_>, observer: &mut dyn SweepObserver) -> Result<Launched, LaunchError> {
+        if !order.options.is_empty() {
+            return Err(LaunchError::Options(
+                "--sbatch is for --launcher slurm; add it, or leave --sbatch out".to_owned(),
+            ));
+        }
+        run(order, observer).map(Launched::Ended)
+    }
 }
 
 /// How a sweep ended.
@@ -56,12 +52,14 @@ pub struct SweepEnding {
     pub failed: usize,
     /// Whether it was interrupted.
     pub interrupted: bool,
+    /// Trials that were told to stop while the sweep was not.
+    pub stopped: usize,
     /// Trials that were not started because of too many failures.
     pub left: usize,
 }
 
 /// Set for the children of a sweep, which report progress on standard output and end with their parent: the
-/// parent's process id, and the hash of the config that they are to run.
+/// parent's process id, the hash of the config that they are to run, and `retry` where it may have failed before.
 pub const WORKER: &str = "CVAE_WORKER";
 /// A child's exit code when another process holds its trial.
 pub const BUSY: u8 = 75;
@@ -72,23 +70,17 @@ enum Message {
 }
 
 /// Runs what is missing of an experiment and takes up what was interrupted.
-///
-/// # Errors
-/// When a trial's folder can't be made or no process can be started.
-pub fn run_experiment(
-    experiment: &Experiment,
-    options: RunnerOptions,
-    program: &Path,
-    observer: &mut impl SweepObserver,
-) -> Result<SweepEnding, FileError> {
-    // Git is asked once, not for every trial.
-    let provenance = Provenance::here(DeviceChoice::Auto);
+fn run(order: &Order<'_>, observer: &mut dyn SweepObserver) -> Result<SweepEnding, LaunchError> {
     let (sender, receiver) = channel();
+    let jobs = order.jobs.unwrap_or_else(|| {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        (cores / order.experiment.threads()).max(1)
+    });
     let mut sweep = Sweep {
-        experiment,
-        options,
-        program,
-        provenance,
+        order,
+        program: program()?,
+        // Git is asked once, not for every trial.
+        provenance: Provenance::here(DeviceChoice::Auto),
         sender,
         receiver,
         running: Vec::new(),
@@ -98,15 +90,18 @@ pub fn run_experiment(
     let mut waiting = sweep.queue();
     let mut signalled = false;
     loop {
+        if observer.paused() {
+            sweep.pause();
+        }
         let stop = observer.interrupted();
-        let enough = options.max_failures.is_some_and(|most| sweep.new_failures >= most);
-        while !stop && !enough && sweep.running.len() < options.jobs {
-            let Some(next) = sweep.next(&mut waiting) else { break };
+        let enough = order.max_failures.is_some_and(|most| sweep.new_failures >= most);
+        while !stop && !enough && sweep.running.len() < jobs {
+            let Some(next) = sweep.next(&mut waiting, observer)? else { break };
             sweep.start(next)?;
             observer.started(next);
         }
         if stop && !signalled {
-            sweep.interrupt();
+            sweep.signal(signals::stopping());
             signalled = true;
         }
         if sweep.running.is_empty() {
@@ -121,10 +116,19 @@ pub fn run_experiment(
     }
 }
 
+/// This program as it was started, also where another has taken its place since: all trials of a sweep are trained
+/// by the same.
+fn program() -> Result<PathBuf, FileError> {
+    let itself = Path::new("/proc/self/exe");
+    if itself.exists() {
+        return Ok(itself.to_owned());
+    }
+    std::env::current_exe().map_err(FileError::at("find", Path::new("this program")))
+}
+
 struct Sweep<'a> {
-    experiment: &'a Experiment,
-    options: RunnerOptions,
-    program: &'a Path,
+    order: &'a Order<'a>,
+    program: PathBuf,
     provenance: Provenance,
     sender: Sender<Message>,
     receiver: Receiver<Message>,
@@ -136,60 +140,79 @@ struct Sweep<'a> {
 }
 
 impl Sweep<'_> {
+    fn trial(&self, index: usize) -> &Trial {
+        &self.order.experiment.trials[index]
+    }
+
     /// The trials to run, in order; failures of earlier sweeps that stay are counted.
     fn queue(&mut self) -> VecDeque<usize> {
-        let statuses = self.experiment.statuses();
         let mut queue = VecDeque::new();
-        for (index, status) in statuses.into_iter().enumerate() {
+        for (index, status) in self.order.statuses.iter().enumerate() {
             match status {
                 Status::Finished => {}
-                Status::Failed if !self.options.retry_failed => self.ending.failed += 1,
+                Status::Failed if !self.order.retry_failed => self.ending.failed += 1,
                 Status::Missing | Status::Running | Status::Interrupted | Status::Failed => queue.push_back(index),
             }
         }
         queue
     }
 
-    /// The first waiting trial that nobody runs; those that another process has finished leave the queue.
-    fn next(&self, waiting: &mut VecDeque<usize>) -> Option<usize> {
+    /// The first waiting trial that nobody runs; those that another process has ended leave the queue.
+    fn next(
+        &mut self,
+        waiting: &mut VecDeque<usize>,
+        observer: &mut dyn SweepObserver,
+    ) -> Result<Option<usize>, FileError> {
         for _ in 0..waiting.len() {
-            let index = waiting.pop_front()?;
-            match RunFolder::status(&self.experiment.trials[index].folder) {
+            let Some(index) = waiting.pop_front() else { break };
+            match RunFolder::status(&self.trial(index).folder)? {
                 Status::Finished => {}
                 Status::Running => waiting.push_back(index),
-                Status::Missing | Status::Interrupted | Status::Failed => return Some(index),
+                Status::Failed if !self.retries(index) => {
+                    self.ending.failed += 1;
+                    observer.failed(index, &self.reason(index));
+                }
+                Status::Missing | Status::Interrupted | Status::Failed => return Ok(Some(index)),
             }
         }
-        None
+        Ok(None)
     }
 
-    fn start(&mut self, index: usize) -> Result<(), FileError> {
-        let Trial { folder, config, .. } = &self.experiment.trials[index];
-        files::make_folder(folder)?;
-        let path = folder.join("config.toml");
-        if !path.exists() {
-            let provenance = self.provenance.on(config.device);
-            files::replace_text(&path, &config.to_toml(Some(provenance)))?;
-        }
+    /// Whether a failed trial is run again: one that had failed before this sweep began, where that is asked for.
+    /// What another sweep has seen fail meanwhile would only fail again.
+    fn retries(&self, index: usize) -> bool {
+        self.order.retry_failed && self.order.statuses[index] == Status::Failed
+    }
+
+    /// Why a trial failed, as its folder tells.
+    fn reason(&self, index: usize) -> String {
+        let kept = files::read_text(&self.trial(index).folder.join("error.txt"));
+        kept.map_or_else(|error| error.to_string(), |text| text.trim().to_owned())
+    }
+
+    fn start(&mut self, index: usize) -> Result<(), LaunchError> {
+        let trial = self.trial(index);
+        prepare(trial, &self.provenance)?;
         // The child reads this file; it also refuses one that does not have the trial's hash.
-        let mut command = Command::new(self.program);
+        let retry = if self.retries(index) { " retry" } else { "" };
+        let mut command = Command::new(&self.program);
         command
+            .arg0("cvae")
             .arg("train")
-            .arg(&path)
+            .arg(trial.folder.join("config.toml"))
             .arg("--output")
-            .arg(folder)
-            .env(WORKER, format!("{} {}", std::process::id(), config.hash()));
-        // Ctrl-C reaches this process alone, which asks each child once to stop after its step.
-        command.process_group(0);
+            .arg(&trial.folder)
+            .env(WORKER, format!("{} {}{retry}", std::process::id(), trial.config.hash()));
+        // In the process group of the sweep, so that whatever pauses or ends the group reaches its trials.
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = command.spawn().map_err(FileError::at("start", self.program))?;
+        let child = command.spawn().map_err(FileError::at("start", &self.program))?;
         self.running.push((index, child.id()));
         let sender = self.sender.clone();
         thread::spawn(move || watch(index, child, &sender));
         Ok(())
     }
 
-    fn take_messages(&mut self, observer: &mut impl SweepObserver, waiting: &mut VecDeque<usize>) {
+    fn take_messages(&mut self, observer: &mut dyn SweepObserver, waiting: &mut VecDeque<usize>) {
         // The pause is short enough for Ctrl-C, and for another sweep's trials to be looked at again.
         let first = self.receiver.recv_timeout(Duration::from_millis(100));
         for message in first.into_iter().chain(self.receiver.try_iter().collect::<Vec<_>>()) {
@@ -213,7 +236,7 @@ impl Sweep<'_> {
         index: usize,
         status: std::io::Result<ExitStatus>,
         errors: &str,
-        observer: &mut impl SweepObserver,
+        observer: &mut dyn SweepObserver,
         waiting: &mut VecDeque<usize>,
     ) {
         let code = status.as_ref().ok().and_then(ExitStatus::code);
@@ -221,7 +244,11 @@ impl Sweep<'_> {
             Some(0) => observer.finished(index),
             // Another sweep was faster; it is looked at again.
             Some(code) if code == i32::from(BUSY) => waiting.push_back(index),
-            Some(130) if observer.interrupted() => observer.stopped(index),
+            // Told to stop, with the sweep or by itself; or killed with the sweep.
+            _ if status.as_ref().is_ok_and(stopped) => {
+                self.ending.stopped += usize::from(!observer.interrupted());
+                observer.stopped(index);
+            }
             _ if observer.interrupted() && code.is_none() => observer.stopped(index),
             _ => {
                 self.ending.failed += 1;
@@ -230,7 +257,15 @@ impl Sweep<'_> {
                     Ok(status) if status.code().is_none() => {
                         format!("{status}; out of memory? The same command takes it up where it was")
                     }
-                    Ok(_) => self.kept_error(index, errors.trim().trim_start_matches("error: ")),
+                    Ok(status) => {
+                        let said = errors.trim().trim_start_matches("error: ");
+                        let said = if said.is_empty() {
+                            format!("it ended with {status} and said nothing")
+                        } else {
+                            said.to_owned()
+                        };
+                        self.kept_error(index, &said)
+                    }
                     Err(error) => error.to_string(),
                 };
                 observer.failed(index, &error);
@@ -240,7 +275,7 @@ impl Sweep<'_> {
 
     /// Sees to it that a failed trial's folder holds its error, also where the trial could not write it.
     fn kept_error(&self, index: usize, error: &str) -> String {
-        let path = self.experiment.trials[index].folder.join("error.txt");
+        let path = self.trial(index).folder.join("error.txt");
         if !path.exists() {
             // The error is shown either way; a folder that can't be written to may be the very reason.
             let _ = files::replace_text(&path, &format!("{error}\n"));
@@ -248,15 +283,28 @@ impl Sweep<'_> {
         error.to_owned()
     }
 
-    /// Asks every child to stop after its step.
-    fn interrupt(&self) {
+    /// Pauses every trial and this process, until it is told to go on; then they go on.
+    fn pause(&self) {
+        self.signal(Signal::STOP);
+        let _ = kill_process(getpid(), Signal::STOP);
+        self.signal(Signal::CONT);
+    }
+
+    /// Sends every trial a signal.
+    fn signal(&self, signal: Signal) {
         for (_, process) in &self.running {
             if let Some(process) = i32::try_from(*process).ok().and_then(Pid::from_raw) {
                 // It may have ended by itself in the meantime.
-                let _ = kill_process(process, Signal::TERM);
+                let _ = kill_process(process, signal);
             }
         }
     }
+}
+
+/// Whether a trial's process ended because it was told to stop, by its own exit code or before it could give one.
+fn stopped(status: &ExitStatus) -> bool {
+    let told = |signal| signals::ENDING.iter().any(|ending| ending.as_raw() == signal);
+    status.code() == Some(130) || status.signal().is_some_and(told)
 }
 
 /// Passes on what a child says until it ends.
