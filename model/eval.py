@@ -18,6 +18,7 @@ import sys
 WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 LINE = re.compile(r"\s*\[(\w+)\]\s*\[(\w+)\]\s*\[(\w+)\]\s*\[([0-9]{3})\](.*)", re.DOTALL)
+GLUED = re.compile(r"(?:[0-9]+-[0-9]+-[0-9]+)?\s*(\[\w+\]\s*\[\w+\]\s*\[\w+\]\s*\[[0-9]{3}\])")
 DATE = re.compile(r"([0-9]{1,2})-([0-9]{1,2})-([0-9]{1,5})")
 FIRST, LAST = 1800, 2200
 SHOWN = 10  # faulty lines that are shown one by one
@@ -119,7 +120,7 @@ class Score:
 
 def read(file, name):
     """Scores the lines of a file; blank ones at its end are left out."""
-    score, bad, blank = Score(), [], []
+    score, bad, blank, glued = Score(), [], [], {}
     for number, raw in enumerate(file, 1):
         line = raw.decode("utf-8-sig" if number == 1 else "utf-8", "replace").strip()
         if not line:
@@ -130,16 +131,21 @@ def read(file, name):
         match = LINE.fullmatch(line)
         asked = match.groups()[:4] if match else None
         known = match and asked[0] in WEEKDAYS and asked[1] in MONTHS and asked[2] in ("True", "False")
-        if known and FIRST // 10 <= int(asked[3]) <= LAST // 10:
+        second = GLUED.match(match.group(5).strip()) if known else None
+        if second:
+            bad.append(number)
+            glued[number] = f"a second line is glued to this one at {second.group(1)}; end it before"
+        elif known and FIRST // 10 <= int(asked[3]) <= LAST // 10:
             score.add(number, line, asked, match.group(5).strip())
         else:
             bad.append(number)
     for number in bad[:SHOWN]:
-        print(f"{name}:{number}: no readable conditions, such as [MON] [DEC] [False] [196]", file=sys.stderr)
+        fault = glued.get(number, "no readable conditions, such as [MON] [DEC] [False] [196]")
+        print(f"{name}:{number}: {fault}", file=sys.stderr)
     if len(bad) > SHOWN:
         print(f"... and {len(bad) - SHOWN} more bad lines", file=sys.stderr)
     if bad:
-        fail(2, f"{len(bad)} lines of {name} have no readable conditions; mend or remove them")
+        fail(2, f"{len(bad)} lines of {name} have no readable conditions or hold two lines; mend or remove them")
     if not score.lines:
         fail(2, f"{name} holds no lines")
     return score

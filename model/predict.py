@@ -102,7 +102,7 @@ def draws(decoder, conditions, options):
 
 
 def write(out, decoder, lines, met, options):
-    """Writes all lines, joined by line ends; counts of dates and of those that meet their condition."""
+    """Writes all lines, each with its end; counts of dates and of those that meet their condition."""
     counts = [0, 0]
     indices = np.frombuffer(lines.indices, dtype=np.int16).astype(np.int64)
 
@@ -114,12 +114,11 @@ def write(out, decoder, lines, met, options):
                 yield f"{texts[index]} {day + 1}-{month + 1}-{1800 + 10 * decade + digit}"
 
     texts = {index: condition_text(index) for index in set(lines.indices) if index >= 0}
-    dated, separator = generated(), ""
+    dated = generated()
     for place, index in enumerate(lines.indices):
         of_line = (next(dated) for _ in range(options.samples)) if index >= 0 else [lines.bad[place]]
         for text in of_line:
-            out.write(f"{separator}{text}".encode())
-            separator = "\n"
+            out.write(f"{text}\n".encode())
     return counts
 
 
@@ -150,7 +149,6 @@ def run(options):
     if options.output == "-":
         try:
             counts = write(sys.stdout.buffer, decoder, lines, met, options)
-            sys.stdout.buffer.write(b"\n")
             sys.stdout.buffer.flush()
         except BrokenPipeError:  # a reader that has seen enough, such as `head`, is no failure
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -19,6 +19,7 @@ mod sweep;
 mod train;
 mod worker;
 
+use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::panic::{UnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -79,11 +80,25 @@ const WHOLE: &str = "cvae-torch";
 /// Parses the arguments, runs the command, prints the error chain and sets the exit code.
 pub fn program(run: impl FnOnce(Arguments) -> anyhow::Result<Exit> + UnwindSafe) -> ExitCode {
     panics::install();
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(answer) => return said(&answer),
+    };
     match catch_unwind(|| run(arguments)) {
         Ok(Ok(exit)) => exit.into(),
         Ok(Err(error)) => Exit::report(&error).into(),
         Err(_) => panics::report().into(),
+    }
+}
+
+/// Prints help, the version or what is wrong with the arguments; help that could not be printed is a failure.
+fn said(answer: &clap::Error) -> ExitCode {
+    let code = ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(2));
+    match answer.print().and_then(|()| io::stdout().flush()) {
+        Err(error) if !answer.use_stderr() && error.kind() != io::ErrorKind::BrokenPipe => {
+            Exit::report(&output::stdout_failed()(error).into()).into()
+        }
+        _ => code,
     }
 }
 
