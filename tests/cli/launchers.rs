@@ -1,9 +1,12 @@
-//! What is handed to a scheduler is frozen; the scheduler is a script of the test's. tests/slurm.sh has a real one.
+//! Launchers: children that stay what they were started as, and submissions that are frozen. The scheduler is a script
+//! of the test's; tests/slurm.sh has a real one.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
 
 use crate::common::{code, cvae, errors, folder, text};
 
@@ -155,4 +158,65 @@ fn a_failed_trial_is_run_again_by_its_index_only_where_that_is_asked_for() {
     assert_eq!(log(), 1);
     assert_eq!(code(&task(&["--retry-failed"])), 1);
     assert_eq!(log(), 2);
+}
+
+#[test]
+fn a_sweep_goes_on_as_the_program_that_it_was_started_as() {
+    let folder = folder();
+    fs::write(folder.path().join("grid.toml"), GRID).unwrap();
+    // A copy of the program, replaced while the first trial runs by one that does nothing right.
+    let built = Path::new(env!("CARGO_BIN_EXE_cvae"));
+    for name in ["cvae", "cvae-torch"] {
+        let (from, to) = (built.with_file_name(name), folder.path().join(name));
+        if from.exists() && fs::hard_link(&from, &to).is_err() {
+            fs::copy(&from, &to).unwrap();
+        }
+    }
+    let program = folder.path().join("cvae");
+    let mut child = Command::new(&program)
+        .current_dir(folder.path())
+        .args(["sweep", "grid.toml", "--jobs", "1"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while !folder.path().join("runs/grid").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended too soon");
+        sleep(Duration::from_millis(2));
+    }
+    for name in ["cvae", "cvae-torch"] {
+        let path = folder.path().join(name);
+        if path.exists() {
+            fs::remove_file(&path).unwrap();
+            fs::write(&path, "#!/bin/sh\nexit 1\n").unwrap();
+            fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        }
+    }
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    assert!(errors(&output).contains("4 trials: 4 finished"), "{}", errors(&output));
+}
+
+#[test]
+fn what_another_sweep_has_seen_fail_is_not_run_again() {
+    let folder = folder();
+    let grid = "base = \"tiny.toml\"\n[sweep]\nseeds = [1, 2, 3, 4]\nset = { \"training.learning_rate\" = 10, \"training.gradient_clip\" = 1e9 }\n";
+    fs::write(folder.path().join("grid.toml"), grid).unwrap();
+    for retry in [&[][..], &["--retry-failed"]] {
+        let arguments = [&["sweep", "grid.toml", "--jobs", "2"], retry].concat();
+        let start = || cvae(folder.path(), &arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let sweeps = [start(), start()];
+        for child in sweeps {
+            let output = child.wait_with_output().unwrap();
+            assert_eq!(code(&output), 1, "{}", errors(&output));
+        }
+        let trials = fs::read_dir(folder.path().join("runs/grid")).unwrap().flatten().map(|entry| entry.path());
+        for trial in trials.filter(|path| path.is_dir()) {
+            let log = fs::read_to_string(trial.join("log.txt")).unwrap();
+            // With --retry-failed both may have begun after all four had failed.
+            let most = if retry.is_empty() { 1 } else { 3 };
+            assert!(log.matches("started on").count() <= most, "{log}");
+            assert!(trial.join("error.txt").exists());
+        }
+    }
 }

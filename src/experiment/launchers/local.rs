@@ -3,20 +3,21 @@
 //! A trial is a process: what kills it, kills only it, and libtorch's settings are its own. The lock on a
 //! trial's folder is what keeps two of them apart, also those of two sweeps.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rustix::process::{Pid, Signal, getpid, kill_process};
 
 use super::{LaunchError, Launched, Launcher, Order, SweepObserver, prepare};
 use crate::experiment::config::DeviceChoice;
-use crate::experiment::folder::{RunFolder, Status};
+use crate::experiment::folder::{FolderError, RunFolder, Status};
 use crate::experiment::plan::Trial;
 use crate::experiment::provenance::Provenance;
 use crate::files::{self, FileError};
@@ -78,42 +79,26 @@ fn run(order: &Order<'_>, observer: &mut dyn SweepObserver) -> Result<SweepEndin
     });
     let mut sweep = Sweep {
         order,
+        jobs,
         program: program()?,
         // Git is asked once, not for every trial.
         provenance: Provenance::here(DeviceChoice::Auto),
         sender,
         receiver,
         running: Vec::new(),
+        failed_before: HashMap::new(),
         new_failures: 0,
         ending: SweepEnding::default(),
     };
-    let mut waiting = sweep.queue();
-    let mut signalled = false;
-    loop {
-        if observer.paused() {
-            sweep.pause();
+    let ending = sweep.run(observer);
+    if ending.is_err() {
+        // What ends the sweep is no reason to lose a step of the trials under way.
+        sweep.signal(signals::stopping());
+        while !sweep.running.is_empty() {
+            sweep.take_messages(observer, &mut VecDeque::new());
         }
-        let stop = observer.interrupted();
-        let enough = order.max_failures.is_some_and(|most| sweep.new_failures >= most);
-        while !stop && !enough && sweep.running.len() < jobs {
-            let Some(next) = sweep.next(&mut waiting, observer)? else { break };
-            sweep.start(next)?;
-            observer.started(next);
-        }
-        if stop && !signalled {
-            sweep.signal(signals::stopping());
-            signalled = true;
-        }
-        if sweep.running.is_empty() {
-            if stop || enough || waiting.is_empty() {
-                sweep.ending.interrupted = stop;
-                sweep.ending.left = if stop { 0 } else { waiting.len() };
-                return Ok(sweep.ending);
-            }
-            observer.waiting(waiting.len());
-        }
-        sweep.take_messages(observer, &mut waiting);
     }
+    ending
 }
 
 /// This program as it was started, also where another has taken its place since: all trials of a sweep are trained
@@ -128,18 +113,59 @@ fn program() -> Result<PathBuf, FileError> {
 
 struct Sweep<'a> {
     order: &'a Order<'a>,
+    jobs: usize,
     program: PathBuf,
     provenance: Provenance,
     sender: Sender<Message>,
     receiver: Receiver<Message>,
     /// Trials under way, with their process.
     running: Vec<(usize, u32)>,
+    /// Trials that had failed when the sweep began and are run again, with the time of their error.
+    failed_before: HashMap<usize, Option<SystemTime>>,
     /// Failures of this sweep, which alone count against --max-failures.
     new_failures: usize,
     ending: SweepEnding,
 }
 
 impl Sweep<'_> {
+    /// Starts trials and listens to them, until nothing is left or the sweep is told to end.
+    fn run(&mut self, observer: &mut dyn SweepObserver) -> Result<SweepEnding, LaunchError> {
+        let mut waiting = self.queue();
+        let mut signalled = false;
+        loop {
+            if observer.paused() {
+                self.pause();
+            }
+            let stop = observer.interrupted();
+            let enough = |sweep: &Self| sweep.order.max_failures.is_some_and(|most| sweep.new_failures >= most);
+            while !stop && !enough(self) && self.running.len() < self.jobs {
+                let Some(next) = self.next(&mut waiting, observer)? else { break };
+                match self.start(next) {
+                    Ok(()) => observer.started(next),
+                    // This trial's folder alone is in the way, not the disk.
+                    Err(LaunchError::Folder(error)) if !matches!(error, FolderError::File(_)) => {
+                        self.refuse(next, &error, observer);
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            if stop && !signalled {
+                self.signal(signals::stopping());
+                signalled = true;
+            }
+            if self.running.is_empty() {
+                let enough = enough(self);
+                if stop || enough || waiting.is_empty() {
+                    self.ending.interrupted = stop;
+                    self.ending.left = if stop { 0 } else { waiting.len() };
+                    return Ok(self.ending);
+                }
+                observer.waiting(waiting.len());
+            }
+            self.take_messages(observer, &mut waiting);
+        }
+    }
+
     fn trial(&self, index: usize) -> &Trial {
         &self.order.experiment.trials[index]
     }
@@ -151,7 +177,11 @@ impl Sweep<'_> {
             match status {
                 Status::Finished => {}
                 Status::Failed if !self.order.retry_failed => self.ending.failed += 1,
-                Status::Missing | Status::Running | Status::Interrupted | Status::Failed => queue.push_back(index),
+                Status::Failed => {
+                    self.failed_before.insert(index, self.failed_at(index));
+                    queue.push_back(index);
+                }
+                Status::Missing | Status::Running | Status::Interrupted => queue.push_back(index),
             }
         }
         queue
@@ -181,7 +211,22 @@ impl Sweep<'_> {
     /// Whether a failed trial is run again: one that had failed before this sweep began, where that is asked for.
     /// What another sweep has seen fail meanwhile would only fail again.
     fn retries(&self, index: usize) -> bool {
-        self.order.retry_failed && self.order.statuses[index] == Status::Failed
+        self.failed_before.get(&index).is_some_and(|before| *before == self.failed_at(index))
+    }
+
+    /// When a trial failed.
+    fn failed_at(&self, index: usize) -> Option<SystemTime> {
+        fs::metadata(self.trial(index).folder.join("error.txt")).and_then(|kept| kept.modified()).ok()
+    }
+
+    /// A trial whose folder can't be used has failed; a folder of other things is left as it is.
+    fn refuse(&mut self, index: usize, error: &FolderError, observer: &mut dyn SweepObserver) {
+        self.ending.failed += 1;
+        self.new_failures += 1;
+        if !matches!(error, FolderError::Foreign { .. }) {
+            self.kept_error(index, &error.to_string());
+        }
+        observer.failed(index, &error.to_string());
     }
 
     /// Why a trial failed, as its folder tells.
