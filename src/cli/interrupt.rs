@@ -24,8 +24,16 @@ static PAUSE: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
 /// A signal sent twice within this time, as `timeout` does, is one.
 const ONCE: Duration = Duration::from_millis(500);
-/// How long the error of a file that grew too large has to be told before its signal ends the command.
-const TOLD: Duration = Duration::from_millis(500);
+/// How long a command has to fail at a file that grew too large before the signal of that ends it.
+const TOLD: Duration = Duration::from_secs(1);
+
+/// Whether the command has ended, well or not: no signal changes how.
+static OVER: AtomicBool = AtomicBool::new(false);
+
+/// From now on signals are ignored: the command has ended, and says so.
+pub fn over() {
+    OVER.store(true, Ordering::Relaxed);
+}
 
 /// Takes signals from now on: this process ends with exit code 130 and leaves no file half written.
 ///
@@ -70,7 +78,9 @@ fn take(signal: i32, first: &mut Option<Instant>) {
                 // The write that met the limit fails as well, and says at what file.
                 thread::sleep(TOLD);
             }
-            end();
+            if !OVER.load(Ordering::Relaxed) {
+                end();
+            }
         }
         (Some(stop), None) => {
             *first = Some(Instant::now());

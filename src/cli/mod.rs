@@ -84,7 +84,9 @@ pub fn program(run: impl FnOnce(Arguments) -> anyhow::Result<Exit> + UnwindSafe)
         Ok(arguments) => arguments,
         Err(answer) => return said(&answer),
     };
-    match catch_unwind(|| run(arguments)) {
+    let ended = catch_unwind(|| run(arguments));
+    interrupt::over();
+    match ended {
         Ok(Ok(exit)) => exit.into(),
         Ok(Err(error)) => Exit::report(&error).into(),
         Err(_) => panics::report().into(),

@@ -106,6 +106,7 @@ pub fn task(path: &Path, config: &Config, retry_failed: bool) -> anyhow::Result<
 /// When the folder is in use or training fails.
 pub fn train_in(path: &Path, config: &Config) -> anyhow::Result<Exit> {
     let folder = RunFolder::open(path, config)?;
+    folder.stamp(config)?;
     if folder.metrics().exists() {
         output::say!("{}: finished earlier, nothing to do", path.display());
     } else {

@@ -98,6 +98,22 @@ impl RunFolder {
         Ok(())
     }
 
+    /// Records this program in the config of a run that has not begun: it may have been prepared by another one, which
+    /// was rebuilt while the run waited in a queue.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn stamp(&self, config: &Config) -> Result<(), FolderError> {
+        if [self.history(), self.checkpoint(), self.metrics()].iter().any(|file| file.exists()) {
+            return Ok(());
+        }
+        let text = config.to_toml(Some(Provenance::here(config.device)));
+        if files::read_text(&self.config())? != text {
+            files::replace_text(&self.config(), &text)?;
+        }
+        Ok(())
+    }
+
     /// Checks that a run of this config may write to a folder: that it is its own, or that nothing is in it. Says
     /// whether its config is there.
     fn check(path: &Path, config: &Config) -> Result<bool, FolderError> {
@@ -280,6 +296,22 @@ mod tests {
         RunFolder::open(path, &config(1)).unwrap();
         fs::write(path.join(RELEASE_WEIGHTS), "").unwrap();
         assert!(refused(&config(1)).contains("holds a release"));
+    }
+
+    #[test]
+    fn a_run_that_has_not_begun_is_stamped_with_the_program_that_begins_it() {
+        let root = tempfile::tempdir().unwrap();
+        let earlier = Provenance { commit: "earlier".to_owned(), ..Provenance::here(config(1).device) };
+        RunFolder::prepare(root.path(), &config(1), || earlier).unwrap();
+        let folder = RunFolder::open(root.path(), &config(1)).unwrap();
+        let text = || fs::read_to_string(folder.config()).unwrap();
+        assert!(text().contains("commit = \"earlier\""));
+        fs::write(folder.history(), "").unwrap();
+        folder.stamp(&config(1)).unwrap();
+        assert!(text().contains("commit = \"earlier\""), "a run that has begun keeps its program");
+        fs::remove_file(folder.history()).unwrap();
+        folder.stamp(&config(1)).unwrap();
+        assert!(!text().contains("commit = \"earlier\""));
     }
 
     #[test]

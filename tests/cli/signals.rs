@@ -67,11 +67,13 @@ fn a_run_stops_within_a_second_in_every_evaluation_and_loses_no_step() {
     let folder = folder();
     // Evaluations of hours; the only checkpoints are those before them.
     let sets = ["training.checkpoint_every=1000000", "evaluation.samples=1000000", "evaluation.final_samples=1000000"];
-    for (name, steps) in [("middle", "training.steps=1000"), ("last", "training.steps=20")] {
-        let mut arguments = vec!["train", "tiny.toml", "-o", name, "--set", steps];
+    for (name, steps, every) in [("middle", "1000", "20"), ("last", "30", "30")] {
+        let (steps, evaluated) = (format!("training.steps={steps}"), format!("evaluation.every={every}"));
+        let mut arguments = vec!["train", "tiny.toml", "-o", name, "--set", &steps, "--set", &evaluated];
         sets.iter().for_each(|set| arguments.extend(["--set", set]));
         let trial = folder.path().join(name);
-        for (signal, round) in [("-TERM", "started"), ("-INT", "resumed after step 20")] {
+        let resumed = format!("resumed after step {every}");
+        for (signal, round) in [("-TERM", "started"), ("-INT", &resumed)] {
             let mut child = start(&mut cvae(folder.path(), &arguments));
             wait_for("a checkpoint before the evaluation", || {
                 assert!(child.try_wait().unwrap().is_none(), "it ended too soon");
@@ -87,7 +89,8 @@ fn a_run_stops_within_a_second_in_every_evaluation_and_loses_no_step() {
             // A busy machine needs some time of its own.
             assert!(took < Duration::from_secs(3), "{name} {signal}: {took:?}");
         }
-        assert_eq!(log(&trial).matches("interrupted after step 20").count(), 2, "{}", log(&trial));
+        let stops = log(&trial).matches(&format!("interrupted after step {every}")).count();
+        assert_eq!(stops, 2, "{}", log(&trial));
     }
 }
 
@@ -155,7 +158,7 @@ fn a_trial_that_is_told_to_stop_counts_as_interrupted_and_is_taken_up() {
         let output = child.wait_with_output().unwrap();
         assert_eq!(code(&output), 130, "{}", errors(&output));
         let said = errors(&output);
-        assert!(said.contains("stopped   seed1-") && said.contains("the same command takes them up"), "{said}");
+        assert!(said.contains("stopped   steps1000000-") && said.contains("the same command takes them up"), "{said}");
         assert!(said.contains("1 interrupted, 0 failed"), "{said}");
         let trial = &trials(folder.path())[0];
         assert!(!trial.join("error.txt").exists() && checkpoint(trial).exists());
