@@ -4,7 +4,6 @@
 //! done to the experiment's config while they wait changes nothing about them.
 
 use std::collections::HashSet;
-use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -108,8 +107,6 @@ fn submit(
     let numbers: Vec<usize> = tasks.iter().map(|(task, _)| *task).collect();
     // Without a number of jobs the cluster decides how many run at a time.
     let throttle = order.jobs.map_or(String::new(), |jobs| format!("%{jobs}"));
-    let mut chdir = OsString::from("--chdir=");
-    chdir.push(&place);
     let mut sbatch = Command::new("sbatch");
     sbatch
         .arg("--parsable")
@@ -117,9 +114,7 @@ fn submit(
         .arg(format!("--array={}{throttle}", ranges(&numbers)))
         .args(["--requeue", "--open-mode=append", "--ntasks=1"])
         .arg(format!("--cpus-per-task={}", order.experiment.threads()))
-        // In a folder of their own, so that no sign in its path is taken for a pattern.
-        .arg("--output=%a.log")
-        .arg(chdir)
+        .arg(output(&place))
         .args(options)
         .arg(&path);
     let output = started("sbatch", sbatch.output())?;
@@ -137,6 +132,15 @@ fn submit(
     }
 }
 
+/// Where Slurm writes what it says of a task: the log that the task writes itself, where a pattern can name it. `%` is
+/// doubled to stand for itself; a path with a backslash takes no pattern.
+fn output(place: &Path) -> String {
+    match place.to_str() {
+        Some(place) if !place.contains('\\') => format!("--output={}/%a.log", place.replace('%', "%%")),
+        _ => "--output=/dev/null".to_owned(),
+    }
+}
+
 /// What a task runs: the trial that its number stood for when it was submitted.
 fn script(place: &Path, experiment: &Path, cwd: &Path, program: &Path, retry: bool) -> String {
     let quoted = |path: &Path| quoted(&path.display().to_string());
@@ -146,6 +150,7 @@ fn script(place: &Path, experiment: &Path, cwd: &Path, program: &Path, retry: bo
          # Runs a trial as it was when this was submitted; the file tasks beside this one lists them. Ends with 75 when told to stop: with\n\
          # RequeueExit=75 Slurm runs it again, from its checkpoint.\n\
          trial={experiment}/$(sed -n \"s/^$SLURM_ARRAY_TASK_ID //p\" {place}/tasks)\n\
+         exec >> {place}/\"$SLURM_ARRAY_TASK_ID.log\" 2>&1\n\
          cd {cwd} || exit 1\n\
          exec {program} train \"$trial/config.toml\" --output \"$trial\" --task{retry}\n",
         experiment = quoted(experiment),
@@ -226,8 +231,12 @@ mod tests {
         std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         let script = script(&place.join("7"), &place, &place, &program, true);
         let run = Command::new("bash").args(["-c", &script]).env("SLURM_ARRAY_TASK_ID", "2").output().unwrap();
+        assert!(run.status.success());
+        let log = std::fs::read_to_string(place.join("7/2.log")).unwrap();
         let trial = place.join("two-seed1").display().to_string();
         let expected = format!("{}|train|{trial}/config.toml|--output|{trial}|--task|--retry-failed|", place.display());
-        assert_eq!(String::from_utf8_lossy(&run.stdout), expected, "{}", String::from_utf8_lossy(&run.stderr));
+        assert_eq!(log, expected);
+        assert_eq!(output(Path::new("/a %a/b")), "--output=/a %%a/b/%a.log");
+        assert_eq!(output(Path::new("/a\\b")), "--output=/dev/null");
     }
 }
