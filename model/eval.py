@@ -20,6 +20,7 @@ from typing import IO, Any, Counter, Dict, List, NoReturn, Optional, Set, Tuple
 WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 LINE = re.compile(r"\s*\[(\w+)\]\s*\[(\w+)\]\s*\[(\w+)\]\s*\[([0-9]{3})\](.*)", re.DOTALL)
+GLUED = re.compile(r"(?:[0-9]+-[0-9]+-[0-9]+)?\s*(\[\w+\]\s*\[\w+\]\s*\[\w+\]\s*\[[0-9]{3}\])")
 DATE = re.compile(r"([0-9]{1,2})-([0-9]{1,2})-([0-9]{1,5})")
 FIRST, LAST = 1800, 2200
 SHOWN = 10  # faulty lines that are shown one by one
@@ -130,6 +131,7 @@ def read(file: IO[bytes], name: str) -> Score:
     score = Score()
     bad: List[int] = []
     blank: List[int] = []
+    glued: Dict[int, str] = {}
     for number, raw in enumerate(file, 1):
         line = raw.decode("utf-8-sig" if number == 1 else "utf-8", "replace").strip()
         if not line:
@@ -140,16 +142,21 @@ def read(file: IO[bytes], name: str) -> Score:
         match = LINE.fullmatch(line)
         *asked, rest = match.groups() if match else ("", "", "", "0", "")
         known = asked[0] in WEEKDAYS and asked[1] in MONTHS and asked[2] in ("True", "False")
-        if known and FIRST // 10 <= int(asked[3]) <= LAST // 10:
+        second = GLUED.match(rest.strip()) if known else None
+        if second:
+            bad.append(number)
+            glued[number] = f"a second line is glued to this one at {second.group(1)}; end it before"
+        elif known and FIRST // 10 <= int(asked[3]) <= LAST // 10:
             score.add(number, line, tuple(asked), rest.strip())
         else:
             bad.append(number)
     for number in bad[:SHOWN]:
-        print(f"{name}:{number}: no readable conditions, such as [MON] [DEC] [False] [196]", file=sys.stderr)
+        fault = glued.get(number, "no readable conditions, such as [MON] [DEC] [False] [196]")
+        print(f"{name}:{number}: {fault}", file=sys.stderr)
     if len(bad) > SHOWN:
         print(f"... and {len(bad) - SHOWN} more bad lines", file=sys.stderr)
     if bad:
-        fail(2, f"{len(bad)} lines of {name} have no readable conditions; mend or remove them")
+        fail(2, f"{len(bad)} lines of {name} have no readable conditions or hold two lines; mend or remove them")
     if not score.lines:
         fail(2, f"{name} holds no lines")
     return score

@@ -109,7 +109,7 @@ def draws(
 def write(
     out: IO[bytes], decoder: Decoder, lines: Conditions, met: np.ndarray, options: argparse.Namespace
 ) -> Tuple[int, int]:
-    """Writes all lines, joined by line ends; counts of dates and of those that meet their condition."""
+    """Writes all lines, each with its end; counts of dates and of those that meet their condition."""
     counts = [0, 0]
     indices = np.frombuffer(lines.indices, dtype=np.int16).astype(np.int64)
 
@@ -121,12 +121,11 @@ def write(
                 yield f"{texts[index]} {day + 1}-{month + 1}-{1800 + 10 * decade + digit}"
 
     texts = {index: condition_text(index) for index in set(lines.indices) if index >= 0}
-    dated, separator = generated(), ""
+    dated = generated()
     for place, index in enumerate(lines.indices):
         of_line = (next(dated) for _ in range(options.samples)) if index >= 0 else [lines.bad[place]]
         for text in of_line:
-            out.write(f"{separator}{text}".encode())
-            separator = "\n"
+            out.write(f"{text}\n".encode())
     return counts[0], counts[1]
 
 
@@ -157,7 +156,6 @@ def run(options: argparse.Namespace) -> int:
     if options.output == "-":
         try:
             counts = write(sys.stdout.buffer, decoder, lines, met, options)
-            sys.stdout.buffer.write(b"\n")
             sys.stdout.buffer.flush()
         except BrokenPipeError:  # a reader that has seen enough, such as `head`, is no failure
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

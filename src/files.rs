@@ -1,14 +1,22 @@
 //! Files that are never half written: written beside their place, flushed to disk, then renamed.
+//! What is no file, a pipe, a device or an open descriptor, is written to as it is.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+mod streams;
+
+use streams::linked;
+pub use streams::{is_standard_output, stream};
 
 /// A file operation that failed, with the file and what to do.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {action} {path}: {}", said(.cause))]
+#[error("cannot {action} {path}: {}", said(.action, .cause))]
 pub struct FileError {
     /// What was tried: read, write, ...
     pub action: &'static str,
@@ -19,8 +27,11 @@ pub struct FileError {
 }
 
 /// What the system said, and what to do; for what a remedy says by itself, the remedy alone.
-fn said(error: &io::Error) -> String {
+fn said(action: &str, error: &io::Error) -> String {
     match error.kind() {
+        io::ErrorKind::FileTooLarge if action != "read" => {
+            "the limit on the size of files is reached; raise it (ulimit -f) and run the same command again".to_owned()
+        }
         io::ErrorKind::IsADirectory => "it is a folder, name a file".to_owned(),
         io::ErrorKind::InvalidData if error.get_ref().is_none() => "it is no text, name another file".to_owned(),
         io::ErrorKind::FileTooLarge => "it is too large for what it should be, name another file".to_owned(),
@@ -33,6 +44,7 @@ fn remedy(error: &io::Error) -> &'static str {
         io::ErrorKind::NotFound => "; check the path",
         io::ErrorKind::PermissionDenied => "; check its permissions or choose another place",
         io::ErrorKind::StorageFull => "; free some room and run the same command again",
+        io::ErrorKind::QuotaExceeded => "; free some room within your quota and run the same command again",
         io::ErrorKind::ReadOnlyFilesystem => "; choose a place that can be written to",
         io::ErrorKind::AlreadyExists => "; a file has that name, choose another place",
         io::ErrorKind::NotADirectory => "; a part of the path is a file, check the path",
@@ -75,19 +87,36 @@ pub fn replace(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> Resu
     if path.is_dir() {
         return Err(FileError::at("write", path)(io::ErrorKind::IsADirectory.into()));
     }
-    // A device or a pipe, such as /dev/null, takes what is written and must not be replaced.
-    if fs::metadata(path).is_ok_and(|place| !place.is_file()) {
-        return write(path).map_err(FileError::at("write", path));
+    if let Some(mut stream) = stream(path)? {
+        let made = tempfile::NamedTempFile::new();
+        let whole = made.map_err(FileError::at("make a temporary file in", &std::env::temp_dir()))?;
+        let copied = write(whole.path()).and_then(|()| io::copy(&mut File::open(whole.path())?, &mut stream));
+        return copied.map(drop).map_err(FileError::at("write", path));
     }
     let place = linked(path);
+    sweep(&place);
     let partial = Partial::begin(&place, path);
     let kept = fs::metadata(&place).ok().map(|found| found.permissions());
-    let replaced = fill(&partial.0, kept, write).and_then(|()| {
+    let replaced = fill(&partial.0, kept, write).and_then(|_until_renamed| {
         // Whoever ends this process holds the list, and the file stays what it was.
         let _unless_abandoned = partials();
         fs::rename(&partial.0, &place)
     });
     replaced.map_err(FileError::at("write", path))
+}
+
+/// Removes partial files of the same place whose process was killed: nobody holds their lock.
+fn sweep(place: &Path) {
+    let (Some(folder), Some(name)) = (place.parent(), place.file_name()) else { return };
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    // Whatever can't be looked at is left where it is: it disturbs nobody.
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let stale = is_partial(&entry.file_name().to_string_lossy(), &name.to_string_lossy())
+            && entry.file_type().is_ok_and(|kind| kind.is_file());
+        if stale && File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// A partial file on the list; with the value it leaves the list, and its folder where it was not renamed.
@@ -109,34 +138,38 @@ impl Drop for Partial {
     }
 }
 
-/// Has a partial file written and flushed to disk, with the permissions of the file that it is to replace.
-fn fill(partial: &Path, keep: Option<Permissions>, write: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
-    if let Some(keep) = &keep {
-        // Made before it is written to, so that nobody reads meanwhile what only its owner may read.
-        let mode = (keep.mode() & 0o777) | 0o600;
-        OpenOptions::new().create_new(true).write(true).mode(mode).open(partial)?;
-    }
+/// Has a partial file written and flushed to disk, with the permissions of the file that it is to replace. The file is
+/// locked as long as what is returned lives.
+fn fill(partial: &Path, keep: Option<Permissions>, write: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<File> {
+    // Made before it is written to, so that nobody reads meanwhile what only its owner may read.
+    let mode = keep.as_ref().map_or(0o666, |keep| (keep.mode() & 0o777) | 0o600);
+    let file = claim(partial, mode)?;
     write(partial)?;
-    let file = File::open(partial)?;
     if let Some(keep) = keep
         && file.metadata()?.permissions() != keep
     {
         file.set_permissions(keep)?;
     }
-    file.sync_all()
+    file.sync_all()?;
+    Ok(file)
 }
 
-/// Where a path leads by way of links, also where nothing is there yet.
-fn linked(path: &Path) -> PathBuf {
-    // More links than the system itself follows go round in a circle; opening the last tells of it.
-    const MOST: usize = 40;
-    let mut place = path.to_owned();
-    for _ in 0..MOST {
-        let Ok(target) = fs::read_link(&place) else { break };
-        place = place.parent().unwrap_or(Path::new("")).join(target);
+/// Makes a partial file and locks it, before anyone can take it for one that was left behind.
+fn claim(partial: &Path, mode: u32) -> io::Result<File> {
+    loop {
+        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(mode).open(partial)?;
+        match file.try_lock() {
+            // It is being removed this instant; another one is made.
+            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(1)),
+            // Without locks nothing that is left behind is ever removed.
+            _ if partial.exists() => return Ok(file),
+            _ => {}
+        }
     }
-    place
 }
+
+/// More links than the system itself follows go round in a circle; opening the last tells of it.
+const LINKS: usize = 40;
 
 /// Replaces a file by this text.
 ///
@@ -152,6 +185,14 @@ pub fn partial_path(path: &Path) -> PathBuf {
     // Processes of several machines that share a folder may have the same id.
     let moment = jiff::Timestamp::now().subsec_nanosecond();
     path.with_file_name(format!(".{name}.{}-{moment}.partial", std::process::id()))
+}
+
+/// Whether a file's name is that of a partial file of this one.
+pub fn is_partial(name: &str, of: &str) -> bool {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let own = name.strip_prefix('.').and_then(|name| name.strip_prefix(of)).and_then(|name| name.strip_prefix('.'));
+    let own = own.and_then(|name| name.strip_suffix(".partial")).and_then(|name| name.split_once('-'));
+    own.is_some_and(|(process, moment)| digits(process) && digits(moment))
 }
 
 /// No text that is read as a whole, a config or a table, comes near this many bytes.
@@ -216,6 +257,26 @@ mod tests {
     }
 
     #[test]
+    fn partial_files_of_killed_processes_are_swept_and_no_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let (stale, live) = (folder.path().join(".file.1-2.partial"), folder.path().join(".file.3-4.partial"));
+        let others = [".file.partial", ".file.1-x.partial", ".other.1-2.partial", "file.1-2.partial"];
+        for name in others {
+            fs::write(folder.path().join(name), "mine").unwrap();
+        }
+        fs::write(&stale, "left").unwrap();
+        let held = claim(&live, 0o666).unwrap();
+        replace_text(&path, "new").unwrap();
+        assert!(!stale.exists() && live.exists());
+        drop(held);
+        replace_text(&path, "newer").unwrap();
+        assert!(!live.exists());
+        assert!(others.iter().all(|name| folder.path().join(name).exists()));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), others.len() + 1);
+    }
+
+    #[test]
     fn a_failed_write_leaves_the_old_file_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
@@ -273,6 +334,8 @@ mod tests {
             said(io::ErrorKind::FileTooLarge),
             "cannot read x: it is too large for what it should be, name another file"
         );
+        let limit = FileError::at("write", Path::new("x"))(io::ErrorKind::FileTooLarge.into()).to_string();
+        assert!(limit.starts_with("cannot write x: the limit on the size of files") && limit.contains("ulimit -f"));
         assert_eq!(said(io::ErrorKind::InvalidData), "cannot read x: it is no text, name another file");
         assert_eq!(said(io::ErrorKind::NotFound), "cannot read x: entity not found; check the path");
     }

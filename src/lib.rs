@@ -10,6 +10,7 @@ pub mod files;
 pub mod metrics;
 pub mod model;
 pub mod random;
+mod signals;
 pub mod task;
 pub mod training;
 

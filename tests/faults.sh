@@ -125,14 +125,27 @@ for command in "train tiny.toml --runs tiny.toml" "sweep tiny.toml --runs tiny.t
     expect 1 "tiny.toml" "$cvae" $command
     grep -qE 'check the path|choose another place' stderr.txt || fail "no remedy in: $command: $(cat stderr.txt)"
 done
+expect 0 "" "$cvae" train tiny.toml --set training.steps=30 -o whole
+rm whole/metrics.csv whole/SHA256SUMS
 for name in config.toml history.csv lock metrics.csv log.txt checkpoint/checkpoint.safetensors model.safetensors SHA256SUMS; do
-    mkdir -p "taken/$name"
+    cp -r whole taken; rm -rf "taken/$name"; mkdir -p "taken/$name"
     expect 1 "$name" "$cvae" train tiny.toml --set training.steps=30 -o taken
-    grep -q "it is a folder" stderr.txt || fail "a folder $name is not told: $(cat stderr.txt)"
+    grep -qE "it is a folder|it is no file" stderr.txt || fail "a folder $name is not told: $(cat stderr.txt)"
     rm -r taken
 done
-touch afile; mkdir taken; touch taken/checkpoint
-expect 1 "taken/checkpoint" "$cvae" train tiny.toml -o taken
+cp -r whole taken; touch taken/checkpoint
+expect 1 "taken/checkpoint" "$cvae" train tiny.toml --set training.steps=30 -o taken
+rm -r taken; cp -r whole taken; rm taken/lock; mkfifo taken/lock
+expect 1 "lock: it is no file; remove it" timeout 20 "$cvae" train tiny.toml --set training.steps=30 -o taken
+rm -r whole taken
+
+begin "folders of the user's own"
+for name in checkpoint/weights.bin data.partial error.txt SHA256SUMS notes.md; do
+    mkdir -p "own/$(dirname "$name")"; echo mine > "own/$name"
+    expect 1 "name an empty folder, or one that is not there yet" "$cvae" train tiny.toml -o own
+    [ "$(cat "own/$name")" = mine ] && [ "$(find own -type f | wc -l)" = 1 ] || fail "a folder with $name was written to"
+    rm -r own
+done
 
 begin "closed pipes"
 for command in "predict -i conditions.txt - -n 100000 --model $finished" "inspect --all --model $finished -n 1 -o inspected" "man" "completions bash" "compare undisturbed --csv"; do
@@ -172,19 +185,20 @@ grep -q "resumed after step" stopped/log.txt || fail "not resumed: $(cat stopped
 # A command that is no run ends at once, and leaves nothing.
 for _ in $(seq 500); do cat conditions.txt; echo; done > many.txt
 for signal in TERM INT; do
-    "$cvae" predict -i many.txt stopped.txt -n 1000000 --model "$finished" 2> stderr.txt & pid=$!
+    # A shell has its jobs in the background ignore SIGINT, and so does the program then.
+    env --default-signal=INT "$cvae" predict -i many.txt stopped.txt -n 1000000 --model "$finished" 2> stderr.txt & pid=$!
     started ".stopped.txt.*.partial"
     kill -"$signal" "$pid"; code=0; wait "$pid" || code=$?
     [ "$code" = 130 ] && grep -q "interrupted; stopped.txt was not written, its partial file is removed" stderr.txt ||
         fail "SIG$signal of predict: $code: $(cat stderr.txt)"
     [ -z "$(compgen -G '.stopped.txt*' || true)" ] && [ ! -e stopped.txt ] || fail "SIG$signal left half predictions"
-    mkdir -p whole; "$cvae" inspect --all -n 1000000 -o whole/charts --model "$finished" 2> stderr.txt & pid=$!
+    mkdir -p whole; env --default-signal=INT "$cvae" inspect --all -n 1000000 -o whole/charts --model "$finished" 2> stderr.txt & pid=$!
     listening "$pid"; started whole/charts
     kill -"$signal" "$pid"; code=0; wait "$pid" || code=$?
     [ "$code" = 130 ] && grep -q interrupted stderr.txt || fail "SIG$signal of inspect: $code: $(cat stderr.txt)"
     [ -z "$(ls -A whole/charts)" ] || fail "SIG$signal of inspect left $(ls -A whole/charts)"
     rm -rf whole; mkfifo endless; sleep 600 > endless & writer=$!
-    "$cvae" eval endless 2> stderr.txt & pid=$!
+    env --default-signal=INT "$cvae" eval endless 2> stderr.txt & pid=$!
     listening "$pid"
     kill -"$signal" "$pid"; code=0; wait "$pid" || code=$?
     kill "$writer"; wait "$writer" 2> /dev/null || true; rm endless
@@ -200,6 +214,35 @@ expect 75 "another process is running this trial" "$cvae" train tiny.toml -o sha
 expect 75 "another process is running this trial" env - "$cvae" train tiny.toml -o shared "${long[@]}"
 kill -TERM "$pid"; code=0; wait "$pid" || code=$?
 [ "$code" = 130 ] || fail "SIGTERM: $code"
+
+begin "file systems without locks"
+cat > nolocks.c << 'CODE'
+#include <errno.h>
+/* As on NFS without its lock daemon. */
+int flock(int file, int operation) { errno = ENOLCK; return -1; }
+CODE
+cc -shared -fPIC -O1 nolocks.c -o nolocks.so
+expect 1 "set CVAE_LOCKS=off and never let two processes run one trial" env LD_PRELOAD="$dir/nolocks.so" "$cvae" sweep tiny.toml --runs nolocks
+expect 0 "" env LD_PRELOAD="$dir/nolocks.so" CVAE_LOCKS=off "$cvae" sweep tiny.toml --runs nolocks
+same undisturbed/tiny nolocks/tiny "a sweep without locks ended otherwise"
+rm nolocks/tiny/*/metrics.csv
+expect 1 "set CVAE_LOCKS=off" env LD_PRELOAD="$dir/nolocks.so" "$cvae" sweep tiny.toml --runs nolocks --status
+if [ "$(id -u)" = 0 ] && setpriv --reuid 65534 --clear-groups test -x "$cvae"; then
+    # A colleague who may only read sees what runs.
+    "$cvae" sweep tiny.toml --runs watched "${long[@]}" > /dev/null 2>&1 & pid=$!
+    started "watched/tiny/*/checkpoint/checkpoint.safetensors"
+    chmod -R a+rX watched tiny.toml .
+    expect 0 "" setpriv --reuid 65534 --clear-groups "$cvae" sweep tiny.toml --runs watched --status "${long[@]}"
+    grep -qE '[12] running' stdout.txt || fail "a reader does not see what runs: $(cat stdout.txt)"
+    kill -TERM "$pid"; wait "$pid" || true
+fi
+
+begin "limits on files"
+expect 1 "raise it (ulimit -f) and run the same command again" \
+    bash -c 'ulimit -f 1; exec "$0" predict -i conditions.txt limited.txt -n 100000 --model "$1"' "$cvae" "$finished"
+[ ! -e limited.txt ] && [ -z "$(compgen -G '.limited.txt*' || true)" ] || fail "a limit on files left half predictions"
+expect 1 "raise it (ulimit -f)" bash -c 'ulimit -f 1; exec "$0" train tiny.toml -o limited' "$cvae"
+expect 1 "set TMPDIR to a folder that can be written to" env TMPDIR=/nonexistent "$cvae" eval - < /dev/null
 
 begin "lack of memory"
 # The system's way: the largest process is killed.
@@ -226,7 +269,7 @@ scarce() { # PROGRAM LIMIT...: predicts within so many KiB
         bash -c 'ulimit -v "$1"; exec "$0" predict -i conditions.txt scarce.txt -n 100000 --model "$2"' "$program" "$limit" "$finished" \
             > stdout.txt 2> stderr.txt || code=$?
         case $code in
-        0) [ "$(wc -l < scarce.txt)" = 199999 ] || fail "half predictions in $limit KiB" ;;
+        0) [ "$(wc -l < scarce.txt)" = 200000 ] || fail "half predictions in $limit KiB" ;;
         1) grep -qE 'error: .*memory' stderr.txt || fail "no message of memory in $limit KiB: $(cat stderr.txt)" ;;
         126 | 127 | 134) ;;
         *) fail "$program predict in $limit KiB: exit code $code: $(cat stderr.txt)" ;;

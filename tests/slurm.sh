@@ -23,7 +23,7 @@ export SLURM_CONF=$dir/slurm.conf
 munged_pid= ctld_pid= slurmd_pid=
 clean() {
     status=$?
-    if [ $status -ne 0 ]; then tail -n 20 "$dir"/*.log "$dir"/runs/grid/slurm/*.log >&2 2> /dev/null || true; fi
+    if [ $status -ne 0 ]; then tail -n 20 "$dir"/*.log "$dir"/*/grid/slurm/*/*.log >&2 2> /dev/null || true; fi
     for pid in $slurmd_pid $ctld_pid $munged_pid; do kill "$pid" 2> /dev/null || true; done
     wait 2> /dev/null || true
     rm -rf "$dir"
@@ -57,12 +57,12 @@ angles = 8
 [beta]
 rise = 20
 [training]
-steps = 1500
+steps = 6000
 batch_size = 64
 warm_up = 5
 checkpoint_every = 10
 [evaluation]
-every = 500
+every = 2000
 samples = 1
 final_samples = 1
 importance = 2
@@ -71,20 +71,31 @@ seeds = [1, 2, 3]
 product = { "model.latent_dim" = [2, 3] }
 CONFIG
 "$cvae" sweep grid.toml --runs local 2> /dev/null
-job=$("$cvae" sweep grid.toml --launcher slurm --sbatch "--time=10" 2> /dev/null)
+# A path with all that a shell or Slurm could misread.
+runs="my 'runs' \"of\" %a \$x"
+submit() { "$cvae" sweep grid.toml --runs "$runs" --launcher slurm --sbatch "--time=10 --comment='two words'" "$@" 2> submitted.txt; }
+[ -z "$("$cvae" sweep grid.toml --runs "$runs" --launcher slurm --sbatch --test-only 2> tried.txt)" ] && grep -q "nothing was submitted" tried.txt ||
+    fail "--test-only: $(cat tried.txt)"
+job=$(submit)
 echo "submitted job array $job"
+# From now on the config says something else: the tasks must not care.
+cp grid.toml whole.toml
+sed -i 's/seeds = .*/seeds = [7]/; s/steps = .*/steps = 900/' grid.toml
+"$cvae" sweep grid.toml --runs "$runs" --status | tee status.txt
+grep -q "slurm job $job, frozen as submitted on .* 6 of them are not in the config any more" status.txt || fail "--status does not tell of the job"
+cp whole.toml grid.toml
+[ -z "$(submit)" ] && grep -q "nothing to submit" submitted.txt || fail "submitted twice: $(cat submitted.txt)"
+sed -i 's/seeds = .*/seeds = [7]/; s/steps = .*/steps = 900/' grid.toml
 
 # Kill a task in the middle of its training, as a node that dies would.
 running_task() { # the process and the number of a task that has a checkpoint
-    local proc trial index
+    local proc index trial
     for proc in /proc/[0-9]*; do
-        [ "$(readlink "$proc/cwd" 2> /dev/null)" = "$dir" ] || continue
-        index=$(tr '\0' '\n' < "$proc/cmdline" 2> /dev/null | sed -n '/^--index$/{n;p}') || continue
-        [ -n "$index" ] || continue
-        trial=$("$cvae" sweep grid.toml --dry-run | awk -v index_="$index" '$1 == index_ { print $3 }')
-        [ -f "runs/grid/$trial/checkpoint/checkpoint.safetensors" ] || continue
-        echo "${proc#/proc/} $index"
-        return
+        tr '\0' '\n' < "$proc/cmdline" 2> /dev/null | grep -qx -- --task || continue
+        index=$(tr '\0' '\n' < "$proc/environ" 2> /dev/null | sed -n 's/^SLURM_ARRAY_TASK_ID=//p')
+        trial=$(tr '\0' '\n' < "$proc/cmdline" 2> /dev/null | sed -n '/^--output$/{n;p}')
+        [ -n "$index" ] && [ -f "$trial/checkpoint/checkpoint.safetensors" ] || continue
+        case $trial in "$dir/$runs"/*) echo "${proc#/proc/} $index"; return ;; esac
     done
 }
 victim=
@@ -101,16 +112,25 @@ for _ in $(seq 300); do
     sleep 0.2
 done
 [ "$state" = FAILED ] || fail "task $victim is $state after kill -9, expected FAILED"
-"$cvae" sweep grid.toml --status
+"$cvae" sweep whole.toml --runs "$runs" --status > /dev/null
 scontrol requeue "${job}_$victim"
+# Tell another to stop, as the end of its time would: it keeps its steps, ends with 75, and is put back into the queue.
+for _ in $(seq 300); do
+    read -r pid index < <(running_task) || true
+    if [ -n "${pid:-}" ] && [ "$index" != "$victim" ] && kill -USR1 "$pid" 2> /dev/null; then echo "told task $index to stop"; break; fi
+    pid=; sleep 0.1
+done
 for _ in $(seq 600); do [ -z "$(squeue -h -j "$job")" ] && break; sleep 0.5; done
 [ -z "$(squeue -h -j "$job")" ] || fail "the job did not end"
-"$cvae" sweep grid.toml --status | tee status.txt
+cp whole.toml grid.toml
+"$cvae" sweep grid.toml --runs "$runs" --status | tee status.txt
 grep -q "6 trials: 6 finished" status.txt || fail "not all trials are finished"
-"$cvae" sweep grid.toml 2> /dev/null # rebuilds results.csv, and finds nothing to do
+"$cvae" sweep grid.toml --runs "$runs" 2> /dev/null # rebuilds results.csv, and finds nothing to do
+[ -s "$runs/grid/slurm/1/$victim.log" ] || fail "no log of task $victim"
+rm -r "$runs/grid/slurm"
 
-python3 "$here/same.py" local/grid runs/grid || fail "results differ"
-resumed=$(grep -l "resumed after" runs/grid/*/log.txt | wc -l)
+python3 "$here/same.py" local/grid "$runs/grid" || fail "results differ"
+resumed=$(grep -l "resumed after" "$runs"/grid/*/log.txt | wc -l)
 [ "$resumed" -ge 1 ] || fail "no trial was taken up at its checkpoint"
 echo "6 trials on Slurm equal the local ones bit for bit; $resumed was taken up at its checkpoint"
 echo "1 passed, 0 failed"

@@ -97,7 +97,8 @@ impl Eval {
         let mut bad = 0;
         for line in input.lines()? {
             let line = line.map_err(FileError::at("read", &self.file))?;
-            match line.parse() {
+            let parsed = line.parse().and_then(|parsed| parsed.alone(&line.text).map(|()| parsed));
+            match parsed {
                 Ok(parsed) => {
                     let date = parsed.rest.parse::<Date>();
                     let tally =
@@ -118,9 +119,8 @@ impl Eval {
             output::say!("... and {} more bad lines", bad - SHOWN);
         }
         if bad > 0 {
-            return Err(
-                BadInput(format!("{bad} lines of {name} have no readable conditions; mend or remove them")).into()
-            );
+            let what = "have no readable conditions or hold two lines; mend or remove them";
+            return Err(BadInput(format!("{bad} lines of {name} {what}")).into());
         }
         let tallies: Vec<Tally> = tallies.into_iter().flatten().collect();
         if tallies.is_empty() {

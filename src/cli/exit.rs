@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::output;
-use crate::experiment::{BUSY, ConfigError, FolderError, PlanError};
+use crate::experiment::{BUSY, ConfigError, FolderError, LaunchError, PlanError};
 
 /// The ways in which a command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +65,8 @@ impl Exit {
             return Self::TryAgain;
         }
         let bad_input = |cause: &(dyn std::error::Error + 'static)| {
-            cause.is::<BadInput>() || cause.is::<ConfigError>() || cause.is::<PlanError>()
+            let options = matches!(cause.downcast_ref(), Some(LaunchError::Options(_)));
+            options || cause.is::<BadInput>() || cause.is::<ConfigError>() || cause.is::<PlanError>()
         };
         if error.chain().any(bad_input) { Self::BadInput } else { Self::Failed }
     }

@@ -23,13 +23,13 @@ impl Input {
     pub fn open(path: &Path) -> Result<Self, FileError> {
         let (name, file) = if is_standard_stream(path) {
             let name = PathBuf::from("standard input");
-            let file = spool(io::stdin().lock()).map_err(FileError::at("read", &name))?;
+            let file = spool(io::stdin().lock(), &name)?;
             (name, file)
         } else {
             files::check_readable(path)?;
             let file = File::open(path).map_err(FileError::at("read", path))?;
             let is_file = file.metadata().map_err(FileError::at("read", path))?.is_file();
-            let file = if is_file { file } else { spool(file).map_err(FileError::at("read", path))? };
+            let file = if is_file { file } else { spool(file, path)? };
             (path.to_owned(), file)
         };
         Ok(Self { name, file })
@@ -55,8 +55,23 @@ impl Input {
     }
 }
 
-fn spool(mut input: impl io::Read) -> io::Result<File> {
-    let mut file = tempfile::tempfile()?;
-    io::copy(&mut input, &mut file)?;
-    Ok(file)
+/// A temporary file that holds what an input gives, up to its end.
+fn spool(mut input: impl io::Read, name: &Path) -> Result<File, FileError> {
+    let folder = std::env::temp_dir();
+    // The error of one without a name does not say where it was to lie.
+    let mut file = tempfile::tempfile_in(&folder).map_err(|error| {
+        FileError::at("make a temporary file in", &folder)(io::Error::other(format!(
+            "{error}; set TMPDIR to a folder that can be written to"
+        )))
+    })?;
+    let mut part = vec![0; 1 << 16];
+    loop {
+        match input.read(&mut part) {
+            Ok(0) => return Ok(file),
+            Ok(length) => io::Write::write_all(&mut file, &part[..length])
+                .map_err(FileError::at("write a temporary file in", &folder))?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(FileError::at("read", name)(error)),
+        }
+    }
 }

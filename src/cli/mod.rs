@@ -21,6 +21,7 @@ mod torch;
 mod train;
 mod worker;
 
+use std::io::{self, Write};
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -80,11 +81,27 @@ The typesetter is built once, by make report or cargo build --release -p cvae-re
 /// Parses the arguments, runs the command, prints the error chain and sets the exit code.
 pub fn program() -> ExitCode {
     panics::install();
-    let arguments = Arguments::parse();
-    match catch_unwind(|| arguments.run()) {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(answer) => return said(&answer),
+    };
+    let ended = catch_unwind(|| arguments.run());
+    interrupt::over();
+    match ended {
         Ok(Ok(exit)) => exit.into(),
         Ok(Err(error)) => Exit::report(&error).into(),
         Err(_) => panics::report().into(),
+    }
+}
+
+/// Prints help, the version or what is wrong with the arguments; help that could not be printed is a failure.
+fn said(answer: &clap::Error) -> ExitCode {
+    let code = ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(2));
+    match answer.print().and_then(|()| io::stdout().flush()) {
+        Err(error) if !answer.use_stderr() && error.kind() != io::ErrorKind::BrokenPipe => {
+            Exit::report(&output::stdout_failed()(error).into()).into()
+        }
+        _ => code,
     }
 }
 

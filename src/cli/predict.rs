@@ -11,7 +11,7 @@ use super::exit::{BadInput, Exit};
 use super::input::Input;
 use super::{is_standard_stream, output};
 use crate::dates::{Condition, DateTokens, Line, LineError, Outcome, ValidDates, has_date_shape};
-use crate::files;
+use crate::files::{self, FileError};
 use crate::model::{Decode, Sampler};
 use crate::random::{Purpose, stream};
 use crate::task::Rows;
@@ -129,7 +129,7 @@ impl Predict {
     fn answer(&self, question: Question, sampler: &Sampler<'_>) -> anyhow::Result<Exit> {
         let Question { output, valid, mut input, checked } = question;
         let mut writer = Writer::new(sampler, &valid, self);
-        let written = if is_standard_stream(&output) {
+        let written = if is_standard_stream(&output) || files::is_standard_output(&output) {
             writer.print(&mut input, checked.lines)?
         } else {
             writer.write_file(&mut input, checked.lines, &output)?;
@@ -210,7 +210,6 @@ struct Writer<'a> {
     options: &'a Predict,
     random: ChaCha8Rng,
     retry_random: ChaCha8Rng,
-    written: usize,
     dates: usize,
     passes: usize,
     mended: usize,
@@ -224,7 +223,6 @@ impl<'a> Writer<'a> {
             options,
             random: stream(options.seed, Purpose::Samples, 0),
             retry_random: stream(options.seed, Purpose::Retries, 0),
-            written: 0,
             dates: 0,
             passes: 0,
             mended: 0,
@@ -235,7 +233,7 @@ impl<'a> Writer<'a> {
     fn print(&mut self, input: &mut Input, lines: usize) -> anyhow::Result<bool> {
         let mut out = BufWriter::new(io::stdout().lock());
         let written = self.write_all(input, lines, &mut out);
-        let written = written.and_then(|()| Ok(out.write_all(b"\n").and_then(|()| out.flush())?));
+        let written = written.and_then(|()| Ok(out.flush()?));
         let Err(error) = written else { return Ok(true) };
         // What could not be written is not tried again.
         drop(out.into_parts());
@@ -247,11 +245,11 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Replaces a file.
+    /// Replaces a file, or writes to a pipe, a device or a descriptor as it is.
     fn write_file(&mut self, input: &mut Input, lines: usize, path: &Path) -> anyhow::Result<()> {
         let mut failure = None;
-        let replaced = files::replace(path, |partial| {
-            let mut out = BufWriter::with_capacity(1 << 16, File::create(partial)?);
+        let mut write = |file: File| {
+            let mut out = BufWriter::with_capacity(1 << 16, file);
             let written = self.write_all(input, lines, &mut out);
             // What went wrong keeps its own words; the file is not replaced either way.
             written.map_err(|error| match error.downcast::<io::Error>() {
@@ -262,7 +260,11 @@ impl<'a> Writer<'a> {
                 }
             })?;
             out.flush()
-        });
+        };
+        let replaced = match files::stream(path)? {
+            Some(stream) => write(stream).map_err(FileError::at("write", path)),
+            None => files::replace(path, |partial| write(File::create(partial)?)),
+        };
         replaced.map_err(|error| failure.unwrap_or_else(|| error.into()))
     }
 
@@ -308,23 +310,15 @@ impl<'a> Writer<'a> {
             match condition {
                 Some(condition) => {
                     for tokens in dates.by_ref().take(samples) {
-                        self.separate(out)?;
-                        write!(out, "{condition} {tokens}")?;
+                        writeln!(out, "{condition} {tokens}")?;
                     }
                 }
                 None => {
-                    self.separate(out)?;
-                    out.write_all(without_date(&line.text).as_bytes())?;
+                    writeln!(out, "{}", without_date(&line.text))?;
                 }
             }
         }
         Ok(())
-    }
-
-    /// Lines are joined, as in the challenge's files; the last is not ended.
-    fn separate(&mut self, out: &mut impl Write) -> io::Result<()> {
-        self.written += 1;
-        if self.written > 1 { out.write_all(b"\n") } else { Ok(()) }
     }
 
     /// The places of the samples that fail their conditions, where there are any.

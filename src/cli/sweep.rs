@@ -1,20 +1,24 @@
 //! `cvae sweep`: all trials of an experiment.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::Context;
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use indicatif::{HumanDuration, MultiProgress, ProgressBar};
 
 use super::exit::{BadInput, Exit};
-use super::train::train_in;
+use super::train::task;
 use super::{interrupt, output};
 use crate::experiment::{
-    Experiment, Override, RunnerOptions, Status, SweepObserver, Trial, rebuild, run_experiment, submit,
+    Experiment, LAUNCHERS, Launched, Launcher, Order, Override, Status, Submitted, SweepEnding, SweepObserver, Trial,
+    rebuild,
 };
+use crate::files;
 
 /// Run all trials of an experiment; run again, it does only what is missing
 ///
@@ -29,7 +33,10 @@ use crate::experiment::{
   cvae sweep experiments/latent_beta.toml --status
 
 Exit codes: 0 every trial is finished; 1 some failed; 2 the config is wrong; 75 (with --index) the trial is
-in use or was told to stop; 130 interrupted.")]
+in use or was told to stop; 130 interrupted.
+
+On a file system without locks, set CVAE_LOCKS=off in the environment: then --status can't tell a trial that runs
+from one that was interrupted, and nothing keeps two sweeps from training the same trial.")]
 pub struct Sweep {
     /// Config with a [sweep] (TOML)
     #[arg(value_parser = super::path)]
@@ -40,7 +47,7 @@ pub struct Sweep {
     /// Folder of all runs
     #[arg(long, value_name = "DIR", default_value = "runs", value_parser = super::path)]
     runs: PathBuf,
-    /// Trials side by side; as many as there are cores for their threads if not given
+    /// Trials side by side; if not given, as many as there are cores for their threads, or as a cluster allows
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), allow_negative_numbers = true)]
     jobs: Option<u16>,
     /// Print the trials and their states, and run nothing
@@ -53,9 +60,9 @@ pub struct Sweep {
     #[arg(long, value_name = "I", conflicts_with = "launcher")]
     index: Option<usize>,
     /// Where trials run
-    #[arg(long, value_enum, default_value_t = Launcher::Local)]
-    launcher: Launcher,
-    /// Options for sbatch (--launcher slurm)
+    #[arg(long, value_name = "LAUNCHER", default_value = LAUNCHERS[0].name(), value_parser = launchers())]
+    launcher: &'static dyn Launcher,
+    /// Options for sbatch, quoted as in a shell (--launcher slurm)
     #[arg(long, value_name = "OPTIONS", default_value = "", allow_hyphen_values = true)]
     sbatch: String,
     /// Run failed trials again
@@ -66,12 +73,13 @@ pub struct Sweep {
     max_failures: Option<u32>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Launcher {
-    /// Child processes on this machine
-    Local,
-    /// A job array
-    Slurm,
+/// Parses the name of a launcher.
+fn launchers() -> impl TypedValueParser<Value = &'static dyn Launcher> {
+    let names = LAUNCHERS.iter().map(|launcher| PossibleValue::new(launcher.name()).help(launcher.about()));
+    PossibleValuesParser::new(names).map(|name| {
+        // The parser lets no other name through.
+        *LAUNCHERS.iter().find(|launcher| launcher.name() == name).unwrap_or(&LAUNCHERS[0])
+    })
 }
 
 impl Sweep {
@@ -85,16 +93,12 @@ impl Sweep {
             return self.list(&experiment);
         }
         if self.status {
-            output::print(&states(&experiment.statuses()))?;
-            return Ok(Exit::Done);
+            return status(&experiment);
         }
         if let Some(index) = self.index {
             return self.task(&experiment, index);
         }
-        match self.launcher {
-            Launcher::Local => self.local(&experiment),
-            Launcher::Slurm => self.slurm(&experiment),
-        }
+        self.launch(&experiment)
     }
 
     fn jobs(&self, experiment: &Experiment) -> usize {
@@ -106,7 +110,7 @@ impl Sweep {
     }
 
     fn list(&self, experiment: &Experiment) -> anyhow::Result<Exit> {
-        let statuses = experiment.statuses();
+        let statuses = experiment.statuses()?;
         let mut text = String::new();
         for (index, (trial, status)) in experiment.trials.iter().zip(&statuses).enumerate() {
             text += &format!("{index:>6}  {:<11}  {}\n", name(*status), trial.name);
@@ -138,64 +142,101 @@ impl Sweep {
             let last = experiment.trials.len().saturating_sub(1);
             return Err(BadInput(format!("--index {index}: this experiment has trials 0 to {last}")).into());
         };
-        match train_in(&trial.folder, &trial.config)? {
-            // A task that is told to stop is one that a scheduler puts back into its queue.
-            Exit::Interrupted => Ok(Exit::TryAgain),
-            exit => {
-                rebuild(&experiment.folder)?;
-                Ok(exit)
+        task(&trial.folder, &trial.config, self.retry_failed)
+    }
+
+    fn launch(&self, experiment: &Experiment) -> anyhow::Result<Exit> {
+        let statuses = experiment.statuses()?;
+        let order = Order {
+            experiment,
+            statuses: &statuses,
+            jobs: self.jobs.map(usize::from),
+            retry_failed: self.retry_failed,
+            max_failures: self.max_failures.map(|most| most as usize),
+            options: &self.sbatch,
+        };
+        let mut bars = Bars::new(experiment, &statuses)?;
+        let launched = self.launcher.launch(&order, &mut bars);
+        bars.clear();
+        match launched
+            .with_context(|| format!("cannot run {} (--launcher {})", experiment.name, self.launcher.name()))?
+        {
+            Launched::Ended(ending) => ended(experiment, ending),
+            Launched::Submitted(jobs) => submitted(experiment, &jobs),
+            Launched::Tried(answer) => {
+                output::say!("nothing was submitted: {answer}");
+                Ok(Exit::Done)
             }
         }
     }
+}
 
-    fn slurm(&self, experiment: &Experiment) -> anyhow::Result<Exit> {
-        let statuses = experiment.statuses();
-        let open = |status: &Status| match status {
-            Status::Finished | Status::Running => false,
-            Status::Failed => self.retry_failed,
-            Status::Missing | Status::Interrupted => true,
-        };
-        let tasks: Vec<usize> = (0..statuses.len()).filter(|index| open(&statuses[*index])).collect();
-        if tasks.is_empty() {
-            output::say!("nothing to submit\n{}", states(&statuses));
-            return Ok(Exit::Done);
-        }
-        let mut command = vec![self.config.display().to_string(), "--runs".to_owned(), self.runs.display().to_string()];
-        self.set.iter().for_each(|set| command.extend(["--set".to_owned(), set.to_string()]));
-        let job = submit(experiment, &tasks, &command, self.jobs(experiment), &self.sbatch)
-            .context("cannot submit to Slurm")?;
-        output::say!("submitted {} trials as job {job}; see them with --status, or squeue --job {job}", tasks.len());
-        output::print(&job)?;
-        Ok(Exit::Done)
+fn ended(experiment: &Experiment, ending: SweepEnding) -> anyhow::Result<Exit> {
+    let finished = if experiment.folder.exists() { rebuild(&experiment.folder)? } else { 0 };
+    let results = experiment.folder.join("results.csv");
+    output::say!("{}\n{}: {finished} finished trials", states(&experiment.statuses()?), results.display());
+    if ending.interrupted {
+        output::say!("interrupted; the same command goes on from there");
+        return Ok(Exit::Interrupted);
     }
+    if ending.left > 0 {
+        output::say!("{} trials were not started after {} failures", ending.left, ending.failed);
+    }
+    if ending.stopped > 0 {
+        output::say!("{} trials were told to stop; the same command takes them up", ending.stopped);
+    }
+    if ending.failed > 0 {
+        output::say!("{} trials failed; --retry-failed runs them again", ending.failed);
+        return Ok(Exit::Failed);
+    }
+    Ok(if ending.stopped > 0 { Exit::Interrupted } else { Exit::Done })
+}
 
-    fn local(&self, experiment: &Experiment) -> anyhow::Result<Exit> {
-        let options = RunnerOptions {
-            jobs: self.jobs(experiment),
-            retry_failed: self.retry_failed,
-            max_failures: self.max_failures.map(|most| most as usize),
-        };
-        let program = std::env::current_exe().context("cannot find this program's own file")?;
-        let mut bars = Bars::new(experiment, interrupt::listen());
-        let ending = run_experiment(experiment, options, &program, &mut bars);
-        bars.clear();
-        let ending = ending?;
-        let finished = if experiment.folder.exists() { rebuild(&experiment.folder)? } else { 0 };
-        let results = experiment.folder.join("results.csv");
-        output::say!("{}\n{}: {finished} finished trials", states(&experiment.statuses()), results.display());
-        if ending.interrupted {
-            output::say!("interrupted; the same command goes on from there");
-            return Ok(Exit::Interrupted);
-        }
-        if ending.left > 0 {
-            output::say!("{} trials were not started after {} failures", ending.left, ending.failed);
-        }
-        if ending.failed > 0 {
-            output::say!("{} trials failed; --retry-failed runs them again", ending.failed);
-            return Ok(Exit::Failed);
-        }
-        Ok(Exit::Done)
+fn submitted(experiment: &Experiment, jobs: &[Submitted]) -> anyhow::Result<Exit> {
+    if jobs.is_empty() {
+        output::say!("nothing to submit\n{}", states(&experiment.statuses()?));
     }
+    for Submitted { job, trials, .. } in jobs {
+        output::say!(
+            "submitted {} trials as job {job}, as the config is now; see them with --status, or squeue --job {job}",
+            trials.len()
+        );
+        output::print(job)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Prints the states of trials, why some failed, and what was handed over to a scheduler.
+fn status(experiment: &Experiment) -> anyhow::Result<Exit> {
+    let statuses = experiment.statuses()?;
+    let mut text = states(&statuses);
+    for (trial, _) in experiment.trials.iter().zip(&statuses).filter(|(_, status)| **status == Status::Failed) {
+        let kept = files::read_text(&trial.folder.join("error.txt"));
+        let reason = kept.unwrap_or_else(|error| error.to_string());
+        text += &format!("\nfailed: {}: {}", trial.name, reason.lines().next().unwrap_or_default());
+    }
+    for launcher in LAUNCHERS {
+        let submissions = launcher.submissions(experiment).unwrap_or_else(|error| {
+            output::say!("warning: what is queued is not known: {error}");
+            Vec::new()
+        });
+        for Submitted { job, at, trials, queued, running } in submissions {
+            let now: HashSet<&str> = experiment.trials.iter().map(|trial| trial.name.as_str()).collect();
+            let others: Vec<&str> = trials.iter().map(String::as_str).filter(|name| !now.contains(name)).collect();
+            text += &format!(
+                "\n{} job {job}, frozen as submitted on {at}: {} trials, {} queued, {} running there",
+                launcher.name(),
+                trials.len(),
+                queued.len(),
+                running.len()
+            );
+            if !others.is_empty() {
+                text += &format!("; {} of them are not in the config any more: {}", others.len(), others.join(", "));
+            }
+        }
+    }
+    output::print(&text)?;
+    Ok(Exit::Done)
 }
 
 fn name(status: Status) -> &'static str {
@@ -219,6 +260,7 @@ fn states(statuses: &[Status]) -> String {
 struct Bars<'a> {
     experiment: &'a Experiment,
     stop: Arc<AtomicBool>,
+    pause: Arc<AtomicBool>,
     all: MultiProgress,
     overall: ProgressBar,
     running: Vec<(usize, ProgressBar)>,
@@ -232,16 +274,15 @@ struct Bars<'a> {
 }
 
 impl<'a> Bars<'a> {
-    fn new(experiment: &'a Experiment, stop: Arc<AtomicBool>) -> Self {
+    fn new(experiment: &'a Experiment, statuses: &[Status]) -> anyhow::Result<Self> {
         let all = MultiProgress::new();
         // In steps, so that the time left is known before the first trial is finished.
         let steps = |trial: &Trial| trial.config.training.steps;
         let overall = output::bar(experiment.trials.iter().map(steps).sum(), "{bar:30} {msg}");
-        let statuses = experiment.statuses();
         let done: Vec<&Trial> = experiment
             .trials
             .iter()
-            .zip(&statuses)
+            .zip(statuses)
             .filter(|(_, status)| **status == Status::Finished)
             .map(|(trial, _)| trial)
             .collect();
@@ -250,7 +291,8 @@ impl<'a> Bars<'a> {
         overall.set_position(done_steps);
         let bars = Self {
             experiment,
-            stop,
+            stop: interrupt::listen(),
+            pause: interrupt::listen_for_pause()?,
             all,
             overall,
             running: Vec::new(),
@@ -261,7 +303,7 @@ impl<'a> Bars<'a> {
             waiting: false,
         };
         bars.refresh();
-        bars
+        Ok(bars)
     }
 
     fn steps(&self, trial: usize) -> u64 {
@@ -343,5 +385,9 @@ impl SweepObserver for Bars<'_> {
 
     fn interrupted(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    fn paused(&mut self) -> bool {
+        self.pause.swap(false, Ordering::Relaxed)
     }
 }

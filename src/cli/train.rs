@@ -10,7 +10,10 @@ use indicatif::ProgressBar;
 
 use super::exit::Exit;
 use super::{caution, interrupt, output, torch, worker};
-use crate::experiment::{Config, ConfigFile, Metrics, Override, RunFolder, TrialEnding, run_trial, trial_name};
+use crate::experiment::{
+    Config, ConfigFile, Metrics, Override, RunFolder, Status, TrialEnding, rebuild, run_trial, trial_name,
+};
+use crate::files;
 use crate::metrics::{Figures, warnings};
 use crate::training::{Observer, Phase, Progress, Row};
 
@@ -21,7 +24,8 @@ use crate::training::{Observer, Phase, Progress, Row};
   cvae train experiments/quick.toml --set seed=2 --set model.latent_dim=8
   cvae train runs/quick/seed1-0a1b2c3d/config.toml --runs /tmp/again
 
-The run's folder is RUNS/<name of the config>/<overrides>-seed<seed>-<hash of the resolved config>.")]
+The run's folder is RUNS/<name of the config>/<overrides>-seed<seed>-<hash of the resolved config>. On a file
+system without locks, set CVAE_LOCKS=off in the environment and never let two processes run one trial.")]
 pub struct Train {
     /// Config (TOML)
     #[arg(value_parser = super::path)]
@@ -38,6 +42,12 @@ pub struct Train {
     /// Print the run's folder and do nothing else
     #[arg(long)]
     print_folder: bool,
+    /// Run as a task of a scheduler, for a script that --launcher wrote
+    #[arg(long, hide = true)]
+    task: bool,
+    /// Run a failed trial again (--task)
+    #[arg(long, hide = true, requires = "task")]
+    retry_failed: bool,
 }
 
 impl Train {
@@ -55,12 +65,38 @@ impl Train {
         if worker::is_worker() {
             return worker::run(&path, &config);
         }
+        if self.task {
+            return task(&path, &config, self.retry_failed);
+        }
         train_in(&path, &config)
     }
 
     fn folder(&self, config: &Config) -> PathBuf {
         let experiment = self.config.file_stem().unwrap_or_default();
         self.runs.join(Path::new(experiment)).join(trial_name(self.set.iter(), config))
+    }
+}
+
+/// Trains a trial as a task of a scheduler: a failed one only where it is to be run again, and with the results of the
+/// experiment around it rebuilt.
+///
+/// # Errors
+/// As [`train_in`], and when the results can't be rebuilt.
+pub fn task(path: &Path, config: &Config, retry_failed: bool) -> anyhow::Result<Exit> {
+    if !retry_failed && RunFolder::status(path)? == Status::Failed {
+        let kept = files::read_text(&path.join("error.txt"))?;
+        output::say!("{}: failed earlier, --retry-failed runs it again: {}", path.display(), kept.trim());
+        return Ok(Exit::Failed);
+    }
+    match train_in(path, config)? {
+        // A task that is told to stop is one that a scheduler puts back into its queue.
+        Exit::Interrupted => Ok(Exit::TryAgain),
+        exit => {
+            if let Some(experiment) = path.parent() {
+                rebuild(experiment)?;
+            }
+            Ok(exit)
+        }
     }
 }
 
@@ -71,6 +107,7 @@ impl Train {
 pub fn train_in(path: &Path, config: &Config) -> anyhow::Result<Exit> {
     torch::hand_over_if_needed(config)?;
     let folder = RunFolder::open(path, config)?;
+    folder.stamp(config)?;
     if folder.metrics().exists() {
         output::say!("{}: finished earlier, nothing to do", path.display());
     } else {

@@ -24,7 +24,8 @@ pub fn is_worker() -> bool {
 /// When training fails.
 pub fn run(folder: &Path, config: &Config) -> anyhow::Result<Exit> {
     let order = std::env::var(WORKER).unwrap_or_default();
-    let (parent, hash) = order.split_once(' ').unwrap_or((&order, ""));
+    let mut words = order.split(' ');
+    let (parent, hash, retry) = (words.next().unwrap_or(""), words.next().unwrap_or(""), words.next().is_some());
     end_with_parent(parent);
     if config.hash() != hash {
         return Err(FolderError::OtherConfig(folder.to_owned()).into());
@@ -35,6 +36,10 @@ pub fn run(folder: &Path, config: &Config) -> anyhow::Result<Exit> {
         Err(FolderError::Busy(_)) => return Ok(Exit::TryAgain),
         Err(error) => return Err(error.into()),
     };
+    // Another sweep has run it since this one looked, and has seen it fail.
+    if folder.error().exists() && !retry {
+        return Ok(Exit::TryAgain);
+    }
     let mut reporter = Reporter { stop: interrupt::listen(), last: None, step: 0 };
     match run_trial(&folder, config, &mut reporter)? {
         TrialEnding::Finished(_) => Ok(Exit::Done),

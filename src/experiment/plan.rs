@@ -10,6 +10,7 @@ use super::grid::{GridError, Placed, Point, expand};
 use super::locate::position;
 use super::overrides::Override;
 use super::source::{Origin, Source};
+use crate::files::FileError;
 
 /// A config with all its trials.
 #[derive(Debug)]
@@ -104,10 +105,13 @@ impl Experiment {
     }
 
     /// The state of each trial, in their order.
-    pub fn statuses(&self) -> Vec<Status> {
+    ///
+    /// # Errors
+    /// When a trial's folder can't be looked at.
+    pub fn statuses(&self) -> Result<Vec<Status>, FileError> {
         // No folder, no trials: 100,000 of them need not be asked for one by one.
         if !self.folder.exists() {
-            return vec![Status::Missing; self.trials.len()];
+            return Ok(vec![Status::Missing; self.trials.len()]);
         }
         self.trials.iter().map(|trial| RunFolder::status(&trial.folder)).collect()
     }
@@ -194,7 +198,7 @@ mod tests {
         let names: Vec<&str> = experiment.trials.iter().map(|trial| trial.name.rsplit_once('-').unwrap().0).collect();
         assert_eq!(names, ["value0.1-seed1", "value0.1-seed2", "value0.2-seed1", "value0.2-seed2"]);
         assert_eq!(experiment.trials[3].config.beta.value, 0.2);
-        assert_eq!(experiment.statuses(), [Status::Missing; 4]);
+        assert_eq!(experiment.statuses().unwrap(), [Status::Missing; 4]);
     }
 
     #[test]

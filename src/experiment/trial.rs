@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::config::{Config, ConfigError};
 use super::engine::engine_of;
-use super::folder::{FolderError, RunFolder, TRIAL_WEIGHTS};
+use super::folder::{FolderError, RELEASE_WEIGHTS, RunFolder, TRIAL_WEIGHTS};
 use super::log::Logged;
 use super::metrics::{Metrics, MetricsError};
 use super::source::resolved;
@@ -17,9 +17,6 @@ use crate::files::{self, FileError};
 use crate::model::{EngineError, Model, WeightsError};
 use crate::task::dates;
 use crate::training::{Ending, Observer, Phase, Progress, Row, Schedule, Trainer, TrainingError};
-
-/// What a release calls its weights.
-const RELEASE_WEIGHTS: &str = "cvae.safetensors";
 
 /// How a trial ended.
 #[derive(Debug)]

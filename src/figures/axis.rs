@@ -11,7 +11,7 @@ pub enum Scale {
     /// In proportion.
     #[default]
     Linear,
-    /// By their logarithm; what is not above 0 is left out.
+    /// By their logarithm. 0 stands before all others, what is below 0 is left out.
     Log,
     /// Shares by the logarithm of their odds: 90, 99 and 99.9 % stand equally far apart, as do 10, 1 and 0.1 %.
     /// None and all stand beyond all others.
@@ -58,7 +58,7 @@ pub struct Drawn {
     pub lines: bool,
     ticks: Vec<(f64, String)>,
     scale: Scale,
-    /// The places of none and all on a logit scale.
+    /// The places of none and all on a logit scale; the first is that of 0 on a logarithmic one, if it is there.
     beyond: (f64, f64),
 }
 
@@ -100,6 +100,7 @@ impl Axis {
             return self.logit(&values);
         }
         let place = |value: f64| Some(self.scale.place(value)).filter(|place| place.is_finite());
+        let zero = self.scale == Scale::Log && values.iter().chain(&self.ticks).any(|value| *value == 0.0);
         let given = self.range.and_then(|(low, high)| Some((place(low)?, place(high)?)));
         let places: Vec<f64> = values.into_iter().filter_map(place).collect();
         let (low, high) = given.unwrap_or_else(|| self.ends(spread(&places).unwrap_or((0.0, 1.0))));
@@ -123,8 +124,15 @@ impl Axis {
             (_, true) => format!("{} %", number(100.0 * tick, digits)),
             (_, false) => number(tick, digits),
         };
-        let ticks = ticks.into_iter().filter_map(|tick| Some((place(tick)?, word(tick)))).collect();
-        self.with((low, high), ticks, (low, high))
+        let ticks = ticks.into_iter().filter_map(|tick| Some((place(tick)?, word(tick))));
+        if zero {
+            // Far enough from the others to be no part of their scale.
+            let (before, room) = (low - 0.2 * (high - low).max(1.0), 0.06 * (high - low));
+            let ticks = std::iter::once((before, "0".to_owned())).chain(ticks).collect();
+            return self.with((before - room, high), ticks, (before, high));
+        }
+        let none = if self.scale == Scale::Log { f64::NAN } else { low };
+        self.with((low, high), ticks.collect(), (none, high))
     }
 
     fn with(&self, ends: (f64, f64), ticks: Vec<(f64, String)>, beyond: (f64, f64)) -> Drawn {
@@ -186,6 +194,7 @@ impl Drawn {
     pub fn place(&self, value: f64) -> Option<f64> {
         let place = match self.scale {
             Scale::Logit => self.scale.place(value.clamp(0.0, 1.0)).clamp(self.beyond.0, self.beyond.1),
+            Scale::Log if value == 0.0 => self.beyond.0,
             scale => scale.place(value),
         };
         place.is_finite().then_some(place)
@@ -244,6 +253,18 @@ mod tests {
     fn what_has_no_logarithm_has_no_place() {
         let axis = Axis { scale: Scale::Log, ..Axis::default() }.drawn([1.0], 5);
         assert_eq!((axis.place(0.0), axis.place(f64::INFINITY), axis.place(100.0)), (None, None, Some(2.0)));
+    }
+
+    #[test]
+    fn zero_stands_before_a_logarithmic_scale_with_a_tick_of_its_own() {
+        let axis = Axis { scale: Scale::Log, ticks: vec![0.0, 0.1, 1.0], ..Axis::default() };
+        for axis in [axis.clone(), Axis { range: Some((0.08, 1.2)), ..axis }] {
+            let drawn = axis.drawn([0.0, 0.1, 1.0], 5);
+            let shares = [0.0, 0.1, 1.0].map(|value| drawn.share(value).unwrap());
+            assert!(shares.is_sorted() && shares[0] > 0.0 && shares[2] < 1.0, "{shares:?}");
+            assert_eq!(words(&drawn, 400.0, false), ["0", "0.1", "1"]);
+            assert_eq!(drawn.place(-1.0), None);
+        }
     }
 
     #[test]

@@ -32,11 +32,11 @@ pub struct Calendar {
     pub month: String,
     /// First and last year.
     pub years: (u32, u32),
-    /// Days that are valid or were generated; all others are left empty.
+    /// Days that are valid or were generated; all others are left empty. Those of other years are not shown.
     pub cells: Vec<Cell>,
     /// Count to be expected of each valid day.
     pub expected: f64,
-    /// Generated dates of other months or decades, which the calendar does not show.
+    /// Generated dates of other months or years, which the calendar does not show.
     pub elsewhere: u64,
 }
 
@@ -76,7 +76,8 @@ impl Chart for Calendar {
                 area.draw(&Rectangle::new([corner, (corner.0 + SIDE, corner.1 + SIDE)], FAINT.mix(0.5)))?;
             }
         }
-        for cell in &self.cells {
+        let shown = |cell: &&Cell| (self.years.0..=self.years.1).contains(&cell.year);
+        for cell in self.cells.iter().filter(shown) {
             self.draw_cell(area, cell)?;
         }
         self.draw_legend(area, bottom)
@@ -127,7 +128,7 @@ impl Calendar {
         area.draw(&Rectangle::new([(wrong, top), (wrong + 22, top + 22)], WRONG.filled()))?;
         word(wrong + 32, "generated, not valid")?;
         if self.elsewhere > 0 {
-            let words = format!("and {} in other months or decades", number(self.elsewhere as f64, 0));
+            let words = format!("and {} in other months or years", number(self.elsewhere as f64, 0));
             area.draw_text(&words, &text(TICK, WRONG, HPos::Left, VPos::Top), (wrong, top + 28))?;
         }
         let (scale, width) = (ORIGIN.0 + 470, 300);

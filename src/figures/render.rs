@@ -193,6 +193,10 @@ mod tests {
             elsewhere: 1,
         };
         assert!(twice(&calendar).1.contains("a title"));
+        // What was generated beyond the years that are shown stands nowhere, above all not on the legend.
+        let mut beyond = calendar.clone();
+        beyond.cells.extend([1959, 1970, 1975].map(|year| Cell { year, ..cell(3, 7, false) }));
+        assert_eq!(twice(&beyond), twice(&calendar));
         let histogram = Histogram {
             title: "coverage".to_owned(),
             x: "coverage".to_owned(),

@@ -69,6 +69,28 @@ impl Checkpoint {
         Ok(save_tensors(&tensors, path)?)
     }
 
+    /// Checks that a run of so many steps can have come to these counters; terms wait in groups of fewer than `window`.
+    ///
+    /// # Errors
+    /// What no run comes to.
+    pub fn check(&self, steps: u64, window: usize) -> Result<(), String> {
+        let Self { step, summed, seconds, schedule, .. } = self;
+        let wrong = if *step == 0 || *step > steps {
+            format!("step {step}, where the run has {steps}")
+        } else if *summed > *step {
+            format!("{summed} summed steps after step {step}")
+        } else if self.pending.len() as u64 > *step || self.pending.len() >= window {
+            format!("{} terms that the schedule has not seen", self.pending.len())
+        } else if !(seconds.is_finite() && *seconds >= 0.0) {
+            format!("{seconds} seconds of training")
+        } else if schedule.since > *step {
+            format!("a phase since step {} after step {step}", schedule.since)
+        } else {
+            return Ok(());
+        };
+        Err(format!("its counters are impossible ({wrong})"))
+    }
+
     /// Reads what [`Checkpoint::save`] wrote for a model of this layout.
     ///
     /// # Errors
@@ -137,5 +159,26 @@ mod tests {
         save_tensors(&Tensors::from([("other".to_owned(), Tensor::of_floats(vec![1.0]))]), &path).unwrap();
         let error = Checkpoint::load(&path, &layout()).unwrap_err().to_string();
         assert!(error.contains("checkpoint.safetensors") && error.contains("no counters"), "{error}");
+    }
+
+    #[test]
+    fn counters_that_no_run_comes_to_are_refused() {
+        let sound =
+            || Checkpoint { step: 7, summed: 3, pending: vec![[0.5; 4]], seconds: 1.0, ..Checkpoint::default() };
+        assert_eq!(sound().check(10, 10), Ok(()));
+        let refused = |hostile: Checkpoint, words: &str| {
+            let reason = hostile.check(10, 10).unwrap_err();
+            assert!(reason.contains(words), "{reason}");
+        };
+        refused(Checkpoint { step: u64::MAX, ..sound() }, "step 18446744073709551615, where the run has 10");
+        refused(Checkpoint { step: 0, summed: 0, pending: Vec::new(), ..sound() }, "step 0");
+        refused(Checkpoint { summed: u64::MAX, ..sound() }, "summed steps");
+        refused(Checkpoint { pending: vec![[0.5; 4]; 10], step: 10, ..sound() }, "10 terms");
+        for seconds in [-1.0, f64::NAN, f64::INFINITY] {
+            refused(Checkpoint { seconds, ..sound() }, "seconds of training");
+        }
+        let mut schedule = ScheduleState::default();
+        schedule.since = 8;
+        refused(Checkpoint { schedule, ..sound() }, "a phase since step 8 after step 7");
     }
 }

@@ -153,6 +153,8 @@ impl<'a> Trainer<'a> {
                 let reason = "it is of another run or version".to_owned();
                 return Err(CheckpointError::State { path: checkpoint.to_owned(), reason }.into());
             }
+            let refused = |reason| CheckpointError::State { path: checkpoint.to_owned(), reason };
+            saved.check(config.training.steps, WINDOW).map_err(refused)?;
             (state, training) = (saved, saved_training);
             model.weights.clone_from(&training.weights);
             History::resume(history, &state.history)?

@@ -64,3 +64,18 @@ fn lines_without_conditions_are_bad_input() {
         assert!(errors(&output).contains(words), "{}", errors(&output));
     }
 }
+
+#[test]
+fn lines_that_are_glued_to_each_other_are_named() {
+    let folder = folder();
+    let line = "[MON] [DEC] [False] [196] 3-12-1962";
+    for (input, words) in [
+        (format!("{line}\n{line}{line}\n{line}"), "standard input:2:36: found \"[MON] [DEC] [False] [196…\""),
+        (format!("{line} {line}"), "standard input:1:37"),
+        ("[MON] [DEC] [False] [196][WED] [JAN] [True] [200]".to_owned(), "standard input:1:26"),
+    ] {
+        let output = run_with_input(folder.path(), &["eval", "-"], input.as_bytes());
+        assert_eq!(code(&output), 2, "{input}");
+        assert!(errors(&output).contains(words) && errors(&output).contains("glued"), "{}", errors(&output));
+    }
+}

@@ -102,3 +102,15 @@ fn the_reference_and_the_help_have_every_exit_code() {
         assert!(help.split_whitespace().any(|word| word == code), "{code}: {help}");
     }
 }
+
+#[test]
+fn what_cannot_be_printed_is_a_failure() {
+    let folder = folder();
+    for arguments in [&["--help"][..], &["--version"], &["train", "--help"], &["help", "sweep"], &["man"]] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = crate::common::cvae(folder.path(), arguments).stdout(full).output().unwrap();
+        assert_eq!(code(&output), 1, "{arguments:?}: {}", errors(&output));
+        let said = errors(&output);
+        assert!(said.contains("standard output") && said.contains("free some room"), "{arguments:?}: {said}");
+    }
+}

@@ -65,7 +65,7 @@ fn charts_that_no_longer_apply_are_removed_and_nothing_else() {
     let output = folder.path().join("plots/grid");
     fs::create_dir_all(&output).unwrap();
     let stale = ["heatmaps.png", "heatmaps.svg", "coverage.svg", "diversity_MON_JAN_False_205.png", "weights.sha256"];
-    let kept = ["heatmaps.csv", "notes.txt", "coverage_of_mine.svg"];
+    let kept = ["heatmaps.csv", "notes.txt", "coverage_of_mine.svg", "diversity_of_mine.png"];
     stale.iter().chain(&kept).for_each(|name| fs::write(output.join(name), "old").unwrap());
     let done = run(folder.path(), &["plot", "--logs", grid.to_str().unwrap()]);
     assert_eq!(code(&done), 0, "{}", errors(&done));

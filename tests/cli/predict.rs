@@ -20,7 +20,9 @@ fn predict(folder: &Path, input: &[u8], options: &[&str]) -> Output {
 }
 
 fn lines(folder: &Path) -> Vec<String> {
-    fs::read_to_string(folder.join("out.txt")).unwrap().split('\n').map(str::to_owned).collect()
+    let text = fs::read_to_string(folder.join("out.txt")).unwrap();
+    // Every line has its end, unless the file is another one.
+    text.strip_suffix('\n').unwrap_or(&text).split('\n').map(str::to_owned).collect()
 }
 
 /// The condition part of a line, and whether a date of three numbers follows.
@@ -226,6 +228,58 @@ fn retries_are_off_by_default_and_counted() {
     let changed = lines(folder.path()).iter().zip(&raw).filter(|(line, raw)| line != raw).count();
     assert!(changed > 0);
     assert!(errors(&retried).contains(&format!("up to 40 retries changed {changed} of them")), "{}", errors(&retried));
+}
+
+#[test]
+fn files_and_streams_have_one_form_and_can_be_joined() {
+    let folder = folder();
+    assert_eq!(code(&predict(folder.path(), format!("{A}\n{B}").as_bytes(), &[])), 0);
+    let file = fs::read_to_string(folder.path().join("out.txt")).unwrap();
+    let model = model();
+    let printed = run(folder.path(), &["predict", "-i", "in.txt", "-", "--model", model.to_str().unwrap()]);
+    assert_eq!(text(&printed), file);
+    assert!(file.ends_with('\n'));
+    let scored = run_with_input(folder.path(), &["eval", "-"], file.repeat(2).as_bytes());
+    assert!(text(&scored).contains("of 4 lines pass"), "{}", text(&scored));
+}
+
+#[test]
+fn descriptors_pipes_and_devices_are_written_to_and_never_replaced() {
+    let folder = folder();
+    fs::write(folder.path().join("in.txt"), A).unwrap();
+    let model = model();
+    let predict = "\"$0\" predict -i in.txt --model \"$1\"";
+    let shell = |script: &str| {
+        let _ = fs::remove_file(folder.path().join("log"));
+        let script = script.replace("PREDICT", predict);
+        let arguments = ["-c", &script, env!("CARGO_BIN_EXE_cvae"), model.to_str().unwrap()];
+        let done = std::process::Command::new("bash").current_dir(folder.path()).args(arguments).output().unwrap();
+        assert_eq!(code(&done), 0, "{script}: {}", errors(&done));
+        fs::read_to_string(folder.path().join("log")).unwrap()
+    };
+    let date = shell("PREDICT log");
+    assert!(date.starts_with(A) && date.lines().count() == 1, "{date}");
+    let between = format!("before\n{date}after\n");
+    for script in [
+        "echo before > log; PREDICT /dev/stdout >> log; echo after >> log",
+        "echo before > log; PREDICT -o /dev/fd/1 >> log; echo after >> log",
+        "echo before > log; PREDICT /proc/self/fd/1 >> log; echo after >> log",
+        "echo before > log; ln -sf /dev/stdout link; PREDICT link >> log; echo after >> log",
+        "{ echo before; PREDICT /dev/stdout; echo after; } > log",
+        "{ echo before >&3; PREDICT /dev/fd/3; echo after >&3; } 3> log",
+        "{ echo before >&2; PREDICT /dev/stderr 2>&2 | cat; echo after >&2; } 2> log; sed -i '/raw pass rate/d' log",
+        "{ echo before; PREDICT /dev/stdout | cat; echo after; } > log",
+        "{ echo before; PREDICT >(cat > part; touch done); until [ -e done ]; do sleep 0.01; done; cat part; echo after; } > log",
+        "mkfifo pipe; cat pipe > part & PREDICT pipe; wait; { echo before; cat part; echo after; } > log; [ -p pipe ]",
+    ] {
+        assert_eq!(shell(script), between, "{script}");
+    }
+    // A partial file that a killed process left is gone after the next command on that file.
+    let stale = folder.path().join(".log.1234567-1.partial");
+    fs::write(&stale, "half").unwrap();
+    fs::write(folder.path().join(".log.mine.partial"), "mine").unwrap();
+    shell("PREDICT log");
+    assert!(!stale.exists() && folder.path().join(".log.mine.partial").exists());
 }
 
 #[test]

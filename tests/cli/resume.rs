@@ -100,6 +100,38 @@ fn ctrl_c_and_sigterm_stop_after_a_step_with_everything_kept() {
 }
 
 #[test]
+fn a_run_stopped_in_its_evaluations_ends_bit_for_bit_as_one_that_was_not() {
+    let folder = folder();
+    let mut arguments = vec!["train", "tiny.toml", "-o", "run"];
+    for set in ["training.checkpoint_every=1000000", "evaluation.samples=300", "evaluation.final_samples=300"] {
+        arguments.extend(["--set", set]);
+    }
+    let mut stops = 0;
+    for signal in ["-TERM", "-KILL", "-TERM", "-INT", "-KILL", "-TERM"] {
+        let before = checkpoint(folder.path());
+        let mut child =
+            cvae(folder.path(), &arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+        // A checkpoint that is another one says that an evaluation begins.
+        while checkpoint(folder.path()) == before && child.try_wait().expect("its state").is_none() {
+            sleep(Duration::from_millis(2));
+        }
+        sleep(Duration::from_millis(50));
+        if child.try_wait().expect("its state").is_none() {
+            stops += 1;
+            assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().expect("kill").success());
+        }
+        child.wait().expect("it ends");
+    }
+    assert!(stops >= 3, "only {stops} stops");
+    let output = run(folder.path(), &arguments);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    let stopped = results(folder.path());
+    fs::remove_dir_all(folder.path().join("run")).unwrap();
+    assert_eq!(code(&run(folder.path(), &arguments)), 0);
+    assert!(stopped == results(folder.path()));
+}
+
+#[test]
 fn two_processes_never_share_a_run() {
     let folder = folder();
     let mut child = start(folder.path());

@@ -120,6 +120,45 @@ fn configs_that_make_no_sense_are_bad_input_with_their_place() {
 }
 
 #[test]
+fn a_folder_of_the_users_own_is_refused_and_nothing_in_it_is_touched() {
+    let folder = folder();
+    let mine = folder.path().join("mine");
+    let files = ["checkpoint/weights.bin", "data.partial", "error.txt", "SHA256SUMS", "history.csv", "notes.md"];
+    for name in files {
+        let path = mine.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, "mine").unwrap();
+        let refused = train(folder.path(), "mine", &[]);
+        assert_eq!(code(&refused), 1, "{name}: {}", errors(&refused));
+        let message = errors(&refused);
+        assert!(message.contains("is no run's folder") && message.contains("name an empty folder"), "{message}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
+        assert_eq!(fs::read_dir(&mine).unwrap().count(), 1, "{name}: something was added");
+        fs::remove_dir_all(&mine).unwrap();
+    }
+    // In a run's own folder what others put there stays.
+    assert_eq!(code(&train(folder.path(), "mine", &[])), 0);
+    fs::remove_file(mine.join("metrics.csv")).unwrap();
+    let added = ["notes.md", "data.partial", ".mine.partial", "checkpoint/weights.bin"];
+    fs::create_dir_all(mine.join("checkpoint")).unwrap();
+    added.iter().for_each(|name| fs::write(mine.join(name), "mine").unwrap());
+    let again = train(folder.path(), "mine", &[]);
+    assert_eq!(code(&again), 0, "{}", errors(&again));
+    assert!(added.iter().all(|name| fs::read_to_string(mine.join(name)).unwrap() == "mine"));
+    // A finished trial whose config is lost is not given another.
+    fs::remove_file(mine.join("config.toml")).unwrap();
+    let lost = train(folder.path(), "mine", &[]);
+    assert_eq!(code(&lost), 1);
+    assert!(!mine.join("config.toml").exists() && errors(&lost).contains("no config.toml"), "{}", errors(&lost));
+    // Nor is a folder of another config locked or changed.
+    let other = train(folder.path(), "other", &[]);
+    assert_eq!(code(&other), 0);
+    fs::remove_file(folder.path().join("other/lock")).unwrap();
+    assert_eq!(code(&train(folder.path(), "other", &["seed=9"])), 1);
+    assert!(!folder.path().join("other/lock").exists());
+}
+
+#[test]
 fn cuda_needs_the_other_engine() {
     let folder = folder();
     let output = train(folder.path(), "a", &["device=cuda"]);

@@ -113,7 +113,8 @@ impl Charts {
 fn is_drawn(path: &Path) -> bool {
     let part = |part: Option<&OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
     let (stem, extension) = (part(path.file_stem()), part(path.extension()));
-    let chart = NAMES.contains(&stem.as_str()) || stem.starts_with(DIVERSITY);
+    let of_condition = |name: &str| ValidDates::new().conditions().into_iter().any(|of| file_name(of) == name);
+    let chart = NAMES.contains(&stem.as_str()) || stem.strip_prefix(DIVERSITY).is_some_and(of_condition);
     part(path.file_name()) == DRAWN || (chart && ["png", "svg"].contains(&extension.as_str()))
 }
 

@@ -83,12 +83,15 @@ pub fn drawn(options: &Inspect, subject: &Subject, condition: Condition) -> (Tal
 /// The heat map of these samples.
 pub fn calendar(options: &Inspect, subject: &Subject, tally: &Tally, counts: &[(DateTokens, u64)]) -> Calendar {
     let condition = tally.condition;
-    let cells = cells(subject, tally, counts);
     let first = condition.decade.number() as u32 * 10;
+    let years = (first, (first + 9).min(crate::dates::LAST_YEAR as u32));
+    let mut cells = cells(subject, tally, counts);
+    // The last decade has one year, and a model may generate the others.
+    cells.retain(|cell| (years.0..=years.1).contains(&cell.year));
     Calendar {
         title: format!("{condition}: {} dates, {}", count(options.samples as usize), options.how()),
         month: condition.month.to_string(),
-        years: (first, (first + 9).min(crate::dates::LAST_YEAR as u32)),
+        years,
         elsewhere: u64::from(options.samples) - cells.iter().map(|cell| cell.count).sum::<u64>(),
         expected: tally.samples() as f64 / tally.counts.len() as f64,
         cells,

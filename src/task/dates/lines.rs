@@ -65,6 +65,8 @@ const WEEKDAY: &str = "a weekday: [MON] [TUE] [WED] [THU] [FRI] [SAT] or [SUN]";
 const MONTH: &str = "a month: [JAN] [FEB] [MAR] [APR] [MAY] [JUN] [JUL] [AUG] [SEP] [OCT] [NOV] or [DEC]";
 const LEAP: &str = "a leap-year flag: [True] or [False]";
 const DATE: &str = "the end of the line or a date of the form day-month-year";
+const GLUED: &str =
+    "the end of the line: a second one is glued to it, as where files that don't end their last line are joined";
 const DECADE: &str = "a decade: [180] to [220]";
 
 /// Takes a line apart; white space around and between the fields is free, and so is a final CR.
@@ -86,6 +88,22 @@ pub fn parse_line(line: &str) -> Result<Parsed<'_>, LineError> {
 }
 
 impl Parsed<'_> {
+    /// Checks that no second line is glued to this one, whose text is given.
+    ///
+    /// # Errors
+    /// Where the conditions of another line follow, with their column.
+    pub fn alone(&self, line: &str) -> Result<(), LineError> {
+        let Some(at) = self.rest.find('[') else { return Ok(()) };
+        let (before, after) = self.rest.split_at(at);
+        let before = before.trim_end();
+        if (before.is_empty() || has_date_shape(before)) && parse_line(after).is_ok() {
+            let start = line.trim_end().len() - after.len();
+            let column = line[..start].chars().count() + 1;
+            return Err(LineError::Field(FieldError { column, found: shortened(after), expected: GLUED }));
+        }
+        Ok(())
+    }
+
     /// The condition of a line that may already carry a date, which is ignored; anything else after the
     /// four fields is an error.
     ///
@@ -194,6 +212,26 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!((error.column, error.found.as_str(), error.expected), (28, "soon", DATE));
+    }
+
+    #[test]
+    fn a_line_that_is_glued_to_another_is_named_with_its_column() {
+        let alone = |line: &str| parse_line(line).and_then(|parsed| parsed.alone(line));
+        for (line, column) in [
+            ("[MON] [DEC] [False] [196] 3-12-1962[WED] [JAN] [True] [200] 5-1-2000", 36),
+            ("[MON] [DEC] [False] [196][WED] [JAN] [True] [200]", 26),
+        ] {
+            match alone(line) {
+                Err(LineError::Field(error)) => {
+                    assert_eq!(error.column, column);
+                    assert!(error.found.starts_with("[WED] [JAN]") && error.expected.contains("glued"));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        for line in ["[MON] [DEC] [False] [196] 3-12-1962", "[MON] [DEC] [False] [196] soon [x]"] {
+            assert_eq!(alone(line), Ok(()));
+        }
     }
 
     proptest! {

@@ -1,0 +1,242 @@
+//! Slurm: a job array, one task for each trial.
+//!
+//! A submission is frozen: trials are handed over by name, each with its resolved config in its folder. What is
+//! done to the experiment's config while they wait changes nothing about them.
+
+use std::collections::HashSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use super::submission::Submission;
+use super::words::{quoted, split};
+use super::{LaunchError, Launched, Launcher, Order, Submitted, SweepObserver, prepare};
+use crate::experiment::plan::Experiment;
+use crate::experiment::provenance::Provenance;
+use crate::files::{self, FileError};
+use crate::model::DeviceChoice;
+
+/// A job array.
+#[derive(Debug)]
+pub struct Slurm;
+
+/// Tasks of one array where the cluster does not say how many it takes: Slurm's default.
+const ARRAY: usize = 1001;
+
+impl Launcher for Slurm {
+    fn name(&self) -> &'static str {
+        "slurm"
+    }
+
+    fn about(&self) -> &'static str {
+        "A job array, frozen as it is submitted"
+    }
+
+    /// Writes a script and submits it, for every array that the trials take. Every task is given its trial by name; one
+    /// that is requeued takes it up at its checkpoint.
+    fn launch(&self, order: &Order<'_>, _: &mut dyn SweepObserver) -> Result<Launched, LaunchError> {
+        let options = split(order.options).map_err(|error| LaunchError::Options(format!("--sbatch: {error}")))?;
+        if options.iter().any(|option| option == "-a" || option.starts_with("--array")) {
+            let message = "--sbatch: the array is made of the trials; limit those that run at a time with --jobs";
+            return Err(LaunchError::Options(message.to_owned()));
+        }
+        let handed: HashSet<String> = self
+            .submissions(order.experiment)?
+            .into_iter()
+            .flat_map(|earlier| [earlier.queued, earlier.running])
+            .flatten()
+            .collect();
+        let trials = &order.experiment.trials;
+        let open: Vec<usize> = order.open().filter(|index| !handed.contains(&trials[*index].name)).collect();
+        let provenance = Provenance::here(DeviceChoice::Auto);
+        let (most, mut jobs) = (largest_array(), Vec::new());
+        for part in open.chunk_by(|a, b| a / most == b / most) {
+            for index in part {
+                prepare(&trials[*index], &provenance)?;
+            }
+            let tasks: Vec<(usize, String)> =
+                part.iter().map(|index| (index % most, trials[*index].name.clone())).collect();
+            let submission = Submission::new(&folder(order.experiment), &tasks)?;
+            match submit(order, &submission, &tasks, &options) {
+                Ok(answer) if options.iter().any(|option| option == "--test-only") => {
+                    submission.withdraw();
+                    return Ok(Launched::Tried(answer));
+                }
+                Ok(job) => {
+                    submission.submitted(&job)?;
+                    let trials: Vec<String> = tasks.into_iter().map(|(_, name)| name).collect();
+                    jobs.push(Submitted {
+                        job,
+                        at: String::new(),
+                        queued: trials.clone(),
+                        running: Vec::new(),
+                        trials,
+                    });
+                }
+                Err(error) => {
+                    submission.withdraw();
+                    return Err(error);
+                }
+            }
+        }
+        Ok(Launched::Submitted(jobs))
+    }
+
+    fn submissions(&self, experiment: &Experiment) -> Result<Vec<Submitted>, LaunchError> {
+        Submission::all(&folder(experiment), queue)
+    }
+}
+
+fn folder(experiment: &Experiment) -> PathBuf {
+    experiment.folder.join("slurm")
+}
+
+/// Submits one array; the job's number, or what sbatch said where it was only to try.
+fn submit(
+    order: &Order<'_>,
+    submission: &Submission,
+    tasks: &[(usize, String)],
+    options: &[String],
+) -> Result<String, LaunchError> {
+    let here = |path: &Path| std::path::absolute(path).map_err(FileError::at("find", path));
+    let program = std::env::current_exe().map_err(FileError::at("find", Path::new("this program")))?;
+    let (place, experiment) = (here(&submission.folder)?, here(&order.experiment.folder)?);
+    let cwd = std::env::current_dir().map_err(FileError::at("find", Path::new("the current folder")))?;
+    let path = place.join("job.sh");
+    files::replace_text(&path, &script(&place, &experiment, &cwd, &program, order.retry_failed))?;
+    let numbers: Vec<usize> = tasks.iter().map(|(task, _)| *task).collect();
+    // Without a number of jobs the cluster decides how many run at a time.
+    let throttle = order.jobs.map_or(String::new(), |jobs| format!("%{jobs}"));
+    let mut sbatch = Command::new("sbatch");
+    sbatch
+        .arg("--parsable")
+        .arg(format!("--job-name={}", order.experiment.name))
+        .arg(format!("--array={}{throttle}", ranges(&numbers)))
+        .args(["--requeue", "--open-mode=append", "--ntasks=1"])
+        .arg(format!("--cpus-per-task={}", order.experiment.threads()))
+        .arg(output(&place))
+        .args(options)
+        .arg(&path);
+    let output = started("sbatch", sbatch.output())?;
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    let answer = said(&output.stdout);
+    // `--parsable` answers `job` or `job;cluster`.
+    let job = answer.split(';').next().unwrap_or_default();
+    let tries = options.iter().any(|option| option == "--test-only");
+    match (output.status.success(), tries) {
+        (true, true) => Ok(format!("{answer}{}", said(&output.stderr))),
+        (true, false) if !job.is_empty() && job.bytes().all(|byte| byte.is_ascii_digit()) => Ok(job.to_owned()),
+        _ => {
+            Err(LaunchError::Refused { command: "sbatch", path, message: format!("{answer}{}", said(&output.stderr)) })
+        }
+    }
+}
+
+/// Where Slurm writes what it says of a task: the log that the task writes itself, where a pattern can name it. `%` is
+/// doubled to stand for itself; a path with a backslash takes no pattern.
+fn output(place: &Path) -> String {
+    match place.to_str() {
+        Some(place) if !place.contains('\\') => format!("--output={}/%a.log", place.replace('%', "%%")),
+        _ => "--output=/dev/null".to_owned(),
+    }
+}
+
+/// What a task runs: the trial that its number stood for when it was submitted.
+fn script(place: &Path, experiment: &Path, cwd: &Path, program: &Path, retry: bool) -> String {
+    let quoted = |path: &Path| quoted(&path.display().to_string());
+    let retry = if retry { " --retry-failed" } else { "" };
+    format!(
+        "#!/bin/bash\n\
+         # Runs a trial as it was when this was submitted; the file tasks beside this one lists them. Ends with 75 when told to stop: with\n\
+         # RequeueExit=75 Slurm runs it again, from its checkpoint.\n\
+         trial={experiment}/$(sed -n \"s/^$SLURM_ARRAY_TASK_ID //p\" {place}/tasks)\n\
+         exec >> {place}/\"$SLURM_ARRAY_TASK_ID.log\" 2>&1\n\
+         cd {cwd} || exit 1\n\
+         exec {program} train \"$trial/config.toml\" --output \"$trial\" --task{retry}\n",
+        experiment = quoted(experiment),
+        place = quoted(place),
+        cwd = quoted(cwd),
+        program = quoted(program),
+    )
+}
+
+/// The most tasks that an array of this cluster may have.
+fn largest_array() -> usize {
+    let output = Command::new("scontrol").args(["show", "config"]).output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let value = text.lines().find_map(|line| line.trim().strip_prefix("MaxArraySize")?.split('=').nth(1));
+    // Numbers of tasks lie below it.
+    value.and_then(|value| value.trim().parse().ok()).filter(|most| *most > 0).unwrap_or(ARRAY)
+}
+
+/// The tasks that wait or run, of all jobs: the job, the task's number, and whether it runs.
+fn queue() -> Result<Vec<(String, usize, bool)>, LaunchError> {
+    let mut squeue = Command::new("squeue");
+    squeue.args(["--noheader", "--array", "--format=%F %K %T"]);
+    let output = started("squeue", squeue.output())?;
+    if !output.status.success() {
+        let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Err(LaunchError::Refused { command: "squeue", path: "to list the queue".into(), message });
+    }
+    let task = |line: &str| {
+        let mut parts = line.split_whitespace();
+        let (job, task, state) = (parts.next()?, parts.next()?, parts.next()?);
+        Some((
+            job.to_owned(),
+            task.parse().ok()?,
+            !["PENDING", "REQUEUED", "REQUEUE_HOLD", "SUSPENDED"].contains(&state),
+        ))
+    };
+    Ok(String::from_utf8_lossy(&output.stdout).lines().filter_map(task).collect())
+}
+
+fn started(command: &'static str, output: io::Result<Output>) -> Result<Output, LaunchError> {
+    output.map_err(|cause| LaunchError::Missing { command, cause })
+}
+
+/// `0-3,7` for 0, 1, 2, 3 and 7.
+fn ranges(tasks: &[usize]) -> String {
+    let mut ranges: Vec<(usize, usize)> = Vec::new();
+    for task in tasks {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == *task => *last = *task,
+            _ => ranges.push((*task, *task)),
+        }
+    }
+    let range =
+        |(first, last): &(usize, usize)| if first == last { first.to_string() } else { format!("{first}-{last}") };
+    ranges.iter().map(range).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tasks_are_named_as_ranges() {
+        assert_eq!(ranges(&[]), "");
+        assert_eq!(ranges(&[4]), "4");
+        assert_eq!(ranges(&[0, 1, 2, 3, 7]), "0-3,7");
+        assert_eq!(ranges(&[0, 2, 3]), "0,2-3");
+    }
+
+    #[test]
+    fn a_task_runs_the_trial_that_its_number_stood_for_in_any_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let place = root.path().join("a 'b' \"c\" %a\n$d");
+        std::fs::create_dir_all(place.join("7")).unwrap();
+        std::fs::write(place.join("7/tasks"), "0 one-seed1\n2 two-seed1\n12 three-seed1\n").unwrap();
+        let program = root.path().join("the program");
+        std::fs::write(&program, "#!/bin/bash\nprintf '%s|' \"$PWD\" \"$@\"\n").unwrap();
+        std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let script = script(&place.join("7"), &place, &place, &program, true);
+        let run = Command::new("bash").args(["-c", &script]).env("SLURM_ARRAY_TASK_ID", "2").output().unwrap();
+        assert!(run.status.success());
+        let log = std::fs::read_to_string(place.join("7/2.log")).unwrap();
+        let trial = place.join("two-seed1").display().to_string();
+        let expected = format!("{}|train|{trial}/config.toml|--output|{trial}|--task|--retry-failed|", place.display());
+        assert_eq!(log, expected);
+        assert_eq!(output(Path::new("/a %a/b")), "--output=/a %%a/b/%a.log");
+        assert_eq!(output(Path::new("/a\\b")), "--output=/dev/null");
+    }
+}

@@ -1,0 +1,58 @@
+//! Command lines: words taken apart as a shell does, and quoted for one.
+
+/// The words of a text, with `'...'`, `"..."` and `\` as in a shell; nothing is expanded.
+///
+/// # Errors
+/// A quote that is not closed, in words.
+pub fn split(text: &str) -> Result<Vec<String>, String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            ' ' | '\t' | '\n' => words.extend(word.take()),
+            '\'' | '"' => {
+                let word = word.get_or_insert_default();
+                loop {
+                    match characters.next() {
+                        None => return Err(format!("a {character} is not closed in: {text}")),
+                        Some(next) if next == character => break,
+                        Some('\\') if character == '"' => word.extend(characters.next()),
+                        Some(next) => word.push(next),
+                    }
+                }
+            }
+            '\\' => word.get_or_insert_default().extend(characters.next()),
+            other => word.get_or_insert_default().push(other),
+        }
+    }
+    words.extend(word);
+    Ok(words)
+}
+
+/// A word as bash reads it back, whatever is in it.
+pub fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_those_of_a_shell() {
+        let words = split("--time=10  --comment='two words' \"--wckey=a \\\"b\\\"\" c\\ d ''").unwrap();
+        assert_eq!(words, ["--time=10", "--comment=two words", "--wckey=a \"b\"", "c d", ""]);
+        assert_eq!(split(" \n").unwrap(), Vec::<String>::new());
+        assert!(split("--comment='two").unwrap_err().contains("is not closed"));
+    }
+
+    #[test]
+    fn quoted_words_come_back_as_they_were() {
+        for word in ["plain", "it's", "a b", "\"$HOME\" `x` \\", "two\nlines", "%a", ""] {
+            let script = format!("printf %s {}", quoted(word));
+            let output = std::process::Command::new("bash").args(["-c", &script]).output().unwrap();
+            assert_eq!(String::from_utf8(output.stdout).unwrap(), word);
+        }
+    }
+}
