@@ -10,12 +10,14 @@ mod input;
 mod inspect;
 mod interrupt;
 mod man;
+mod migrate;
 mod output;
 mod panics;
 mod plot;
 mod predict;
 mod reference;
 mod report;
+mod slips;
 mod sweep;
 mod torch;
 mod train;
@@ -42,7 +44,7 @@ pub use exit::{BadInput, Exit};
 /// answered; 75 the trial is in use or was told to stop, try again; 130 interrupted; 134 or 137 ended from
 /// outside, by the C++ runtime or the kernel, mostly for lack of memory.
 #[derive(Debug, Parser)]
-#[command(name = "cvae", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(name = "cvae", version, long_version = BUILT, arg_required_else_help = true, max_term_width = 100)]
 #[command(after_help = "Examples:
   cvae data
   cvae train experiments/quick.toml
@@ -57,6 +59,9 @@ pub struct Arguments {
     command: Command,
 }
 
+/// Version, and the commit that the program was built from.
+const BUILT: &str = concat!(env!("CARGO_PKG_VERSION"), " (commit ", env!("CVAE_COMMIT"), env!("CVAE_DIRTY"), ")");
+
 #[derive(Debug, Subcommand)]
 enum Command {
     Data(data::Data),
@@ -68,6 +73,7 @@ enum Command {
     Inspect(inspect::Inspect),
     Completions(completions::Completions),
     Man(man::Manual),
+    Migrate(migrate::Migrate),
     Plot(plot::Plot),
     #[command(after_help = "Examples:
   cvae report
@@ -80,7 +86,7 @@ The typesetter is built once, by make report or cargo build --release -p cvae-re
 /// Parses the arguments, runs the command, prints the error chain and sets the exit code.
 pub fn program() -> ExitCode {
     panics::install();
-    let arguments = Arguments::parse();
+    let arguments = Arguments::try_parse().unwrap_or_else(|error| slips::explained(error).exit());
     match catch_unwind(|| arguments.run()) {
         Ok(Ok(exit)) => exit.into(),
         Ok(Err(error)) => Exit::report(&error).into(),
@@ -105,6 +111,7 @@ impl Arguments {
             Command::Inspect(command) => command.run(),
             Command::Completions(command) => command.run(),
             Command::Man(command) => command.run(),
+            Command::Migrate(command) => command.run(),
             Command::Plot(command) => command.run(),
             Command::Report(command) => command.run(),
         }
@@ -132,6 +139,11 @@ fn is_standard_stream(path: &Path) -> bool {
 /// Parses a seed: any whole number that fits 64 bits.
 fn seed(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("it is no whole number from 0 to {}", u64::MAX))
+}
+
+/// Parses a number of things.
+fn count(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "it is not a whole number from 0 up".to_owned())
 }
 
 /// Parses a path that must not be empty.

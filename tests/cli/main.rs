@@ -6,6 +6,8 @@ mod data;
 mod docs;
 mod eval;
 mod face;
+mod messages;
+mod migrate;
 mod plot;
 mod predict;
 mod resume;
