@@ -1,7 +1,7 @@
 //! What the program says to wrong input: the cases of `tests/messages/*.md`, which are meant to be read.
 //!
 //! A case is a heading, files to be made, and commands with what they print to standard error and how they end.
-//! `CVAE_WRITE_MESSAGES=1 cargo test messages` writes down what they print now.
+//! `CVAE_WRITE_DOCS=1 cargo test --test cli messages` writes down what they print now.
 
 use std::fmt::Write;
 use std::fs::{self, File};
@@ -93,7 +93,7 @@ fn messages_are_those_of_the_documents() {
         let document = fs::read_to_string(&entry).unwrap();
         let now = answered(&document);
         cases += now.matches("$ cvae ").count();
-        if std::env::var_os("CVAE_WRITE_MESSAGES").is_some() {
+        if std::env::var_os("CVAE_WRITE_DOCS").is_some() {
             fs::write(&entry, &now).unwrap();
         }
         let differs = document.lines().zip(now.lines()).position(|(one, other)| one != other);
