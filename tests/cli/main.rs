@@ -10,6 +10,7 @@ mod messages;
 mod migrate;
 mod plot;
 mod predict;
+mod provenance;
 mod resume;
 mod supply;
 mod sweep;
