@@ -35,7 +35,7 @@ pub use hints::{keys_like, nearest};
 pub use identity::Identity;
 pub use metrics::{Metrics, MetricsError};
 pub use moves::{Moves, MovesError, plan_moves};
-pub use names::{UNCHANGED, labels, named_hash, trial_folder, trial_name, trial_names};
+pub use names::{labels, named_hash, trial_folder, trial_name, trial_names};
 pub use overrides::{Override, OverrideError};
 pub use plan::{Experiment, PlanError, Trial};
 pub use provenance::Provenance;
@@ -43,7 +43,7 @@ pub use release::{RELEASE, released_model};
 pub use results::{Finished, rebuild, to_csv};
 pub use runner::{BUSY, RunnerOptions, SweepEnding, SweepObserver, WORKER, run_experiment};
 pub use runs::{Outcome, Run, RunTrial};
-pub use settings::{Mean, Setting, settings, short, values, varying};
+pub use settings::{Mean, Setting, UNCHANGED, settings, short, values, varying};
 pub use slurm::{SlurmError, submit};
 #[cfg(test)]
 use source::Source;

@@ -9,7 +9,7 @@ use super::identity::{Identity, keys};
 use super::legacy;
 
 /// The label of a setting that has every usual value.
-pub const UNCHANGED: &str = "nothing changed";
+const UNCHANGED: &str = "nothing changed";
 /// The label of the default config.
 const DEFAULT: &str = "default";
 /// File systems take 255 bytes; the hash tells trials apart whose readable parts are left out.

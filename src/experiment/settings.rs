@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::names::UNCHANGED;
 use super::runs::{Outcome, RunTrial};
 use super::table::{Table, TableError};
 use crate::metrics::half_width;
+
+/// The label of the setting that has every usual value.
+pub const UNCHANGED: &str = "nothing changed";
 
 /// Trials of one config and several seeds.
 #[derive(Clone, Debug)]
