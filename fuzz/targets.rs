@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use cvae::checksums::{self, Demand, SUMS, sha256};
 use cvae::dates::{Date, Lines, ValidDates, has_date_shape, parse_line};
-use cvae::experiment::{Config, ConfigFile, Experiment, Metrics, Override, Run, Table, settings};
+use cvae::experiment::{Config, ConfigFile, Experiment, Metrics, Override, Run, Table, Trial, named_hash, settings};
 use cvae::model::{Layout, Model, ModelConfig, TrainingState};
 use cvae::task::dates;
 use cvae::training::{Checkpoint, History};
@@ -138,6 +138,8 @@ impl Target {
                 let experiment = Experiment::load(&path, &[], &file("runs"));
                 experiment.is_ok_and(|experiment| {
                     assert!(experiment.trials.iter().all(|trial| trial.folder.starts_with(file("runs"))));
+                    let named = |trial: &Trial| named_hash(&trial.name) == Some(trial.config.hash().as_str());
+                    assert!(experiment.trials.iter().all(named));
                     !experiment.trials.is_empty()
                 })
             }),

@@ -217,11 +217,28 @@ pub fn read_text(path: &Path) -> Result<String, FileError> {
     text.map_err(|_| FileError::at("read", path)(io::ErrorKind::InvalidData.into()))
 }
 
+/// Reads a whole file that has a size: no pipe, which would have to be waited for, and no device, which may have no end.
+///
+/// # Errors
+/// Those of the file system, when it is no regular file, and when it is larger than `most` bytes.
+pub fn read_regular(path: &Path, most: u64) -> Result<Vec<u8>, FileError> {
+    let found = fs::metadata(path).map_err(FileError::at("read", path))?;
+    if !found.is_file() && !found.is_dir() {
+        let cause = io::Error::other("it is a pipe or a device, name a regular file");
+        return Err(FileError::at("read", path)(cause));
+    }
+    read_at_most(path, most)
+}
+
 fn read_at_most(path: &Path, most: u64) -> Result<Vec<u8>, FileError> {
     let read = || {
         let file = File::open(path)?;
         // A device such as /dev/zero has no end, and no size to judge it by.
-        let most = if file.metadata()?.is_file() { most } else { most.min(LARGEST_TEXT) };
+        let found = file.metadata()?;
+        let most = if found.is_file() { most } else { most.min(LARGEST_TEXT) };
+        if found.is_file() && found.len() > most {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
         let mut bytes = Vec::new();
         let length = file.take(most + 1).read_to_end(&mut bytes)?;
         if length as u64 > most { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
@@ -338,6 +355,17 @@ mod tests {
         assert!(limit.starts_with("cannot write x: the limit on the size of files") && limit.contains("ulimit -f"));
         assert_eq!(said(io::ErrorKind::InvalidData), "cannot read x: it is no text, name another file");
         assert_eq!(said(io::ErrorKind::NotFound), "cannot read x: entity not found; check the path");
+    }
+
+    #[test]
+    fn only_regular_files_within_a_limit_are_read_where_such_are_meant() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, "four").unwrap();
+        assert_eq!(read_regular(&path, 4).unwrap(), b"four");
+        assert!(read_regular(&path, 3).unwrap_err().to_string().contains("too large"));
+        assert!(read_regular(Path::new("/dev/zero"), 3).unwrap_err().to_string().ends_with("name a regular file"));
+        assert!(read_regular(folder.path(), 3).unwrap_err().to_string().contains("it is a folder"));
     }
 
     #[test]

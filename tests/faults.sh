@@ -59,7 +59,7 @@ same() { python3 "$here/same.py" "$1" "$2" || fail "$3"; passed=$((passed + 1));
 begin() { echo "== $*"; }
 
 "$cvae" sweep tiny.toml --runs undisturbed 2> /dev/null
-finished=$(echo undisturbed/tiny/seed1-*)
+finished=$(echo undisturbed/tiny/*seed1-*)
 sums=$(sha256sum undisturbed/tiny/*/* undisturbed/tiny/results.csv)
 
 begin "full disk"
@@ -67,11 +67,11 @@ mkdir full; mount -t tmpfs -o size=1m tmpfs full
 echo old > full/data.txt
 expect 1 "free some room and run the same command again" "$cvae" data -o full
 [ "$(cat full/data.txt)" = old ] && [ "$(ls -A full)" = data.txt ] || fail "a full disk left $(ls -A full)"
-cp -r undisturbed/tiny/seed1-* full/; rm full/data.txt
-mkdir -p full/runs/tiny; mv full/seed1-* full/runs/tiny/
+cp -r undisturbed/tiny/*seed1-* full/; rm full/data.txt
+mkdir -p full/runs/tiny; mv full/*seed1-* full/runs/tiny/
 head -c 800000 /dev/zero > full/filler 2> /dev/null || true
 expect 1 "free some room" "$cvae" sweep tiny.toml --runs full/runs --jobs 1
-before=$(cd undisturbed/tiny; sha256sum seed1-*/*); after=$(cd full/runs/tiny; sha256sum seed1-*/*)
+before=$(cd undisturbed/tiny; sha256sum *seed1-*/*); after=$(cd full/runs/tiny; sha256sum *seed1-*/*)
 [ "$before" = "$after" ] || fail "a full disk changed a finished trial"
 cat /dev/zero > full/filler 2> /dev/null || true
 expect 1 "free some room" "$cvae" predict -i conditions.txt full/predictions.txt --model "$finished"
@@ -89,7 +89,7 @@ for command in "data -o readonly/data" "train tiny.toml --runs readonly" "train 
     # shellcheck disable=SC2086
     expect 1 "choose a place that can be written to" "$cvae" $command
 done
-mkdir locked; cp -r undisturbed/tiny/seed1-* locked/trial; chmod -R a-w locked
+mkdir locked; cp -r undisturbed/tiny/*seed1-* locked/trial; chmod -R a-w locked
 if [ "$(id -u)" = 0 ] && setpriv --reuid 65534 --clear-groups test -x "$cvae" && chmod a+rx . ; then
     expect 1 "check its permissions or choose another place" setpriv --reuid 65534 --clear-groups "$cvae" data -o locked
     expect 0 "" setpriv --reuid 65534 --clear-groups "$cvae" predict -i conditions.txt - --model locked/trial
@@ -162,7 +162,7 @@ mkfifo closing; head -c 1 closing > /dev/null & reader=$!
 expect 1 "cannot write closing" "$cvae" predict -i conditions.txt closing -n 1000000 --model "$finished"
 wait "$reader"
 expect 0 "" bash -c '"$0" train tiny.toml --runs closed >&- 2>&-' "$cvae"
-[ -s closed/tiny/seed1-*/metrics.csv ] || fail "a run with closed streams did not finish"
+[ -s closed/tiny/*seed1-*/metrics.csv ] || fail "a run with closed streams did not finish"
 expect 0 "" bash -c '"$0" sweep tiny.toml --runs closed 2>&1 >&- | head -c 1 > /dev/null; exit "${PIPESTATUS[0]}"' "$cvae"
 same undisturbed/tiny closed/tiny "a sweep whose messages nobody reads ended otherwise"
 
@@ -247,7 +247,7 @@ expect 1 "set TMPDIR to a folder that can be written to" env TMPDIR=/nonexistent
 begin "lack of memory"
 # The system's way: the largest process is killed.
 "$cvae" sweep tiny.toml --runs killed --jobs 2 --set training.steps=2000 > /dev/null 2> stderr.txt & pid=$!
-started "killed/tiny/steps2000-seed1-*/checkpoint/checkpoint.safetensors"
+started "killed/tiny/*seed1-*/checkpoint/checkpoint.safetensors"
 child=$(pgrep -P "$pid" | head -n 1)
 kill -9 "$child"; code=0; wait "$pid" || code=$?
 [ "$code" = 1 ] && grep -q "out of memory? The same command takes it up where it was" stderr.txt || fail "killed child: $code: $(cat stderr.txt)"

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use super::exit::{BadInput, Exit};
 use super::output;
 use crate::dates::{Condition, ValidDates};
-use crate::experiment::{Finished, named_hash, to_csv};
+use crate::experiment::{Finished, Identity, labels, named_hash, to_csv};
 use crate::files::FileError;
 use crate::metrics::{Reference, half_width};
 
@@ -225,16 +225,18 @@ impl Compare {
         let mut groups: BTreeMap<String, Group> = BTreeMap::new();
         for trial in finished {
             let key = if self.each { trial.trial.clone() } else { trial.config.with_seed(0).hash() };
-            let entry = groups.entry(key);
-            // What stands before the seed and the hash is common to all seeds.
-            let common = match named_hash(&trial.trial) {
-                Some(_) => trial.trial.rsplitn(3, '-').nth(2).unwrap_or("default"),
-                None => &trial.trial,
-            };
-            let name = if self.each { trial.trial.clone() } else { common.to_owned() };
-            entry.or_insert_with(|| Group { name, trials: Vec::new() }).trials.push(trial);
+            let name = trial.trial.clone();
+            groups.entry(key).or_insert_with(|| Group { name, trials: Vec::new() }).trials.push(trial);
         }
-        groups.into_values().collect()
+        let mut groups: Vec<Group> = groups.into_values().collect();
+        // Folders that their user named are called so; others by what tells their settings apart.
+        let settings: Vec<Identity> = groups.iter().map(|group| group.trials[0].config.identity()).collect();
+        for (group, label) in groups.iter_mut().zip(labels(&settings)) {
+            if !self.each && named_hash(&group.name).is_some() {
+                group.name = label;
+            }
+        }
+        groups
     }
 
     fn table(&self, groups: &[Group]) -> String {

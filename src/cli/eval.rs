@@ -22,7 +22,7 @@ use crate::metrics::{Failures, Tally, Warning};
 #[command(after_help = "Examples:
   cvae eval predictions.txt
   cvae eval data/data.txt --json | jq .pass_rate
-  cvae eval predictions.txt --model runs/quick/seed1-0a1b2c3d")]
+  cvae eval predictions.txt --model runs/quick/latent_dim4-seed1-0a1b2c3d4e5f")]
 pub struct Eval {
     /// File to score; - for standard input
     #[arg(value_name = "FILE", value_parser = super::path)]
@@ -34,7 +34,7 @@ pub struct Eval {
     #[arg(long, value_name = "DIR", value_parser = super::path)]
     model: Option<PathBuf>,
     /// Number of worst conditions and of failures to show
-    #[arg(long, value_name = "N", default_value_t = 5, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = super::count, allow_negative_numbers = true)]
     show: usize,
 }
 

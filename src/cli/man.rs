@@ -9,6 +9,7 @@ use clap_mangen::roff::{Roff, roman};
 
 use super::exit::{BadInput, CODES, Exit};
 use super::{Arguments, output, reference};
+use crate::experiment::nearest;
 use crate::files;
 
 /// Print a manual page, or write those of all commands into a folder
@@ -52,7 +53,9 @@ impl Manual {
         let page = pages.iter().find(|(name, _)| *name == wanted);
         let (_, text) = page.ok_or_else(|| {
             let commands: Vec<&str> = pages.iter().filter_map(|(name, _)| name.strip_prefix("cvae-")).collect();
-            BadInput(format!("no page {wanted}; there are pages of {}", commands.join(", ")))
+            let near = wanted.strip_prefix("cvae-").and_then(|word| nearest(word, commands.iter().copied()));
+            let meant = near.map_or(String::new(), |command| format!("; did you mean {command}?"));
+            BadInput(format!("no page {wanted}; there are pages of {}{meant}", commands.join(", ")))
         })?;
         output::print(text.trim_end())?;
         Ok(Exit::Done)

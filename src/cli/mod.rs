@@ -10,12 +10,14 @@ mod input;
 mod inspect;
 mod interrupt;
 mod man;
+mod migrate;
 mod output;
 mod panics;
 mod plot;
 mod predict;
 mod reference;
 mod report;
+mod slips;
 mod sweep;
 mod torch;
 mod train;
@@ -43,7 +45,7 @@ pub use exit::{BadInput, Exit};
 /// answered; 75 the trial is in use or was told to stop, try again; 130 interrupted; 134 or 137 ended from
 /// outside, by the C++ runtime or the kernel, mostly for lack of memory.
 #[derive(Debug, Parser)]
-#[command(name = "cvae", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(name = "cvae", version, long_version = BUILT, arg_required_else_help = true, max_term_width = 100)]
 #[command(after_help = "Examples:
   cvae data
   cvae train experiments/quick.toml
@@ -58,6 +60,9 @@ pub struct Arguments {
     command: Command,
 }
 
+/// Version, and the commit that the program was built from.
+const BUILT: &str = concat!(env!("CARGO_PKG_VERSION"), " (commit ", env!("CVAE_COMMIT"), env!("CVAE_DIRTY"), ")");
+
 #[derive(Debug, Subcommand)]
 enum Command {
     Data(data::Data),
@@ -69,6 +74,7 @@ enum Command {
     Inspect(inspect::Inspect),
     Completions(completions::Completions),
     Man(man::Manual),
+    Migrate(migrate::Migrate),
     Plot(plot::Plot),
     #[command(after_help = "Examples:
   cvae report
@@ -83,7 +89,7 @@ pub fn program() -> ExitCode {
     panics::install();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(answer) => return said(&answer),
+        Err(answer) => return said(&slips::explained(answer)),
     };
     let ended = catch_unwind(|| arguments.run());
     interrupt::over();
@@ -122,6 +128,7 @@ impl Arguments {
             Command::Inspect(command) => command.run(),
             Command::Completions(command) => command.run(),
             Command::Man(command) => command.run(),
+            Command::Migrate(command) => command.run(),
             Command::Plot(command) => command.run(),
             Command::Report(command) => command.run(),
         }
@@ -149,6 +156,11 @@ fn is_standard_stream(path: &Path) -> bool {
 /// Parses a seed: any whole number that fits 64 bits.
 fn seed(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("it is no whole number from 0 to {}", u64::MAX))
+}
+
+/// Parses a number of things.
+fn count(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "it is not a whole number from 0 up".to_owned())
 }
 
 /// Parses a path that must not be empty.

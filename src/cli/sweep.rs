@@ -57,7 +57,7 @@ pub struct Sweep {
     #[arg(long, conflicts_with_all = ["index", "launcher"])]
     status: bool,
     /// Run this one trial, counted from 0 in the order of --dry-run: a task of an array scheduler
-    #[arg(long, value_name = "I", conflicts_with = "launcher")]
+    #[arg(long, value_name = "I", conflicts_with = "launcher", value_parser = super::count, allow_negative_numbers = true)]
     index: Option<usize>,
     /// Where trials run
     #[arg(long, value_name = "LAUNCHER", default_value = LAUNCHERS[0].name(), value_parser = launchers())]

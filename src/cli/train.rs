@@ -11,7 +11,7 @@ use indicatif::ProgressBar;
 use super::exit::Exit;
 use super::{caution, interrupt, output, torch, worker};
 use crate::experiment::{
-    Config, ConfigFile, Metrics, Override, RunFolder, Status, TrialEnding, rebuild, run_trial, trial_name,
+    Config, ConfigFile, Metrics, Override, RunFolder, Status, TrialEnding, rebuild, run_trial, trial_folder,
 };
 use crate::files;
 use crate::metrics::{Figures, warnings};
@@ -22,9 +22,9 @@ use crate::training::{Observer, Phase, Progress, Row};
 #[command(after_help = "Examples:
   cvae train experiments/quick.toml
   cvae train experiments/quick.toml --set seed=2 --set model.latent_dim=8
-  cvae train runs/quick/seed1-0a1b2c3d/config.toml --runs /tmp/again
+  cvae train runs/quick/latent_dim4-seed1-0a1b2c3d4e5f/config.toml --runs /tmp/again
 
-The run's folder is RUNS/<name of the config>/<overrides>-seed<seed>-<hash of the resolved config>. On a file
+The run's folder is RUNS/<name of the config>/<what differs from the defaults>-seed<seed>-<hash>. On a file
 system without locks, set CVAE_LOCKS=off in the environment and never let two processes run one trial.")]
 pub struct Train {
     /// Config (TOML)
@@ -73,7 +73,7 @@ impl Train {
 
     fn folder(&self, config: &Config) -> PathBuf {
         let experiment = self.config.file_stem().unwrap_or_default();
-        self.runs.join(Path::new(experiment)).join(trial_name(self.set.iter(), config))
+        trial_folder(&self.runs.join(Path::new(experiment)), config)
     }
 }
 

@@ -1,20 +1,19 @@
 //! Configs: `ConfigFile` is what a user wrote, `Config` what the program trusts.
 
-use std::fmt;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-
+use super::hints;
+use super::identity::{Identity, flatten};
 use super::overrides::Override;
 use super::provenance::Provenance;
 use super::source::{Origin, Source};
 use crate::checksums::ChecksumError;
 use crate::dates::Held;
 use crate::files::FileError;
-use crate::model::{DeviceChoice, EngineKind, ModelConfig, Pairing};
-use crate::training::{BetaConfig, EvaluationConfig, Objective, Schedule, StepConfig, TrainingConfig};
+use crate::model::{DeviceChoice, EngineKind, ModelConfig};
+use crate::training::{BetaConfig, EvaluationConfig, Objective, StepConfig, TrainingConfig};
+use serde::{Deserialize, Serialize};
 
 /// What is trained on and what is held out.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,7 +44,6 @@ pub struct ConfigFile {
     /// Where it is trained.
     pub device: DeviceChoice,
     /// What computes the training steps.
-    #[serde(skip_serializing_if = "EngineKind::is_builtin")]
     pub engine: EngineKind,
     /// What is trained on and what is held out.
     pub data: DataConfig,
@@ -92,7 +90,7 @@ impl Default for ConfigFile {
 
 /// A config whose values have been checked. There is no other way to make one than [`ConfigFile::check`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct Config(ConfigFile);
+pub struct Config(pub(super) ConfigFile);
 
 impl Deref for Config {
     type Target = ConfigFile;
@@ -100,15 +98,6 @@ impl Deref for Config {
     fn deref(&self) -> &ConfigFile {
         &self.0
     }
-}
-
-/// A value that can't be worked with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Invalid {
-    /// Dotted path of the key.
-    pub key: &'static str,
-    /// What is wrong and what would be right.
-    pub problem: String,
 }
 
 /// Why a config was refused.
@@ -142,31 +131,12 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    pub(super) fn parse(path: &Path, error: &toml::de::Error) -> Self {
-        Self::Parse { path: path.to_owned(), message: in_plain_words(error.to_string().trim_end()) }
+    pub(super) fn parse(path: &Path, text: &str, error: &toml::de::Error) -> Self {
+        Self::Parse { path: path.to_owned(), message: hints::explain(text, error) }
     }
-}
 
-/// What a parser says of types, in the words of a config's author.
-pub(super) fn in_plain_words(message: &str) -> String {
-    const WORDS: [(&str, &str); 8] = [
-        ("expected u64", "expected a whole number from 0 up"),
-        ("expected u32", "expected a whole number from 0 up"),
-        ("expected i64", "expected a whole number"),
-        ("expected f64", "expected a number"),
-        (" as i128", ""),
-        ("wanted string or table", "expected text in quotes"),
-        ("`base`, `sweep`, `provenance`", "`base`, `sweep`"),
-        ("floating point", "number"),
-    ];
-    let message = WORDS.iter().fold(message.to_owned(), |message, (theirs, ours)| message.replace(theirs, ours));
-    // "expected struct DataConfig": the name means nothing outside of the source.
-    match message.split_once("expected struct ") {
-        Some((before, name)) => {
-            let rest = name.trim_start_matches(|letter: char| letter.is_alphanumeric());
-            format!("{before}expected a section of keys{rest}")
-        }
-        None => message,
+    pub(super) fn value(place: String, problem: String) -> Self {
+        Self::Value { place: hints::visible(&place), problem: hints::visible(&problem) }
     }
 }
 
@@ -180,87 +150,20 @@ impl ConfigFile {
         let source = Source::load(path)?;
         source.resolve(overrides.iter().map(|set| (set, Origin::CommandLine)))
     }
-
-    /// Checks every value.
-    ///
-    /// # Errors
-    /// The first value that can't be worked with.
-    pub fn check(self) -> Result<Config, Invalid> {
-        let ConfigFile { data, model, beta, objective, training, evaluation, .. } = &self;
-        let steps = training.steps;
-        between("threads", self.threads, 1, 1024)?;
-        between("data.held_out", data.held_out, 0.001, 0.9)?;
-        between("model.latent_dim", model.latent_dim, 1, 1024)?;
-        between("model.hidden_dim", model.hidden_dim, 4, 8192)?;
-        between("model.angles", model.angles, 1, 8192)?;
-        between("training.steps", steps, 1, 1_000_000_000)?;
-        // About as many dates are trained on; how many exactly, the split decides, and training checks again.
-        let dates = 146_462.0 * (1.0 - data.held_out);
-        between("training.batch_size", training.batch_size, 1, dates as i64)?;
-        between("training.learning_rate", training.learning_rate, 1e-9, 10.0)?;
-        between("training.final_share", training.final_share, 0.0, 1.0)?;
-        between("training.second_moment", training.second_moment, 0.0, 0.999_999)?;
-        between("training.late_second_moment", training.late_second_moment, 0.0, 0.999_999)?;
-        // At this most, a step at the highest learning rate leaves nothing.
-        between("training.weight_decay", training.weight_decay, 0.0, 1.0 / training.learning_rate)?;
-        between("training.gradient_clip", training.gradient_clip, 1e-9, f64::INFINITY)?;
-        between("training.divergence", training.divergence, 12.0, f64::INFINITY)?;
-        between("training.checkpoint_every", training.checkpoint_every, 1, u64::MAX)?;
-        between("evaluation.every", evaluation.every, 1, u64::MAX)?;
-        between("evaluation.samples", evaluation.samples, 1, 1_000_000)?;
-        between("evaluation.final_samples", evaluation.final_samples, 1, 1_000_000)?;
-        between("objective.hybrid", objective.hybrid, 0.0, 1e6)?;
-        between("objective.codes", objective.codes, 1, 1_000_000)?;
-        if objective.codes > training.batch_size && objective.pairing != Pairing::Own {
-            let (codes, batch) = (objective.codes, training.batch_size);
-            let problem =
-                format!("{codes} codes are more than training.batch_size ({batch}); lower one or raise the other");
-            return Err(Invalid { key: "objective.codes", problem });
-        }
-        between("objective.free_bits", objective.free_bits, 0.0, 1e6)?;
-        between("evaluation.importance", evaluation.importance, 0, 1_000_000)?;
-        between("beta.value", beta.value, 0.0, 1e6)?;
-        between("beta.low", beta.low, 0.0, 1e6)?;
-        between("beta.high", beta.high, 0.0, f64::INFINITY)?;
-        between("beta.calendar", beta.calendar, 0.0, 100.0)?;
-        between("beta.code", beta.code, 0.0, 100.0)?;
-        between("beta.cycles", beta.cycles, 1, 1_000_000)?;
-        let never_ends = |key, takes: String| {
-            Err(Invalid { key, problem: format!("{takes}, but training.steps is {steps}; lower it or train longer") })
-        };
-        if training.warm_up >= steps {
-            return never_ends(
-                "training.warm_up",
-                format!("a warm-up of {} steps takes longer than the run", training.warm_up),
-            );
-        }
-        let rises = match beta.schedule {
-            Schedule::Constant => 0,
-            Schedule::Cyclical => beta.cycles.saturating_mul(beta.rise.max(1)),
-            // The phases before the rise take a step each at the least.
-            Schedule::Phased => beta.rise.saturating_add(2),
-            Schedule::Linear => beta.rise,
-        };
-        if rises > steps {
-            return never_ends("beta.rise", format!("this schedule needs {rises} steps to reach beta.value"));
-        }
-        Ok(Config(self))
-    }
-}
-
-fn between<T: PartialOrd + fmt::Display>(key: &'static str, value: T, least: T, most: T) -> Result<(), Invalid> {
-    // NaN is between nothing.
-    if value >= least && value <= most {
-        return Ok(());
-    }
-    Err(Invalid { key, problem: format!("{value} is not between {least} and {most}") })
 }
 
 impl Config {
     /// The parts that training reads.
     pub fn training(&self) -> TrainingConfig {
         let Self(ConfigFile { seed, training, beta, objective, evaluation, .. }) = self;
-        TrainingConfig { seed: *seed, training: *training, beta: *beta, objective: *objective, evaluation: *evaluation }
+        TrainingConfig {
+            identity: self.identity().number(),
+            seed: *seed,
+            training: *training,
+            beta: *beta,
+            objective: *objective,
+            evaluation: *evaluation,
+        }
     }
 
     /// The resolved config as TOML: every key, as it will be used.
@@ -272,18 +175,11 @@ impl Config {
 
     /// Every key as a dotted path, with its value as text, in order.
     pub fn flat(&self) -> Vec<(String, String)> {
-        let table: toml::Table = toml::from_str(&self.to_toml(None)).unwrap_or_default();
-        let text = |value: &toml::Value| match value {
-            toml::Value::String(text) => text.clone(),
+        let text = |value| match value {
+            toml::Value::String(text) => text,
             value => value.to_string(),
         };
-        let flatten = |(key, value): (&String, &toml::Value)| match value {
-            toml::Value::Table(section) => {
-                section.iter().map(|(name, value)| (format!("{key}.{name}"), text(value))).collect()
-            }
-            value => vec![(key.clone(), text(value))],
-        };
-        table.iter().flat_map(flatten).collect()
+        flatten(self).into_iter().map(|(key, value)| (key, text(value))).collect()
     }
 
     /// The same config with another seed.
@@ -291,20 +187,21 @@ impl Config {
         Self(ConfigFile { seed, ..self.0.clone() })
     }
 
-    /// Twelve hexadecimal digits that tell this config from any other: 48 bits, since with 32 two of
-    /// 100,000 trials would as likely as not share theirs.
+    /// What tells this config's trial from others.
+    pub fn identity(&self) -> Identity {
+        Identity::of(self)
+    }
+
+    /// Twelve hexadecimal digits that tell this config's trial from any other.
     pub fn hash(&self) -> String {
-        // JSON, since it is many times faster to write and the hash of 100,000 trials is asked for at once.
-        let values = ConfigFile { provenance: None, ..self.0.clone() };
-        let text = serde_json::to_vec(&values).expect("a config is plain JSON");
-        let digest = Sha256::digest(text);
-        digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+        self.identity().hash()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::training::Schedule;
 
     fn parse(text: &str, sets: &[&str]) -> Result<Config, String> {
         let sets: Vec<Override> = sets.iter().map(|set| set.parse().unwrap()).collect();
@@ -357,9 +254,15 @@ mod tests {
         assert_eq!(
             error,
             "a.toml:5:8: beta.rise: this schedule needs 501 steps to reach beta.value, but training.steps is 500; \
-             lower it or train longer"
+             lower beta.rise or raise training.steps"
         );
-        assert!(parse("[training]\nsteps = 401\n", &[]).unwrap_err().contains("(default value): beta.rise"));
+        // Blamed is what was set last, not the default that it does not fit.
+        let error = parse("[training]\nsteps = 401\n", &[]).unwrap_err();
+        assert!(error.starts_with("a.toml:2:9: beta.rise: this schedule needs 402 steps"), "{error}");
+        let error = parse("[training]\nsteps = 900\n", &["seed=2", "training={ steps = 401 }"]).unwrap_err();
+        assert!(error.starts_with("--set training={ steps = 401 }: beta.rise: "), "{error}");
+        let error = parse("", &["training.batch_size=32"]).unwrap_err();
+        assert!(error.starts_with("--set training.batch_size=32: objective.codes: "), "{error}");
         assert!(parse("[training]\nsteps = 100\n", &["beta.schedule=constant"]).unwrap_err().contains("warm_up"));
         let cyclical = "[training]\nsteps = 16000\n[beta]\nschedule = \"cyclical\"\ncycles = 4\n";
         assert!(parse(&format!("{cyclical}rise = 4000\n"), &[]).is_ok());
@@ -376,19 +279,5 @@ mod tests {
         assert!(error.starts_with("--set training.steps=0: training.steps: 0 is not between"), "{error}");
         assert!(parse("", &["sweep.seeds=[1, 2]"]).unwrap_err().contains("edit the config"));
         assert!(parse("seed = 1", &["seed.x=3"]).unwrap_err().contains("seed is no section"));
-    }
-
-    #[test]
-    fn the_hash_tells_configs_apart_and_ignores_where_they_come_from() {
-        let config = parse("", &[]).unwrap();
-        assert_ne!(config.hash(), parse("", &["seed=2"]).unwrap().hash());
-        let text = config.to_toml(Some(Provenance {
-            version: "9".into(),
-            commit: "abc".into(),
-            dirty: true,
-            device: "cpu".into(),
-        }));
-        assert!(text.contains("commit = \"abc\""));
-        assert_eq!(parse(&text, &[]).unwrap().hash(), config.hash());
     }
 }

@@ -17,6 +17,7 @@ use std::collections::HashSet;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::hints;
 use super::locate::position;
 use super::overrides::Override;
 
@@ -109,16 +110,14 @@ impl Grid<'_> {
                     axes.into_iter().try_fold(vec![Point::new()], |points, axis| self.product(&points, &axis, at))?
                 }
                 "zip" => self.zipped(value)?,
-                "set" => vec![
-                    self.entries(value)?
-                        .into_iter()
-                        .map(|(key, value)| self.placed(&key, value))
-                        .collect::<Result<Point, _>>()?,
-                ],
+                "set" => {
+                    let sets = self.entries(value)?.into_iter().map(|(key, value)| self.placed(&key, value));
+                    vec![sets.collect::<Result<Vec<Point>, _>>()?.concat()]
+                }
                 "chain" => self.chained(value)?,
                 other => {
-                    let problem =
-                        format!("unknown key `{other}` in a sweep, expected one of seeds, product, zip, set, chain");
+                    let problem = "in a sweep, expected one of seeds, product, zip, set, chain";
+                    let problem = format!("unknown key `{other}` {problem}{}", meant(other, value.get_ref()));
                     return Err(self.error(key.span().start, problem));
                 }
             };
@@ -187,11 +186,14 @@ impl Grid<'_> {
         let mut axis: Vec<Point> = Vec::with_capacity(values.len());
         let mut seen = HashSet::with_capacity(values.len());
         for value in values {
-            let placed = self.placed(key, value)?;
-            if !seen.insert(placed.set.to_string()) {
-                return Err(self.error(value.span().start, format!("{} stands twice in this list", placed.set)));
+            let point = self.placed(key, value)?;
+            let names: Vec<String> = point.iter().map(|placed| placed.set.to_string()).collect();
+            let names = names.join(", ");
+            if seen.contains(&names) {
+                return Err(self.error(value.span().start, format!("{names} stands twice in this list")));
             }
-            axis.push(vec![placed]);
+            seen.insert(names);
+            axis.push(point);
         }
         Ok(axis)
     }
@@ -207,6 +209,9 @@ impl Grid<'_> {
         for (key, value) in table.iter() {
             if matches!(value.get_ref(), DeValue::Table(_)) {
                 let inner = self.entries(value)?;
+                if inner.is_empty() {
+                    return Err(self.empty_section(value));
+                }
                 entries.extend(inner.into_iter().map(|(rest, value)| (format!("{}.{rest}", key.get_ref()), value)));
             } else {
                 entries.push((key.get_ref().to_string(), value));
@@ -215,11 +220,38 @@ impl Grid<'_> {
         Ok(entries)
     }
 
-    fn placed(&self, key: &str, value: &Value<'_>) -> Result<Placed, GridError> {
-        let refuse = || self.error(value.span().start, format!("no value that {key} could take"));
-        let source = self.text.get(value.span()).ok_or_else(refuse)?;
-        let set = format!("{key}={source}").parse().map_err(|_| refuse())?;
-        Ok(Placed { set, at: value.span().start })
+    /// A key with a value; a section gives each of its keys one.
+    fn placed(&self, key: &str, value: &Value<'_>) -> Result<Point, GridError> {
+        if matches!(value.get_ref(), DeValue::Table(_)) {
+            let inner = self.entries(value)?;
+            if inner.is_empty() {
+                return Err(self.empty_section(value));
+            }
+            let points = inner.into_iter().map(|(rest, value)| self.placed(&format!("{key}.{rest}"), value));
+            return Ok(points.collect::<Result<Vec<Point>, _>>()?.concat());
+        }
+        let at = value.span().start;
+        let source = self.text.get(value.span()).unwrap_or_default();
+        match format!("{key}={source}").parse() {
+            Ok(set) => Ok(vec![Placed { set, at }]),
+            Err(error) => Err(self.error(at, format!("{key}: {error}"))),
+        }
+    }
+
+    fn empty_section(&self, value: &Value<'_>) -> GridError {
+        self.error(value.span().start, "a section without keys replaces nothing; name a key of it")
+    }
+}
+
+/// What an unknown key of a sweep was probably meant to be.
+fn meant(key: &str, value: &DeValue<'_>) -> String {
+    if let Some(near) = hints::nearest(key, ["seeds", "product", "zip", "set", "chain"].into_iter()) {
+        return format!("; did you mean `{near}`?");
+    }
+    let (table, value) = if matches!(value, DeValue::Array(_)) { ("product", "[...]") } else { ("set", "...") };
+    match hints::keys_like(key).first() {
+        Some(key) => format!("; did you mean {table} = {{ \"{key}\" = {value} }}?"),
+        None => String::new(),
     }
 }
 
@@ -247,6 +279,10 @@ mod tests {
         assert_eq!(names("[sweep.zip]\n\"m.a\" = [1, 2]\nm.b = [\"x\", \"y\"]"), ["m.a=1 m.b=x", "m.a=2 m.b=y"]);
         let chain = "[sweep]\nset = { s = 0 }\n[[sweep.chain]]\nset = {}\n[[sweep.chain]]\nproduct = { a = [1, 2] }";
         assert_eq!(names(chain), ["s=0", "s=0 a=1", "s=0 a=2"]);
+        assert_eq!(
+            names("[sweep]\nzip = { m = [{ a = 1, b.c = 2 }, { b.c = 3 }] }\nset = { m = { d = 4 }, \"m.e\" = 5 }"),
+            ["m.a=1 m.b.c=2 m.d=4 m.e=5", "m.b.c=3 m.d=4 m.e=5"]
+        );
     }
 
     #[test]
@@ -265,6 +301,15 @@ mod tests {
         assert!(
             problem("[sweep]\nproduct = { a = [1] }\nset = { a = 2 }")
                 .ends_with("a is given twice for the same trial; keep one of them")
+        );
+        for twice in ["set = { m = { a = 2 } }\nproduct = { \"m.a\" = [1] }", "set = { \"m.a\" = 1, m.a = 2 }"] {
+            assert!(problem(&format!("[sweep]\n{twice}")).contains("m.a is given twice"), "{twice}");
+        }
+        assert!(problem("[sweep]\nset = { m = {} }").contains("a section without keys"));
+        assert!(problem("[sweep]\nproduct = { m = [{}] }").contains("a section without keys"));
+        assert!(problem("[sweep]\nseed = [1]").ends_with("did you mean `seeds`?"));
+        assert!(
+            problem("[sweep]\nlatent_dim = [1]").ends_with("did you mean product = { \"model.latent_dim\" = [...] }?")
         );
         assert!(problem("[sweep]\nchain = []").contains("an empty chain"));
         assert_eq!(problem("[sweep]\nzip = {}"), "2:7: an empty table of lists makes an empty grid");

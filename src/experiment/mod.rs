@@ -1,14 +1,20 @@
 //! Experiments: configs, run folders, and running a trial in one.
 
+mod check;
 mod config;
 mod engine;
 mod folder;
 mod grid;
+mod hints;
+mod identity;
 mod launchers;
+mod legacy;
 mod locate;
 mod lock;
 mod log;
 mod metrics;
+mod moves;
+mod names;
 mod overrides;
 mod plan;
 mod provenance;
@@ -20,20 +26,27 @@ mod source;
 mod table;
 mod trial;
 
-pub use config::{Config, ConfigError, ConfigFile, DataConfig, Invalid};
+pub use check::Invalid;
+pub use config::{Config, ConfigError, ConfigFile, DataConfig};
 pub use engine::{NeedsTorch, needs_torch};
 pub use folder::{FolderError, RunFolder, Status};
 pub use grid::GridError;
+pub use hints::{keys_like, nearest};
+pub use identity::Identity;
 pub use launchers::{
     BUSY, LAUNCHERS, LaunchError, Launched, Launcher, Order, Submitted, SweepEnding, SweepObserver, WORKER,
 };
 pub use metrics::{Metrics, MetricsError};
+pub use moves::{Moves, MovesError, plan_moves};
+pub use names::{labels, named_hash, trial_folder, trial_name, trial_names};
 pub use overrides::{Override, OverrideError};
-pub use plan::{Experiment, PlanError, Trial, trial_name};
+pub use plan::{Experiment, PlanError, Trial};
 pub use provenance::Provenance;
 pub use release::{RELEASE, released_model};
-pub use results::{Finished, named_hash, rebuild, to_csv};
+pub use results::{Finished, rebuild, to_csv};
 pub use runs::{Outcome, Run, RunTrial};
 pub use settings::{Mean, Setting, UNCHANGED, settings, short, values, varying};
+#[cfg(test)]
+use source::Source;
 pub use table::{Table, TableError};
 pub use trial::{TrialEnding, TrialError, load_model, run_trial, step_seconds};

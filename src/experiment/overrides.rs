@@ -21,6 +21,9 @@ pub enum OverrideError {
     /// Its value is a whole number that TOML has no room for.
     #[error("the number is too large; whole numbers end at {}", i64::MAX)]
     Large,
+    /// Its value begins like a list, a section or text in quotes, and is none.
+    #[error("the value is not TOML; write lists as [1, 2], sections as {{ key = 1 }}, text as \"text\"")]
+    Toml,
 }
 
 impl FromStr for Override {
@@ -37,6 +40,7 @@ impl FromStr for Override {
             Ok(table) if table.len() > 1 => return Err(OverrideError::Form),
             Ok(mut table) => table.remove("value").ok_or(OverrideError::Form)?,
             Err(_) if is_whole(value) => return Err(OverrideError::Large),
+            Err(_) if value.starts_with(['[', '{', '"', '\'']) => return Err(OverrideError::Toml),
             Err(_) => value.into(),
         };
         Ok(Self { key: key.to_owned(), value })
@@ -59,21 +63,49 @@ impl fmt::Display for Override {
 }
 
 impl Override {
+    /// The single values that it replaces, with their dotted paths: those in a section leave the section's other
+    /// keys as they are.
+    pub(super) fn leaves(&self) -> Vec<(String, &toml::Value)> {
+        fn gather<'v>(path: String, value: &'v toml::Value, leaves: &mut Vec<(String, &'v toml::Value)>) {
+            match value {
+                toml::Value::Table(section) => {
+                    section.iter().for_each(|(key, value)| gather(format!("{path}.{key}"), value, leaves));
+                }
+                value => leaves.push((path, value)),
+            }
+        }
+        let mut leaves = Vec::with_capacity(1);
+        gather(self.key.clone(), &self.value, &mut leaves);
+        leaves
+    }
+
+    /// Whether it replaces the value of this key.
+    pub(super) fn gives(&self, key: &str) -> bool {
+        self.key == key || (key.starts_with(&self.key) && self.leaves().iter().any(|(path, _)| path == key))
+    }
+
     pub(super) fn apply(&self, table: &mut toml::Table) -> Result<(), String> {
         let first = self.key.split('.').next().unwrap_or_default();
         if ["base", "sweep", "provenance"].contains(&first) {
             return Err(format!("{first} is no value of a run; edit the config to change it"));
         }
-        let (parents, last) =
-            self.key.rsplit_once('.').map_or((None, self.key.as_str()), |(path, key)| (Some(path), key));
-        let mut table = table;
-        for key in parents.iter().flat_map(|path| path.split('.')) {
-            let entry = table.entry(key).or_insert_with(|| toml::Table::new().into());
-            table = entry.as_table_mut().ok_or_else(|| format!("{key} is no section"))?;
+        let leaves = self.leaves();
+        if leaves.is_empty() {
+            return Err(format!("a section without keys replaces nothing; write {}.KEY=VALUE", self.key));
         }
-        table.insert(last.to_owned(), self.value.clone());
-        Ok(())
+        leaves.into_iter().try_for_each(|(path, value)| put(table, &path, value))
     }
+}
+
+/// Puts a value in its place, and makes the sections around it where they are missing.
+fn put(mut table: &mut toml::Table, path: &str, value: &toml::Value) -> Result<(), String> {
+    let (sections, last) = path.rsplit_once('.').map_or((None, path), |(sections, last)| (Some(sections), last));
+    for key in sections.iter().flat_map(|path| path.split('.')) {
+        let entry = table.entry(key).or_insert_with(|| toml::Table::new().into());
+        table = entry.as_table_mut().ok_or_else(|| format!("{key} is no section"))?;
+    }
+    table.insert(last.to_owned(), value.clone());
+    Ok(())
 }
 
 #[cfg(test)]
@@ -96,6 +128,9 @@ mod tests {
         }
         assert_eq!(parse("seed=9223372036854775807").value.as_integer(), Some(i64::MAX));
         assert_eq!(parse("a=-").value.as_str(), Some("-"));
+        for text in ["seeds=[1..10]", "model={latent_dim=4", "a=\"x"] {
+            assert_eq!(text.parse::<Override>(), Err(OverrideError::Toml), "{text}");
+        }
     }
 
     #[test]
@@ -104,5 +139,15 @@ mod tests {
         "model.latent_dim=3".parse::<Override>().unwrap().apply(&mut table).unwrap();
         assert_eq!(table["model"]["latent_dim"].as_integer(), Some(3));
         assert!("seed.x=3".parse::<Override>().unwrap().apply(&mut table).is_err());
+    }
+    #[test]
+    fn a_section_replaces_what_it_names_and_no_more() {
+        let mut table: toml::Table = toml::from_str("[model]\nlatent_dim = 2\nhidden_dim = 16\n").unwrap();
+        let mut apply = |set: &str| set.parse::<Override>().unwrap().apply(&mut table).map(|()| table.clone());
+        let model = apply("model={ latent_dim = 4 }").unwrap()["model"].clone();
+        assert_eq!(model, toml::from_str::<toml::Value>("latent_dim = 4\nhidden_dim = 16").unwrap());
+        let model = apply("model={ hidden_dim = 8, x.y = 1 }").unwrap()["model"].clone();
+        assert_eq!(model, toml::from_str::<toml::Value>("latent_dim = 4\nhidden_dim = 8\nx.y = 1").unwrap());
+        assert!(apply("model={}").unwrap_err().contains("model.KEY=VALUE"));
     }
 }

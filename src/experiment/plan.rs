@@ -1,13 +1,15 @@
 //! An experiment: the trials of a config, their names and folders.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::thread;
 
 use super::config::{Config, ConfigError};
 use super::folder::{RunFolder, Status};
 use super::grid::{GridError, Placed, Point, expand};
+use super::identity::{Identity, has_effect};
 use super::locate::position;
+use super::names::{Known, trial_names};
 use super::overrides::Override;
 use super::source::{Origin, Source};
 use crate::files::FileError;
@@ -26,7 +28,7 @@ pub struct Experiment {
 /// One point of an experiment.
 #[derive(Clone, Debug)]
 pub struct Trial {
-    /// Readable, ending in a hash of the resolved config.
+    /// What differs from the other trials and from the defaults, the seed, and the hash of the trial's identity.
     pub name: String,
     /// Its folder.
     pub folder: PathBuf,
@@ -58,8 +60,8 @@ pub enum PlanError {
         /// File, line and column of a value that the sweep gives.
         place: String,
     },
-    /// Two trials that are the same.
-    #[error("{path}{place}: this trial is the same as an earlier one ({name}); remove one of them")]
+    /// Two trials that are the same by meaning.
+    #[error("{path}{place}: this trial is the same as an earlier one ({name}); remove one of them{hint}")]
     Duplicate {
         /// The file.
         path: PathBuf,
@@ -67,6 +69,8 @@ pub enum PlanError {
         place: String,
         /// The name of both.
         name: String,
+        /// Why they are the same, where the values differ.
+        hint: String,
     },
 }
 
@@ -90,17 +94,31 @@ impl Experiment {
         }
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let folder = runs.join(&name);
-        let trials = resolve_all(&source, &points, overrides, &folder)?;
-        let mut seen = HashMap::with_capacity(trials.len());
-        for (trial, point) in trials.iter().zip(&points) {
-            if seen.insert(trial.config.hash(), ()).is_some() {
+        let (configs, identities): (Vec<Config>, Vec<Identity>) =
+            resolve_all(&source, &points, overrides)?.into_iter().unzip();
+        let mut names = trial_names(&identities);
+        let mut seen = HashSet::with_capacity(names.len());
+        for (identity, (name, point)) in identities.iter().zip(names.iter().zip(&points)) {
+            if !seen.insert(identity.number()) {
                 let place = point.last().map_or(String::new(), |last| {
                     let (line, column) = position(source.own().1, last.at);
                     format!(":{line}:{column}")
                 });
-                return Err(PlanError::Duplicate { path: path.to_owned(), place, name: trial.name.clone() });
+                let without = point.iter().map(|placed| &placed.set.key).find(|key| !has_effect(key));
+                let hint = without.map_or(String::new(), |key| format!("; {key} changes no result"));
+                return Err(PlanError::Duplicate { path: path.to_owned(), place, name: name.clone(), hint });
             }
         }
+        // A trial that has a folder keeps it, whatever the others of this experiment make it worth to be named after.
+        let known = Known::read(&folder);
+        for ((name, identity), config) in names.iter_mut().zip(&identities).zip(&configs) {
+            *name = known.name(config, &identity.hash(), std::mem::take(name));
+        }
+        let trials = names
+            .into_iter()
+            .zip(configs)
+            .map(|(name, config)| Trial { folder: folder.join(&name), name, config })
+            .collect();
         Ok(Self { name, folder, trials })
     }
 
@@ -117,12 +135,15 @@ impl Experiment {
     }
 }
 
-/// The first override of a key, or of the section around it, that a point gives as well.
+/// The first override of a key that a point gives as well.
 fn swept<'a>(overrides: &'a [Override], points: &'a [Point]) -> Option<(&'a Override, &'a Placed)> {
     let within = |outer: &str, inner: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('.'));
     let meet = |a: &str, b: &str| a == b || within(a, b) || within(b, a);
-    let placed = || points.iter().flatten();
-    overrides.iter().find_map(|set| Some((set, placed().find(|placed| meet(&set.key, &placed.set.key))?)))
+    overrides.iter().find_map(|set| {
+        let leaves = set.leaves();
+        let met = |placed: &&Placed| leaves.iter().any(|(key, _)| meet(key, &placed.set.key));
+        Some((set, points.iter().flatten().find(met)?))
+    })
 }
 
 /// Resolves all points, on all cores: an experiment may have 100,000 of them.
@@ -130,18 +151,17 @@ fn resolve_all(
     source: &Source,
     points: &[Point],
     overrides: &[Override],
-    folder: &Path,
-) -> Result<Vec<Trial>, PlanError> {
-    let resolve = |point: &Point| -> Result<Trial, PlanError> {
+) -> Result<Vec<(Config, Identity)>, PlanError> {
+    let resolve = |point: &Point| -> Result<(Config, Identity), PlanError> {
         let given = overrides.iter().map(|set| (set, Origin::CommandLine));
         let swept = point.iter().map(|placed| (&placed.set, Origin::Sweep(placed.at)));
         let config = source.resolve(given.chain(swept))?;
-        let name = trial_name(overrides.iter().chain(point.iter().map(|placed| &placed.set)), &config);
-        Ok(Trial { folder: folder.join(&name), name, config })
+        let identity = config.identity();
+        Ok((config, identity))
     };
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let share = points.len().div_ceil(cores).max(1);
-    let parts: Vec<Result<Vec<Trial>, PlanError>> = thread::scope(|scope| {
+    let parts: Vec<Result<Vec<_>, PlanError>> = thread::scope(|scope| {
         let workers: Vec<_> =
             points.chunks(share).map(|part| scope.spawn(move || part.iter().map(resolve).collect())).collect();
         // A worker has no way to panic that would not be a bug of this program; pass it on.
@@ -155,27 +175,6 @@ fn resolve_all(
         trials.extend(part?);
     }
     Ok(trials)
-}
-
-/// A trial's name: what was replaced, the seed, and a hash of the resolved config.
-pub fn trial_name<'a>(replaced: impl Iterator<Item = &'a Override>, config: &Config) -> String {
-    // File systems take 255 bytes; the hash tells trials apart whose readable parts are cut.
-    const READABLE: usize = 150;
-    let parts: Vec<String> = replaced.filter(|set| set.key != "seed").map(readable).collect();
-    let mut name: String = parts.join("-").chars().take(READABLE).collect();
-    if !name.is_empty() {
-        name.push('-');
-    }
-    format!("{name}seed{}-{}", config.seed, config.hash())
-}
-
-/// `model.latent_dim=8` as part of a folder's name: `latent_dim8`.
-fn readable(set: &Override) -> String {
-    let text = set.to_string();
-    let (key, value) = text.split_once('=').unwrap_or((&text, ""));
-    let key = key.rsplit('.').next().unwrap_or(key);
-    let plain = |c: char| if c.is_ascii_alphanumeric() || "._".contains(c) { c } else { '_' };
-    format!("{key}{value}").chars().map(plain).collect()
 }
 
 #[cfg(test)]
@@ -208,19 +207,9 @@ mod tests {
         let refused = |set: &str| load(text, &[set]).unwrap_err();
         assert_eq!(refused("seed=7"), "--set seed=7: seed is varied by the sweep at /test.toml:2:10; change it there");
         assert!(refused("beta.value=0.3").contains("beta.value is varied by the sweep at /test.toml:3:"));
-        assert!(refused("beta={ low = 0.3 }").contains("beta.value is varied by the sweep"));
+        assert!(refused("beta={ low = 0.3, value = 0.3 }").contains("beta.value is varied by the sweep"));
         assert!(refused("training.steps=800").contains("training.steps is varied by the sweep at /test.toml:4:"));
-        assert_eq!(load(text, &["beta.low=0.01", "data.seed=3"]).unwrap().trials.len(), 4);
-    }
-
-    #[test]
-    fn a_name_of_many_overrides_fits_a_file_system_and_stays_its_own() {
-        let sets: Vec<String> = (0..30).map(|index| format!("training.checkpoint_every={}", 1000 + index)).collect();
-        let sets: Vec<&str> = sets.iter().map(String::as_str).collect();
-        let name = |last: &str| load("", &[&sets[..], &[last]].concat()).unwrap().trials[0].name.clone();
-        let (one, other) = (name("beta.low=0.01"), name("beta.low=0.03"));
-        assert!(one.len() < 200 && one.starts_with("checkpoint_every1000-") && one.contains("-seed1-"), "{one}");
-        assert_ne!(one, other);
+        assert_eq!(load(text, &["beta={ low = 0.01 }", "data.seed=3"]).unwrap().trials.len(), 4);
     }
 
     #[test]
@@ -254,5 +243,23 @@ mod tests {
         let text =
             format!("[sweep]\nseeds = [{}]\nproduct = {{ \"beta.value\" = [{}] }}", seeds.join(","), values.join(","));
         assert_eq!(load(&text, &[]).unwrap().trials.len(), 100_000);
+    }
+
+    #[test]
+    fn a_trial_that_has_a_folder_keeps_its_name() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("test.toml");
+        let load = |values: &str| {
+            let text = format!("threads = 1\n[sweep]\nproduct = {{ \"training.steps\" = {values} }}");
+            std::fs::write(&path, text).unwrap();
+            Experiment::load(&path, &[], root.path()).unwrap()
+        };
+        let alone = load("[900]").trials[0].name.clone();
+        assert!(alone.starts_with("steps900-threads1-seed1-"), "{alone}");
+        let kept = alone.replace("steps900-threads1", "mine");
+        std::fs::create_dir_all(root.path().join("test").join(&kept)).unwrap();
+        assert_eq!(load("[900, 901]").trials[0].name, kept);
+        std::fs::create_dir_all(root.path().join("test").join(&alone)).unwrap();
+        assert_eq!(load("[900, 901]").trials[0].name, alone);
     }
 }

@@ -1,27 +1,39 @@
 //! Which version of the code a run was made with.
 
-use std::process::Command;
-
 use serde::{Deserialize, Serialize};
 
+use super::identity::SEMANTICS;
 use crate::model::DeviceChoice;
+
+/// Commit that this program was built from, or `unknown`; build.rs asks git.
+const COMMIT: &str = env!("CVAE_COMMIT");
+/// Whether its sources differed from that commit.
+const DIRTY: bool = !env!("CVAE_DIRTY").is_empty();
 
 /// Version, commit, and whether the work tree differed from it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provenance {
     /// Version of this crate.
     pub version: String,
-    /// Commit of the work tree that the command was run in; `unknown` outside of one.
+    /// Commit that the program was built from; `unknown` where it was built outside of a repository.
     pub commit: String,
-    /// Whether tracked files differed from that commit, those that commands write not counted.
+    /// Whether the program's sources differed from that commit.
     pub dirty: bool,
     /// What the config's device came to on the machine: `cpu` or `cuda`.
     #[serde(default)]
     pub device: String,
+    /// Version of what a config means to training, a part of the trial's identity; the first one had no such key.
+    #[serde(default = "first_semantics", skip_serializing_if = "is_first")]
+    pub semantics: u32,
 }
 
-/// Folders that commands write to: what stands there decides nothing about a run.
-const WRITTEN: [&str; 4] = [":(top,exclude)data", ":(top,exclude)runs", ":(top,exclude)plots", ":(top,exclude)report"];
+fn first_semantics() -> u32 {
+    1
+}
+
+fn is_first(semantics: &u32) -> bool {
+    *semantics == first_semantics()
+}
 
 impl Provenance {
     /// The same for a run on another device.
@@ -30,21 +42,15 @@ impl Provenance {
         Self { device, ..self.clone() }
     }
 
-    /// Asks git about the current folder.
+    /// What this program is, and what this machine has.
     pub fn here(device: DeviceChoice) -> Self {
         let cuda = device != DeviceChoice::Cpu && crate::model::engine::installed().is_some();
-        let commit = git(&["rev-parse", "--short=12", "HEAD"]);
-        let changes = git(&[&["status", "--porcelain", "--untracked-files=no", "--", ":/"], &WRITTEN[..]].concat());
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            commit: commit.unwrap_or_else(|| "unknown".to_owned()),
-            dirty: changes.is_some_and(|changes| !changes.is_empty()),
+            commit: COMMIT.to_owned(),
+            dirty: DIRTY,
             device: if cuda { "cuda" } else { "cpu" }.to_owned(),
+            semantics: SEMANTICS,
         }
     }
-}
-
-fn git(arguments: &[&str]) -> Option<String> {
-    let output = Command::new("git").args(arguments).output().ok().filter(|output| output.status.success())?;
-    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

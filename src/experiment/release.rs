@@ -19,7 +19,7 @@ pub const RELEASE: &str = "the released model";
 /// None that a user can cause: both are checked when the program is tested.
 pub fn released_model() -> Result<(Model, Config), TrialError> {
     let place = Path::new(RELEASE);
-    let config: ConfigFile = toml::from_str(CONFIG).map_err(|error| ConfigError::parse(place, &error))?;
+    let config: ConfigFile = toml::from_str(CONFIG).map_err(|error| ConfigError::parse(place, CONFIG, &error))?;
     let invalid = |error: super::Invalid| ConfigError::Value { place: RELEASE.to_owned(), problem: error.problem };
     let config = config.check().map_err(invalid)?;
     let model = Model::of_bytes(config.model, dates::schema(), WEIGHTS, place)?;

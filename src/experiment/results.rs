@@ -6,6 +6,7 @@ use std::path::Path;
 use super::config::Config;
 use super::folder::FolderError;
 use super::metrics::{Metrics, MetricsError};
+use super::names::{is_hash_of, named_hash};
 use super::source::resolved;
 use super::trial::TrialError;
 use crate::files::{self, FileError};
@@ -34,7 +35,7 @@ impl Finished {
         let trial = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned();
         let config = resolved(folder)?;
         // A trial's name ends in the hash of its config; a folder that the user named does not.
-        if named_hash(&trial).is_some_and(|hash| hash != config.hash()) {
+        if named_hash(&trial).is_some_and(|hash| !is_hash_of(hash, &config)) {
             return Err(FolderError::OtherConfig(folder.to_owned()).into());
         }
         Ok(Some(Self { trial, config, metrics: Metrics::read(&metrics)? }))
@@ -56,15 +57,6 @@ impl Finished {
         }
         Ok(finished)
     }
-}
-
-/// The hash at the end of a name that [`super::trial_name`] made.
-pub fn named_hash(name: &str) -> Option<&str> {
-    let (rest, hash) = name.rsplit_once('-')?;
-    let seed = rest.rsplit('-').next()?.strip_prefix("seed")?;
-    let is_seed = !seed.is_empty() && seed.bytes().all(|byte| byte.is_ascii_digit());
-    let is_hash = hash.len() == 12 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
-    (is_seed && is_hash).then_some(hash)
 }
 
 /// Finished trials as CSV: name, every key of the config, every metric.

@@ -1,6 +1,5 @@
 //! Experiments as their folders tell of them: every trial, whatever became of it.
 
-use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -178,18 +177,15 @@ fn alike(left: &str, right: &str) -> bool {
 /// The trials of a results.csv.
 fn rows(table: &Table) -> Result<Vec<RunTrial>, TableError> {
     let names: Vec<String> = table.texts("trial")?.map(str::to_owned).collect();
-    let keys: HashSet<String> = ConfigFile::default()
-        .check()
-        .map(|config| config.flat())
-        .unwrap_or_default()
-        .into_iter()
-        .map(|(key, _)| key)
-        .collect();
-    let keys: Vec<&String> = table.header().iter().filter(|name| keys.contains(*name)).collect();
+    let defaults = ConfigFile::default().check().map(|config| config.flat()).unwrap_or_default();
     let trial = |(row, name): (usize, String)| {
         let table = table.row(row);
-        let value = |key: &&String| Ok(((*key).clone(), table.texts(key)?.next().unwrap_or_default().to_owned()));
-        let config = keys.iter().map(value).collect::<Result<_, TableError>>()?;
+        // A key that is newer than the table had its default, which keeps what was there before it.
+        let value = |(key, default): &(String, String)| {
+            let given = if table.has(key) { table.texts(key)?.next().map(str::to_owned) } else { None };
+            Ok((key.clone(), given.unwrap_or_else(|| default.clone())))
+        };
+        let config = defaults.iter().map(value).collect::<Result<_, TableError>>()?;
         Ok(RunTrial { name, folder: None, config, outcome: Outcome::Finished(table) })
     };
     names.into_iter().enumerate().map(trial).collect()

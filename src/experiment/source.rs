@@ -2,10 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::config::{Config, ConfigError, ConfigFile, Invalid, in_plain_words};
+use super::check::Invalid;
+use super::config::{Config, ConfigError, ConfigFile};
+use super::hints;
 use super::locate::{locate, position};
 use super::overrides::Override;
 use crate::checksums::{self, Demand};
+use crate::files;
 
 /// A config file with those it builds on (`base = "other.toml"`, relative to it), read and merged.
 #[derive(Clone, Debug)]
@@ -40,6 +43,8 @@ pub enum Origin {
 
 /// A chain of bases longer than this goes round in a circle.
 const MOST_LAYERS: usize = 16;
+/// No config comes near this many bytes, and reading one takes twenty times its size.
+const LARGEST: u64 = 4 << 20;
 
 impl Source {
     /// Reads a config and everything that it builds on.
@@ -48,7 +53,10 @@ impl Source {
     /// When a file can't be read or is no config.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         // It may lie anywhere; a resolved config in a finished trial's folder has its checksum there.
-        Self::load_checked(path, Demand::Listed)
+        let mut source = Self::load_checked(path, Demand::Listed)?;
+        // What is trained now was not made by what trained a resolved config.
+        source.merged.remove("provenance");
+        Ok(source)
     }
 
     /// The same for a config that must have a checksum.
@@ -56,14 +64,20 @@ impl Source {
     /// # Errors
     /// As [`Source::load`], and when the checksum that is demanded is missing.
     fn load_checked(path: &Path, demand: Demand) -> Result<Self, ConfigError> {
-        let mut layers = Vec::new();
+        let mut layers: Vec<Layer> = Vec::new();
         let mut next = Some(path.to_owned());
         while let Some(path) = next {
             if layers.len() == MOST_LAYERS {
                 return Err(ConfigError::Circle(path));
             }
             let demand = if layers.is_empty() { demand } else { Demand::Listed };
-            let text = checksums::read_text(&path, demand)?;
+            let text = match (read(&path, demand), layers.last()) {
+                (Err(ConfigError::File(error)), Some(above)) => {
+                    let problem = format!("base: {error}");
+                    return Err(ConfigError::value(above.place("base").unwrap_or_default(), problem));
+                }
+                (text, _) => text?,
+            };
             let base = parse(&text, &path)?.base;
             next = base.map(|base| path.parent().unwrap_or(Path::new("")).join(base));
             layers.push(Layer { path, text });
@@ -83,7 +97,7 @@ impl Source {
         for Layer { path, text } in &layers {
             // Each layer by itself, so that its errors have their line and column.
             parse(text, path)?;
-            let table = toml::from_str(text).map_err(|error| ConfigError::parse(path, &error))?;
+            let table = toml::from_str(text).map_err(|error| ConfigError::parse(path, text, &error))?;
             overlay(&mut merged, table);
         }
         // They say how the text is read, and are no part of what it says.
@@ -108,20 +122,21 @@ impl Source {
     ) -> Result<Config, ConfigError> {
         let mut table = self.merged.clone();
         for (set, origin) in replaced.clone() {
-            let value_error = |problem| ConfigError::Value { place: self.place(set, origin), problem };
+            let value_error = |problem| ConfigError::value(self.place(set, origin), problem);
             set.apply(&mut table).map_err(value_error)?;
         }
         let file: ConfigFile = match table.try_into() {
             Ok(file) => file,
             Err(error) => return Err(self.blame(replaced, &error)),
         };
-        file.check().map_err(|Invalid { key, problem }| {
-            let given = replaced.filter(|(set, _)| set.key == key).last();
+        file.check().map_err(|Invalid { key, with, problem }| {
+            let keys = [&[key], with].concat();
+            let given = replaced.filter(|(set, _)| keys.iter().any(|key| set.gives(key))).last();
             let place = match given {
                 Some((set, origin)) => self.place(set, origin),
-                None => self.place_of_key(key),
+                None => self.place_of(&keys),
             };
-            ConfigError::Value { place, problem: format!("{key}: {problem}") }
+            ConfigError::value(place, format!("{key}: {problem}"))
         })
     }
 
@@ -136,13 +151,17 @@ impl Source {
         for (set, origin) in replaced {
             let problem = set.apply(&mut table).err().or_else(|| {
                 let read: Result<ConfigFile, toml::de::Error> = table.clone().try_into();
-                read.err().map(|error| in_plain_words(error.message()))
+                read.err().map(|error| hints::in_plain_words(error.message()))
             });
             if let Some(problem) = problem {
-                return ConfigError::Value { place: self.place(set, origin), problem };
+                let number = set.leaves().into_iter().find_map(|(_, value)| hints::number(value.as_str()?));
+                let hint = number.filter(|_| problem.starts_with("invalid type: string"));
+                let hint = hint.map_or(String::new(), |hint| format!("; {hint}"));
+                return ConfigError::value(self.place(set, origin), problem + &hint);
             }
         }
-        ConfigError::parse(self.own().0, error)
+        let (path, text) = self.own();
+        ConfigError::parse(path, text, error)
     }
 
     fn place(&self, set: &Override, origin: Origin) -> String {
@@ -156,17 +175,30 @@ impl Source {
         }
     }
 
-    fn place_of_key(&self, key: &str) -> String {
-        let found = self.layers.iter().rev().find_map(|layer| Some((&layer.path, locate(&layer.text, key)?)));
-        match found {
-            Some((path, (line, column))) => format!("{}:{line}:{column}", path.display()),
-            None => format!("{} (default value)", self.own().0.display()),
-        }
+    /// Where the last of the files that give one of these keys gives it; the first of the keys, where it gives several.
+    fn place_of(&self, keys: &[&str]) -> String {
+        let mut found = self.layers.iter().rev().flat_map(|layer| keys.iter().filter_map(|key| layer.place(key)));
+        found.next().unwrap_or_else(|| format!("{} (default value)", self.own().0.display()))
     }
 }
 
+impl Layer {
+    /// File, line and column of a key's value.
+    fn place(&self, key: &str) -> Option<String> {
+        let (line, column) = locate(&self.text, key)?;
+        Some(format!("{}:{line}:{column}", self.path.display()))
+    }
+}
+
+fn read(path: &Path, demand: Demand) -> Result<String, ConfigError> {
+    let bytes = files::read_regular(path, LARGEST)?;
+    checksums::check(path, &bytes, demand)?;
+    hints::utf8(bytes)
+        .map_err(|((line, column), problem)| ConfigError::value(format!("{}:{line}:{column}", path.display()), problem))
+}
+
 fn parse(text: &str, path: &Path) -> Result<ConfigFile, ConfigError> {
-    toml::from_str(text).map_err(|error| ConfigError::parse(path, &error))
+    toml::from_str(text).map_err(|error| ConfigError::parse(path, text, &error))
 }
 
 /// Puts one table over another, section by section.
@@ -195,7 +227,14 @@ mod tests {
         let config = load().unwrap();
         assert_eq!((config.seed, config.training.steps, config.training.warm_up), (5, 800, 7));
         write("base.toml", "[training]\nwarm_up = 800\n");
-        assert!(load().unwrap_err().to_string().contains("base.toml:2:11: training.warm_up: "));
+        // Each file by itself is right; the later one does not fit the earlier.
+        let error = load().unwrap_err().to_string();
+        assert!(
+            error.contains("preset.toml:3:9: training.warm_up: ") && error.contains("training.steps is 800"),
+            "{error}"
+        );
+        write("base.toml", "[training]\nwarm_up = -1\n");
+        assert!(load().unwrap_err().to_string().contains("base.toml: TOML parse error at line 2, column 11"));
         write("base.toml", "[training]\nwarm = 1\n");
         assert!(load().unwrap_err().to_string().contains("base.toml: TOML parse error at line 2, column 1"));
         write("base.toml", "base = \"preset.toml\"\n");

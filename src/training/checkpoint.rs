@@ -28,7 +28,7 @@ pub struct Checkpoint {
     pub seconds: f64,
     /// SHA-256 of the history up to this step, whose later rows belong to no checkpoint.
     pub history: String,
-    /// SHA-256 of what the run is made of: a checkpoint of another one is not taken up.
+    /// What tells the run from others: a checkpoint of another one is not taken up.
     pub run: String,
 }
 

@@ -171,6 +171,8 @@ impl Default for EvaluationConfig {
 /// All that a training run reads, apart from data and model.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TrainingConfig {
+    /// What tells the trial from others: a checkpoint of another one is not taken up.
+    pub identity: u64,
     /// Seed of initial weights, order and noise.
     pub seed: u64,
     /// Steps, batches and the optimizer.

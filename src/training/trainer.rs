@@ -12,7 +12,6 @@ use super::evaluation::{EvalBudget, Evaluation, TestData, evaluate};
 use super::history::{History, HistoryError, Row};
 use super::optimizer::{adam_hyperparams, learning_rate};
 use super::schedule::{BetaSchedule, Phase, ScheduleState};
-use crate::checksums::sha256;
 use crate::dates::{Split, ValidDates};
 use crate::metrics::{Scores, draw_codes};
 use crate::model::{
@@ -144,12 +143,14 @@ impl<'a> Trainer<'a> {
         let schedule = config.beta.schedule(config.training.steps);
         let mut model = Model::new(model, dates::schema(), config.seed);
         // What a checkpoint must have been written by to be resumed.
-        let run = sha256(format!("{config:?} {:?} {:?}", model.config, split.test).as_bytes());
+        let run = format!("{:012x}", config.identity);
         let mut state = Checkpoint { schedule: ScheduleState::new(&schedule), run, ..Checkpoint::default() };
         let mut training = TrainingState::new(model.weights.clone());
         let history = if checkpoint.exists() {
             let (saved, saved_training) = Checkpoint::load(checkpoint, &model.layout)?;
-            if saved.run != state.run {
+            // Earlier versions wrote a longer digest of everything that a config had; there the config beside it,
+            // which is that of this run, has to vouch for it.
+            if saved.run != state.run && saved.run.len() != 64 {
                 let reason = "it is of another run or version".to_owned();
                 return Err(CheckpointError::State { path: checkpoint.to_owned(), reason }.into());
             }

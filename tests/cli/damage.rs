@@ -140,7 +140,10 @@ fn a_table_of_results_that_says_otherwise_than_its_trials_is_refused() {
         let refused = plot();
         assert_eq!(code(&refused), 1, "{column}");
         let message = errors(&refused);
-        assert!(message.contains("results.csv") && message.contains(&format!("{column:?} of seed1-")), "{message}");
+        assert!(
+            message.contains("results.csv") && message.contains(&format!("{column:?} of value0.6-latent_dim2-")),
+            "{message}"
+        );
     }
     // The way out that the message names.
     let rebuilt = run(folder.path(), &["compare", "runs/one", "--csv"]);

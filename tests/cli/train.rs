@@ -33,7 +33,7 @@ fn a_finished_run_leaves_its_folder_as_documented_and_is_not_repeated() {
     let first = run(folder.path(), &["train", "tiny.toml", "--set", "model.latent_dim=3"]);
     assert_eq!(code(&first), 0, "{}", errors(&first));
     let trial = fs::read_dir(folder.path().join("runs/tiny")).unwrap().next().unwrap().unwrap();
-    assert!(trial.file_name().to_string_lossy().starts_with("latent_dim3-seed3-"));
+    assert!(trial.file_name().to_string_lossy().starts_with("latent_dim3-hidden_dim16-"));
     let mut files: Vec<_> = fs::read_dir(trial.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
     files.sort();
     assert_eq!(

@@ -36,7 +36,7 @@ use crate::model::{Decode, Model};
   cvae inspect '[WED] [JAN] [False] [181]' -n 10000 --decode sample -o heatmap.png
   cvae inspect --all -o inspect
   cvae inspect --all --json | jq .pass.mean
-  cvae inspect --latent '[MON] [DEC] [False] [196]' --model runs/quick/seed1-0a1b2c3d
+  cvae inspect --latent '[MON] [DEC] [False] [196]' --model runs/quick/latent_dim4-seed1-0a1b2c3d4e5f
 
 With --all and --latent, tables and charts go to the folder OUTPUT, inspect/ where none is named.")]
 pub struct Inspect {

@@ -27,7 +27,7 @@ use crate::figures::{Chart, remove_both, write_both};
 #[command(after_help = "Examples:
   cvae plot runs/latent_beta
   cvae plot runs model -o plots
-  cvae plot runs/quick/seed1-0a1b2c3d --condition '[WED] [JAN] [False] [181]'")]
+  cvae plot runs/quick/latent_dim4-seed1-0a1b2c3d4e5f --condition '[WED] [JAN] [False] [181]'")]
 pub struct Plot {
     /// Experiments, trials, or folders that hold such
     #[arg(value_name = "RUNS", required = true, value_parser = super::path)]

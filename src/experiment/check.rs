@@ -1,0 +1,107 @@
+//! What values a config may have, each by itself and beside the others.
+
+use std::fmt;
+
+use super::config::{Config, ConfigFile};
+use crate::model::Pairing;
+use crate::training::Schedule;
+
+/// A value that can't be worked with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invalid {
+    /// Dotted path of the key.
+    pub key: &'static str,
+    /// Keys whose values it does not fit: where one of them was set last, that is the place to blame.
+    pub with: &'static [&'static str],
+    /// What is wrong and what would be right.
+    pub problem: String,
+}
+
+impl ConfigFile {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// The first value that can't be worked with.
+    pub fn check(self) -> Result<Config, Invalid> {
+        let ConfigFile { data, model, beta, objective, training, evaluation, .. } = &self;
+        let steps = training.steps;
+        between("threads", self.threads, 1, 1024)?;
+        between("data.held_out", data.held_out, 0.001, 0.9)?;
+        between("model.latent_dim", model.latent_dim, 1, 1024)?;
+        between("model.hidden_dim", model.hidden_dim, 4, 8192)?;
+        between("model.angles", model.angles, 1, 8192)?;
+        between("training.steps", steps, 1, 1_000_000_000)?;
+        // About as many dates are trained on; how many exactly, the split decides, and training checks again.
+        let dates = 146_462.0 * (1.0 - data.held_out);
+        between("training.batch_size", training.batch_size, 1, dates as i64).map_err(with(&["data.held_out"]))?;
+        between("training.learning_rate", training.learning_rate, 1e-9, 10.0)?;
+        between("training.final_share", training.final_share, 0.0, 1.0)?;
+        between("training.second_moment", training.second_moment, 0.0, 0.999_999)?;
+        between("training.late_second_moment", training.late_second_moment, 0.0, 0.999_999)?;
+        // At this most, a step at the highest learning rate leaves nothing.
+        between("training.weight_decay", training.weight_decay, 0.0, 1.0 / training.learning_rate)
+            .map_err(with(&["training.learning_rate"]))?;
+        between("training.gradient_clip", training.gradient_clip, 1e-9, f64::INFINITY)?;
+        between("training.divergence", training.divergence, 12.0, f64::INFINITY)?;
+        between("training.checkpoint_every", training.checkpoint_every, 1, u64::MAX)?;
+        between("evaluation.every", evaluation.every, 1, u64::MAX)?;
+        between("evaluation.samples", evaluation.samples, 1, 1_000_000)?;
+        between("evaluation.final_samples", evaluation.final_samples, 1, 1_000_000)?;
+        between("objective.hybrid", objective.hybrid, 0.0, 1e6)?;
+        between("objective.codes", objective.codes, 1, 1_000_000)?;
+        if objective.codes > training.batch_size && objective.pairing != Pairing::Own {
+            let (codes, batch) = (objective.codes, training.batch_size);
+            let problem =
+                format!("{codes} codes are more than training.batch_size ({batch}); lower one or raise the other");
+            return Err(Invalid {
+                key: "objective.codes",
+                with: &["training.batch_size", "objective.pairing"],
+                problem,
+            });
+        }
+        between("objective.free_bits", objective.free_bits, 0.0, 1e6)?;
+        between("evaluation.importance", evaluation.importance, 0, 1_000_000)?;
+        between("beta.value", beta.value, 0.0, 1e6)?;
+        between("beta.low", beta.low, 0.0, 1e6)?;
+        between("beta.high", beta.high, 0.0, f64::INFINITY)?;
+        between("beta.calendar", beta.calendar, 0.0, 100.0)?;
+        between("beta.code", beta.code, 0.0, 100.0)?;
+        between("beta.cycles", beta.cycles, 1, 1_000_000)?;
+        let never_ends = |key, with, takes: String| {
+            let problem = format!("{takes}, but training.steps is {steps}; lower {key} or raise training.steps");
+            Err(Invalid { key, with, problem })
+        };
+        if training.warm_up >= steps {
+            let takes = format!("a warm-up of {} steps takes longer than the run", training.warm_up);
+            return never_ends("training.warm_up", &["training.steps"], takes);
+        }
+        let rises = match beta.schedule {
+            Schedule::Constant => 0,
+            Schedule::Cyclical => beta.cycles.saturating_mul(beta.rise.max(1)),
+            // The phases before the rise take a step each at the least.
+            Schedule::Phased => beta.rise.saturating_add(2),
+            Schedule::Linear => beta.rise,
+        };
+        if rises > steps {
+            let with: &[_] = match beta.schedule {
+                Schedule::Cyclical => &["training.steps", "beta.cycles", "beta.schedule"],
+                _ => &["training.steps", "beta.schedule"],
+            };
+            return never_ends("beta.rise", with, format!("this schedule needs {rises} steps to reach beta.value"));
+        }
+        Ok(Config(self))
+    }
+}
+
+fn between<T: PartialOrd + fmt::Display>(key: &'static str, value: T, least: T, most: T) -> Result<(), Invalid> {
+    // NaN is between nothing.
+    if value >= least && value <= most {
+        return Ok(());
+    }
+    Err(Invalid { key, with: &[], problem: format!("{value} is not between {least} and {most}") })
+}
+
+/// Adds the keys that a limit is made of.
+fn with(keys: &'static [&'static str]) -> impl FnOnce(Invalid) -> Invalid {
+    move |invalid| Invalid { with: keys, ..invalid }
+}
