@@ -1,6 +1,5 @@
 //! The commands: one file each, with its arguments and its orchestration. No science here.
 
-mod caution;
 mod compare;
 mod completions;
 mod data;
@@ -19,6 +18,7 @@ mod report;
 mod sweep;
 mod torch;
 mod train;
+mod warn;
 mod worker;
 
 use std::panic::catch_unwind;

@@ -11,7 +11,7 @@ use indicatif::{HumanDuration, MultiProgress, ProgressBar};
 
 use super::exit::{BadInput, Exit};
 use super::train::train_in;
-use super::{interrupt, output};
+use super::{interrupt, output, warn};
 use crate::experiment::{
     Experiment, Override, RunnerOptions, Status, SweepObserver, Trial, rebuild, run_experiment, submit,
 };
@@ -142,7 +142,7 @@ impl Sweep {
             // A task that is told to stop is one that a scheduler puts back into its queue.
             Exit::Interrupted => Ok(Exit::TryAgain),
             exit => {
-                rebuild(&experiment.folder)?;
+                warn::skipped(&rebuild(&experiment.folder)?.skipped);
                 Ok(exit)
             }
         }
@@ -180,7 +180,9 @@ impl Sweep {
         let ending = run_experiment(experiment, options, &program, &mut bars);
         bars.clear();
         let ending = ending?;
-        let finished = if experiment.folder.exists() { rebuild(&experiment.folder)? } else { 0 };
+        let rebuilt = if experiment.folder.exists() { Some(rebuild(&experiment.folder)?) } else { None };
+        let finished = rebuilt.as_ref().map_or(0, |rebuilt| rebuilt.finished);
+        let damaged = rebuilt.map_or(0, |rebuilt| warn::skipped(&rebuilt.skipped));
         let results = experiment.folder.join("results.csv");
         output::say!("{}\n{}: {finished} finished trials", states(&experiment.statuses()), results.display());
         if ending.interrupted {
@@ -192,6 +194,8 @@ impl Sweep {
         }
         if ending.failed > 0 {
             output::say!("{} trials failed; --retry-failed runs them again", ending.failed);
+        }
+        if ending.failed > 0 || damaged > 0 {
             return Ok(Exit::Failed);
         }
         Ok(Exit::Done)
