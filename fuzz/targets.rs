@@ -5,9 +5,11 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use cvae::analysis::settings;
 use cvae::checksums::{self, Demand, SUMS, sha256};
 use cvae::dates::{Date, Lines, ValidDates, has_date_shape, parse_line};
-use cvae::experiment::{Config, ConfigFile, Experiment, Metrics, Override, Run, Table, Trial, named_hash, settings};
+use cvae::experiment::{Config, ConfigFile, Experiment, Metrics, Override, Reading, Run, Trial, named_hash};
+use cvae::metrics::Table;
 use cvae::model::{Layout, Model, ModelConfig, TrainingState};
 use cvae::task::dates;
 use cvae::training::{Checkpoint, History};
@@ -207,12 +209,13 @@ impl Target {
                 Box::new(move |input| {
                     let path = write(folder.join("results.csv"), input);
                     // As an experiment of which nothing but its table is left.
-                    for run in Run::find(&folder).into_iter().flatten() {
+                    for run in Run::find(&folder, Reading::ALL).into_iter().flatten() {
                         for setting in settings(&run.trials) {
                             assert!(setting.failed() <= setting.trials.len());
                         }
                     }
-                    Table::read(&path).is_ok_and(|table| table.header().iter().any(|column| numbers(&table, column)))
+                    Table::read(&path, Demand::WithSums)
+                        .is_ok_and(|table| table.measures().is_ok_and(|rows| !rows.is_empty()))
                 })
             }
         })
@@ -239,15 +242,6 @@ fn resealed(input: &[u8]) -> Vec<u8> {
         bytes[digest].copy_from_slice(sum.as_bytes());
     }
     bytes
-}
-
-/// A column of numbers, where it is one, holds none that a chart could not place.
-fn numbers(table: &Table, column: &str) -> bool {
-    table.numbers(column).is_ok_and(|numbers| {
-        assert_eq!(numbers.len(), table.len());
-        assert!(numbers.iter().all(|number| !number.is_finite() || (-1e3..=1e30).contains(number)), "{column}");
-        !numbers.is_empty()
-    })
 }
 
 fn line(text: &str) -> bool {

@@ -1,37 +1,40 @@
-//! `cvae compare`: finished trials side by side.
+//! `cvae compare`: trials side by side.
 
-use std::collections::{BTreeMap, HashSet};
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::OnceLock;
 
+use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 
 use super::exit::{BadInput, Exit};
-use super::output;
-use crate::dates::{Condition, ValidDates};
-use crate::experiment::{Finished, Identity, labels, named_hash, to_csv};
-use crate::files::FileError;
-use crate::metrics::{Reference, half_width};
+use super::{output, warn};
+use crate::analysis::{Setting, complete, distinct, groups, mixed_provenance, ranked};
+use crate::dates::ValidDates;
+use crate::experiment::{Outcome, Reading, Run, RunTrial, to_csv};
+use crate::metrics::{Measure, Reference, Source, Unit};
 
-/// Compare finished trials in a table, best first; trials that differ in their seed alone share a row
+/// Compare trials in a table, best first; trials that differ only in their seed share a row
 ///
-/// A row over several seeds shows means with 95 % confidence intervals (Student's t).
+/// A row over several seeds shows means over those that finished, with 95 % confidence intervals (Student's t). Trials
+/// that failed or are unfinished are counted beside them.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cvae compare runs/quick
   cvae compare runs/baselines --references
   cvae compare runs/ablation --sort sampled-tv --markdown
   cvae compare runs/seeds --each --columns greedy-pass,greedy-tv,sampled-pass,sampled-tv
-  cvae compare runs/* --csv > all.csv")]
+  cvae compare runs/* --csv > all.csv
+
+Without --wide, columns that do not fit the terminal are left out. docs/columns.md explains the measures.")]
 pub struct Compare {
     /// Folders of trials, or folders that hold such
     #[arg(value_name = "RUNS", required = true, value_parser = super::path)]
     runs: Vec<PathBuf>,
     /// What to sort by, best first
-    #[arg(long, value_enum, default_value_t = Column::GreedyPassHeldOut)]
+    #[arg(long, value_enum, default_value_t = Column(Measure::GreedyPassHeldOut))]
     sort: Column,
-    /// Which figures to show, separated by commas
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "COLUMNS", default_values_t = DEFAULT)]
+    /// Which measures to show, separated by commas
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "COLUMNS", default_values_t = DEFAULT.map(Column))]
     columns: Vec<Column>,
     /// A row for each trial, seeds apart
     #[arg(long)]
@@ -39,275 +42,155 @@ pub struct Compare {
     /// Add what random dates and random valid dates score
     #[arg(long)]
     references: bool,
+    /// All columns, however wide the terminal is
+    #[arg(long)]
+    wide: bool,
     /// As a Markdown table
     #[arg(long, conflicts_with = "csv")]
     markdown: bool,
-    /// One CSV row a trial, with every key of its config and every metric
+    /// One CSV row per finished trial, with every key of its config and every metric
     #[arg(long, conflicts_with = "references")]
     csv: bool,
 }
 
-/// The figures of the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Column {
-    GreedyPass,
-    GreedyPassSeen,
-    GreedyPassHeldOut,
-    GreedyPassWorst,
-    GreedyCoverage,
-    GreedyTv,
-    SampledPass,
-    SampledPassSeen,
-    SampledPassHeldOut,
-    SampledTv,
-    TestElbo,
-    /// NLL of the held-out dates above the entropy floor.
-    TestNllGap,
-    /// Mutual information of z and the date.
-    TestMi,
-    TrainSeconds,
-}
-
-/// What is shown unless something else is asked for: as much as fits on a wide terminal.
-const DEFAULT: [Column; 9] = [
-    Column::GreedyPass,
-    Column::GreedyPassHeldOut,
-    Column::GreedyPassWorst,
-    Column::GreedyCoverage,
-    Column::GreedyTv,
-    Column::SampledPass,
-    Column::TestNllGap,
-    Column::TestMi,
-    Column::TrainSeconds,
+/// What is shown unless something else is asked for.
+const DEFAULT: [Measure; 9] = [
+    Measure::GreedyPass,
+    Measure::GreedyPassHeldOut,
+    Measure::GreedyPassWorst,
+    Measure::GreedyCoverageRatio,
+    Measure::GreedyTvExcess,
+    Measure::SampledPass,
+    Measure::TestNllGap,
+    Measure::TestMi,
+    Measure::TrainSeconds,
 ];
 
-/// How a figure is written.
+/// A measure as an option names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Unit {
-    Share,
-    Distance,
-    Nats,
-    Seconds,
-}
+struct Column(Measure);
 
-impl Column {
-    fn header(self) -> &'static str {
-        match self {
-            Self::GreedyPass => "greedy pass",
-            Self::GreedyPassSeen => "greedy, seen",
-            Self::GreedyPassHeldOut => "greedy, held out",
-            Self::GreedyPassWorst => "greedy, worst",
-            Self::GreedyCoverage => "greedy coverage / perfect",
-            Self::GreedyTv => "greedy tv - noise",
-            Self::SampledPass => "sampled pass",
-            Self::SampledPassSeen => "sampled, seen",
-            Self::SampledPassHeldOut => "sampled, held out",
-            Self::SampledTv => "sampled tv - noise",
-            Self::TestElbo => "test ELBO",
-            Self::TestNllGap => "NLL gap",
-            Self::TestMi => "MI",
-            Self::TrainSeconds => "training, s",
-        }
+/// Measures that depend on the number of samples. Trials with other numbers can be compared only by the measure on the
+/// right, which goes by the short name.
+const REPLACED: [(Measure, Measure); 3] = [
+    (Measure::GreedyCoverage, Measure::GreedyCoverageRatio),
+    (Measure::GreedyTv, Measure::GreedyTvExcess),
+    (Measure::SampledTv, Measure::SampledTvExcess),
+];
+
+impl ValueEnum for Column {
+    fn value_variants<'a>() -> &'a [Self] {
+        static COLUMNS: OnceLock<Vec<Column>> = OnceLock::new();
+        COLUMNS.get_or_init(|| {
+            let shown = |measure: &Measure| {
+                let spec = measure.spec();
+                let final_one = !matches!(spec.source, Source::History) && spec.unit != Unit::Text;
+                final_one && REPLACED.iter().all(|(replaced, _)| replaced != measure)
+            };
+            Measure::ALL.iter().copied().filter(shown).map(Column).collect()
+        })
     }
 
-    fn unit(self) -> Unit {
-        match self {
-            Self::GreedyTv | Self::SampledTv => Unit::Distance,
-            Self::TestElbo | Self::TestNllGap | Self::TestMi => Unit::Nats,
-            Self::TrainSeconds => Unit::Seconds,
-            _ => Unit::Share,
-        }
-    }
-
-    /// Whether large values are good.
-    fn rises(self) -> bool {
-        matches!(self.unit(), Unit::Share) || self == Self::TestMi
-    }
-
-    fn of(self, trial: &Finished) -> f64 {
-        let metrics = &trial.metrics;
-        match self {
-            Self::GreedyPass => metrics.greedy_pass,
-            Self::GreedyPassSeen => seen(trial, metrics.greedy_pass, metrics.greedy_pass_held_out),
-            Self::GreedyPassHeldOut => metrics.greedy_pass_held_out,
-            Self::GreedyPassWorst => metrics.greedy_pass_worst,
-            // Trials of other numbers of samples can be compared only against what could be covered.
-            Self::GreedyCoverage => metrics.greedy_coverage / metrics.expected_coverage,
-            Self::GreedyTv => metrics.greedy_tv - metrics.expected_tv,
-            Self::SampledPass => metrics.sampled_pass,
-            Self::SampledPassSeen => seen(trial, metrics.sampled_pass, metrics.sampled_pass_held_out),
-            Self::SampledPassHeldOut => metrics.sampled_pass_held_out,
-            Self::SampledTv => metrics.sampled_tv - metrics.expected_tv,
-            Self::TestElbo => metrics.test_elbo,
-            Self::TestNllGap => metrics.test_nll_gap,
-            Self::TestMi => metrics.test_mi,
-            Self::TrainSeconds => metrics.train_seconds,
-        }
-    }
-
-    fn of_reference(self, reference: &Reference) -> f64 {
-        match self {
-            Self::GreedyPass
-            | Self::GreedyPassSeen
-            | Self::GreedyPassHeldOut
-            | Self::SampledPass
-            | Self::SampledPassSeen
-            | Self::SampledPassHeldOut => reference.pass,
-            Self::GreedyCoverage => reference.coverage,
-            Self::GreedyTv | Self::SampledTv => reference.tv,
-            _ => f64::NAN,
-        }
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let replaced = REPLACED.iter().find(|(_, by)| *by == self.0).map_or(self.0, |(replaced, _)| *replaced);
+        let value = PossibleValue::new(option(replaced)).help(self.0.spec().meaning);
+        Some(if replaced == self.0 { value } else { value.alias(option(self.0)) })
     }
 }
 
-/// The mean over the conditions that were trained on, from that over all and that over the held-out ones.
-fn seen(trial: &Finished, all: f64, held_out: f64) -> f64 {
-    if held_out.is_nan() {
-        return all;
-    }
-    let count = Condition::SATISFIABLE as f64;
-    let held = (count * trial.config.data.held_out).round();
-    (count * all - held * held_out) / (count - held)
-}
-
-/// A row of the table: trials that differ in their seed alone, or one.
-struct Group {
-    name: String,
-    trials: Vec<Finished>,
-}
-
-impl Group {
-    fn values(&self, column: Column) -> Vec<f64> {
-        self.trials.iter().map(|trial| column.of(trial)).collect()
-    }
-
-    fn mean(&self, column: Column) -> f64 {
-        let values = self.values(column);
-        values.iter().sum::<f64>() / values.len() as f64
-    }
+/// A measure's name as options are written.
+fn option(measure: Measure) -> &'static str {
+    static NAMES: OnceLock<Vec<&'static str>> = OnceLock::new();
+    // clap wants names that last; they are made once.
+    let names = || Measure::ALL.iter().map(|measure| &*measure.name().replace('_', "-").leak()).collect();
+    NAMES.get_or_init(names)[measure as usize]
 }
 
 impl Compare {
     /// Reads the trials and prints them.
     ///
     /// # Errors
-    /// When a folder can't be read or holds no finished trial.
+    /// When a folder can't be read or none holds a finished trial.
     pub fn run(self) -> anyhow::Result<Exit> {
-        let mut finished = Vec::new();
+        let (mut trials, mut skipped) = (Vec::new(), Vec::new());
         for path in &self.runs {
-            collect(path, 3, &mut finished)?;
+            for run in Run::find(path, Reading::METRICS)? {
+                trials.extend(run.trials);
+                skipped.extend(run.skipped);
+            }
         }
-        // A trial named twice, or run in two experiments, is one trial.
-        let mut seen = HashSet::new();
-        finished.retain(|trial: &Finished| seen.insert(trial.config.hash()));
-        if finished.is_empty() {
-            let names: Vec<String> = self.runs.iter().map(|path| path.display().to_string()).collect();
-            return Err(BadInput(format!(
-                "no finished trial (metrics.csv) in {}; name folders of runs, such as runs/quick",
-                names.join(", ")
-            ))
-            .into());
+        let (mut trials, duplicates) = distinct(trials);
+        if trials.iter().all(|trial| trial.metrics().is_none()) {
+            // The only trial that was named, say: its damage is the answer.
+            let first = (!skipped.is_empty()).then(|| skipped.remove(0));
+            warn::skipped(&skipped);
+            return Err(first.map_or_else(|| self.nothing(&trials).into(), |first| first.reason.into()));
         }
+        warn::skipped(&skipped);
+        warn::duplicates(&duplicates);
+        complete(&mut trials);
         if self.csv {
-            output::print(to_csv(&finished)?.trim_end())?;
+            output::print(to_csv(&trials)?.trim_end())?;
             return Ok(Exit::Done);
         }
-        let mut groups = self.groups(finished);
-        let sign = if self.sort.rises() { -1.0 } else { 1.0 };
-        // NaN, as for held-out conditions where there are none, sorts last either way.
-        let key = |group: &Group| (sign * group.mean(self.sort)).min(f64::INFINITY);
-        groups.sort_by(|a, b| key(a).total_cmp(&key(b)).then(a.name.cmp(&b.name)));
-        output::print(&self.table(&groups))?;
+        let settings = ranked(groups(&trials, self.each), self.sort.0);
+        mixed_provenance(&settings).iter().for_each(|mixed| output::say!("warning: {mixed}"));
+        self.print(&settings)?;
         Ok(Exit::Done)
     }
 
-    fn groups(&self, finished: Vec<Finished>) -> Vec<Group> {
-        let mut groups: BTreeMap<String, Group> = BTreeMap::new();
-        for trial in finished {
-            let key = if self.each { trial.trial.clone() } else { trial.config.with_seed(0).hash() };
-            let name = trial.trial.clone();
-            groups.entry(key).or_insert_with(|| Group { name, trials: Vec::new() }).trials.push(trial);
-        }
-        let mut groups: Vec<Group> = groups.into_values().collect();
-        // Folders that their user named are called so; others by what tells their settings apart.
-        let settings: Vec<Identity> = groups.iter().map(|group| group.trials[0].config.identity()).collect();
-        for (group, label) in groups.iter_mut().zip(labels(&settings)) {
-            if !self.each && named_hash(&group.name).is_some() {
-                group.name = label;
-            }
-        }
-        groups
+    fn nothing(&self, trials: &[RunTrial]) -> BadInput {
+        let names: Vec<String> = self.runs.iter().map(|path| path.display().to_string()).collect();
+        let failed = trials.iter().filter(|trial| matches!(trial.outcome, Outcome::Failed(_))).count();
+        let found = match (trials.len(), failed) {
+            (0, _) => String::new(),
+            (all, 0) => format!(", where {all} are unfinished"),
+            (all, failed) => format!(", where {failed} of {all} failed (error.txt says why)"),
+        };
+        let names = names.join(", ");
+        BadInput(format!("no finished trial (metrics.csv) in {names}{found}; name folders of runs, such as runs/quick"))
     }
 
-    fn table(&self, groups: &[Group]) -> String {
-        let columns = &self.columns;
+    fn print(&self, settings: &[Setting<'_>]) -> anyhow::Result<()> {
+        let measures: Vec<Measure> = self.columns.iter().map(|column| column.0).collect();
         let header: Vec<&str> =
-            ["trials", "seeds"].into_iter().chain(columns.iter().map(|column| column.header())).collect();
-        let mut rows: Vec<Vec<String>> = groups
-            .iter()
-            .map(|group| {
-                let cells = columns.iter().map(|column| cell(&group.values(*column), column.unit()));
-                [group.name.clone(), group.trials.len().to_string()].into_iter().chain(cells).collect()
-            })
-            .collect();
+            ["trials", "seeds"].into_iter().chain(measures.iter().map(|measure| measure.spec().heading)).collect();
+        let row = |setting: &Setting| {
+            let cell = |measure: &Measure| {
+                let mean = setting.mean(*measure);
+                measure.text(mean.mean, mean.half)
+            };
+            [setting.label.clone(), setting.count()].into_iter().chain(measures.iter().map(cell)).collect()
+        };
+        let mut rows: Vec<Vec<String>> = settings.iter().map(row).collect();
         if self.references {
-            let samples = groups.iter().flat_map(|group| &group.trials).map(|trial| trial.metrics.samples).max();
-            for reference in Reference::all(&ValidDates::new(), samples.unwrap_or(1)) {
-                let cells = columns.iter().map(|column| cell(&[column.of_reference(&reference)], column.unit()));
+            let samples = settings.iter().flat_map(Setting::finished).map(|metrics| metrics.count(Measure::Samples));
+            for reference in Reference::all(&ValidDates::new(), samples.max().unwrap_or(1).max(1)) {
+                let cells = measures.iter().map(|measure| measure.text(reference.of(*measure), f64::NAN));
                 rows.push([format!("({})", reference.name), String::new()].into_iter().chain(cells).collect());
             }
         }
-        if self.markdown { markdown(&header, &rows) } else { output::table(&header, rows).to_string() }
-    }
-}
-
-/// A mean, with the half-width of its interval where there are several values.
-fn cell(values: &[f64], unit: Unit) -> String {
-    let mean = values.iter().sum::<f64>() / values.len() as f64;
-    if mean.is_nan() {
-        return "-".to_owned();
-    }
-    let (text, factor, decimals) = match unit {
-        Unit::Share => (output::percent(mean), 100.0, 3),
-        Unit::Distance => (format!("{mean:+.4}"), 1.0, 4),
-        Unit::Nats => (format!("{mean:.4}"), 1.0, 4),
-        Unit::Seconds => (format!("{mean:.0}"), 1.0, 0),
-    };
-    match half_width(values) {
-        half if half.is_nan() => text,
-        half => format!("{text} ± {:.decimals$}", factor * half),
-    }
-}
-
-fn markdown(header: &[&str], rows: &[Vec<String>]) -> String {
-    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
-    let mut text = line(&header.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>());
-    text += &line(
-        &header
-            .iter()
-            .enumerate()
-            .map(|(place, _)| if place == 0 { "---" } else { "---:" }.to_owned())
-            .collect::<Vec<_>>(),
-    );
-    rows.iter().for_each(|row| text += &line(row));
-    text.trim_end().to_owned()
-}
-
-/// The finished trials in a folder and, so many levels down, in those inside it.
-fn collect(path: &Path, levels: usize, finished: &mut Vec<Finished>) -> anyhow::Result<()> {
-    if let Some(trial) = Finished::read(path)? {
-        finished.push(trial);
-        return Ok(());
-    }
-    let mut entries = Vec::new();
-    for entry in fs::read_dir(path).map_err(FileError::at("read", path))? {
-        entries.push(entry.map_err(FileError::at("read", path))?.path());
-    }
-    entries.sort();
-    for entry in entries {
-        if levels > 0 && entry.is_dir() {
-            collect(&entry, levels - 1, finished)?;
+        if self.markdown {
+            return Ok(output::print(&output::markdown(&header, &rows))?);
         }
+        let sorted = measures.iter().position(|measure| *measure == self.sort.0).map(|place| place + 2);
+        let kept: Vec<usize> = [0, 1].into_iter().chain(sorted).collect();
+        Ok(output::print_table(&header, rows, (!self.wide).then_some(&kept))?)
     }
-    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_final_measure_can_be_named_and_those_that_depend_on_samples_stand_for_what_can_be_compared() {
+        let named = |name: &str| Column::from_str(name, false).map(|column| column.0);
+        assert_eq!(named("greedy-coverage"), Ok(Measure::GreedyCoverageRatio));
+        assert_eq!(named("greedy-coverage-ratio"), Ok(Measure::GreedyCoverageRatio));
+        assert_eq!(named("sampled-tv"), Ok(Measure::SampledTvExcess));
+        assert_eq!(named("active-units"), Ok(Measure::ActiveUnits));
+        assert!(named("train-loss").is_err() && named("phase").is_err());
+        assert!(DEFAULT.iter().all(|measure| Column::value_variants().contains(&Column(*measure))));
+    }
 }

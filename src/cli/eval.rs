@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use super::caution::{self, Caution};
 use super::exit::{BadInput, Exit};
 use super::input::Input;
-use super::output;
+use super::{output, warn};
+use crate::analysis::{Warning, WarningRecord};
 use crate::dates::{Condition, Date, DateError, LineError, Split, ValidDates};
 use crate::experiment::load_model;
 use crate::files::FileError;
-use crate::metrics::{Failures, Tally, Warning};
+use crate::metrics::{Failures, Tally};
 
 /// Score a file of `conditions date` lines, overall and per condition
 ///
@@ -50,7 +50,7 @@ struct Report {
     decade_rate: f64,
     conditions: Vec<ConditionReport>,
     failures: Vec<Failure>,
-    warnings: Vec<Caution>,
+    warnings: Vec<WarningRecord>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -83,7 +83,7 @@ impl Eval {
         let mut input = Input::open(&self.file)?;
         let (tallies, failures) = self.tally(&mut input, &valid)?;
         let warnings = self.warnings(&valid, &tallies)?;
-        caution::show(&warnings);
+        warn::show(&warnings);
         let report = report(&tallies, failures, &warnings);
         output::print(&if self.json { serde_json::to_string_pretty(&report)? } else { self.text(&report) })?;
         Ok(Exit::Done)
@@ -134,7 +134,7 @@ impl Eval {
         let Some(folder) = &self.model else { return Ok(Vec::new()) };
         let (model, config) = load_model(folder)?;
         let split = Split::new(valid, config.data.split, config.data.held_out, config.data.seed)?;
-        Ok(caution::warnings_of(&model, valid, &split, tallies, config.seed))
+        Ok(warn::warnings_of(&model, valid, &split, tallies, config.seed))
     }
 
     fn text(&self, report: &Report) -> String {
@@ -225,6 +225,6 @@ fn report(tallies: &[Tally], failures: Vec<Failure>, warnings: &[Warning]) -> Re
         decade_rate,
         conditions: tallies.iter().map(condition).collect(),
         failures,
-        warnings: warnings.iter().copied().map(Caution::from).collect(),
+        warnings: warnings.iter().copied().map(WarningRecord::from).collect(),
     }
 }

@@ -1,6 +1,5 @@
 //! The commands: one file each, with its arguments and its orchestration. No science here.
 
-mod caution;
 mod compare;
 mod completions;
 mod data;
@@ -21,6 +20,7 @@ mod slips;
 mod sweep;
 mod torch;
 mod train;
+mod warn;
 mod worker;
 
 use std::io::{self, Write};

@@ -8,12 +8,15 @@ use comfy_table::{CellAlignment, LineStyle, Table, TableStyle, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::files::FileError;
+pub use crate::metrics::percent;
+use crate::printable::printable;
 
-/// Prints a line of message to standard error. One that nobody reads any more is no reason to end.
+/// Prints a message to standard error, with control characters escaped. A reader that has left is no reason to end.
 macro_rules! say {
     ($($words:tt)*) => {{
         use std::io::Write as _;
-        let _ = writeln!(std::io::stderr(), $($words)*);
+        let words = format!($($words)*);
+        let _ = writeln!(std::io::stderr(), "{}", $crate::printable::printable(&words));
     }};
 }
 pub(super) use say;
@@ -44,7 +47,7 @@ pub fn stdout_failed() -> impl FnOnce(io::Error) -> FileError {
 pub fn table(header: &[&str], rows: Vec<Vec<String>>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(header.to_vec());
-    table.add_rows(rows);
+    table.add_rows(rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect::<Vec<_>>()));
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
@@ -60,13 +63,81 @@ pub fn long_table(header: &[&str], rows: Vec<Vec<String>>) -> Table {
     table
 }
 
-/// A share as a percentage. 100 % is printed for all, never for nearly all.
-pub fn percent(share: f64) -> String {
-    if share.is_nan() {
-        return "-".to_owned();
+/// The same with names in its last column.
+pub fn named_table(header: &[&str], rows: Vec<Vec<String>>) -> Table {
+    let mut table = long_table(header, rows);
+    if header.last() == Some(&"condition")
+        && let Some(column) = table.column_mut(header.len() - 1)
+    {
+        column.set_cell_alignment(CellAlignment::Left);
     }
-    let rounded = format!("{:.2} %", 100.0 * share);
-    if rounded == "100.00 %" && share < 1.0 { format!("{:.4} %", (1e6 * share).floor() / 1e4) } else { rounded }
+    table
+}
+
+/// A table as Markdown. By hand, since comfy-table's preset for it neither aligns
+/// numbers to the right nor escapes bars.
+pub fn markdown(header: &[&str], rows: &[Vec<String>]) -> String {
+    let line = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
+    let align = |place| if place == 0 { "---" } else { "---:" }.to_owned();
+    let head =
+        [line(header.iter().map(|cell| (*cell).to_owned()).collect()), line((0..header.len()).map(align).collect())];
+    let cell = |cell: &String| printable(cell).replace('|', "\\|");
+    let rows = rows.iter().map(|row| line(row.iter().map(cell).collect()));
+    head.into_iter().chain(rows).collect::<Vec<_>>().join("\n")
+}
+
+/// Prints a table. Where columns are named that must stay, others are left out from the right until it fits the
+/// terminal, and named on standard error.
+///
+/// # Errors
+/// Those of standard output.
+pub fn print_table(header: &[&str], rows: Vec<Vec<String>>, kept: Option<&[usize]>) -> Result<(), FileError> {
+    let width = kept.and_then(|_| terminal_width());
+    let (text, dropped) = fitted(header, rows, kept.unwrap_or_default(), width, table);
+    print(&text)?;
+    say_dropped(&dropped);
+    Ok(())
+}
+
+/// Names the columns that were left out.
+pub fn say_dropped(dropped: &[String]) {
+    if !dropped.is_empty() {
+        say!("left out, since the terminal is too narrow: {} (--wide shows all)", dropped.join("; "));
+    }
+}
+
+/// Columns of the terminal that standard output is; none where it is a file or a pipe.
+pub fn terminal_width() -> Option<usize> {
+    if !io::stdout().is_terminal() {
+        return None;
+    }
+    let size = terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
+    // Some terminals do not report a size.
+    let named = || std::env::var("COLUMNS").ok()?.parse().ok();
+    size.or_else(named).filter(|width| *width > 0)
+}
+
+/// A table that is at most this wide, if leaving out columns that need not stay makes it so, and what was left out.
+pub fn fitted(
+    header: &[&str],
+    mut rows: Vec<Vec<String>>,
+    kept: &[usize],
+    width: Option<usize>,
+    make: fn(&[&str], Vec<Vec<String>>) -> Table,
+) -> (String, Vec<String>) {
+    let (mut header, mut dropped) = (header.to_vec(), Vec::new());
+    loop {
+        let text = make(&header, rows.clone()).to_string();
+        let widest = text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+        let last = (0..header.len()).rev().find(|place| !kept.contains(place));
+        match (width, last) {
+            (Some(width), Some(last)) if widest > width => {
+                dropped.insert(0, header.remove(last).to_owned());
+                rows.iter_mut().for_each(|row| drop(row.remove(last)));
+            }
+            _ => return (text, dropped),
+        }
+    }
 }
 
 /// A progress bar on standard error, hidden when that is no terminal.
@@ -82,15 +153,35 @@ pub fn bar(length: u64, template: &str) -> ProgressBar {
 
 #[cfg(test)]
 mod tests {
-    use super::percent;
+    use super::*;
+
+    fn rows() -> Vec<Vec<String>> {
+        vec![["a|b\x1b[1m", "1", "99.99 % ± 0.010", "2.6"].map(str::to_owned).to_vec()]
+    }
 
     #[test]
-    fn nearly_all_is_never_printed_as_all() {
-        assert_eq!(percent(1.0), "100.00 %");
-        assert_eq!(percent(0.9999999), "99.9999 %");
-        assert_eq!(percent(0.99991), "99.99 %");
-        assert_eq!(percent(1.0 / 7.0), "14.29 %");
-        assert_eq!(percent(f64::NAN), "-");
+    fn columns_that_do_not_fit_are_left_out_from_the_right_but_for_those_that_must_stay() {
+        let header = ["trials", "seeds", "pass", "MI"];
+        let all = |width| fitted(&header, rows(), &[0, 1], width, table);
+        let (text, dropped) = all(None);
+        assert!(text.contains("MI") && dropped.is_empty() && all(Some(80)).0 == text);
+        let wide = text.lines().map(|line| line.chars().count()).max().unwrap();
+        let (text, dropped) = all(Some(wide - 1));
+        assert!(text.contains("99.99") && dropped == ["MI"], "{text}");
+        assert!(text.lines().all(|line| line.chars().count() < wide), "{text}");
+        let (text, dropped) = all(Some(3));
+        assert!(text.contains("seeds") && dropped == ["pass", "MI"], "{text}");
+        let (text, dropped) = fitted(&header, rows(), &[0, 3], Some(26), table);
+        assert!(text.contains("2.6") && dropped == ["seeds", "pass"], "{text}");
+    }
+
+    #[test]
+    fn cells_do_not_steer_the_terminal_and_do_not_end_markdown_cells() {
+        let header = ["trials", "seeds", "pass", "MI"];
+        assert!(table(&header, rows()).to_string().contains("a|b\\u{1b}[1m"));
+        let text = markdown(&header, &rows());
+        let lines = ["| trials | seeds | pass | MI |", "| --- | ---: | ---: | ---: |"];
+        assert_eq!(text, format!("{}\n{}\n| a\\|b\\u{{1b}}[1m | 1 | 99.99 % ± 0.010 | 2.6 |", lines[0], lines[1]));
     }
 }
 

@@ -13,7 +13,7 @@ use indicatif::{HumanDuration, MultiProgress, ProgressBar};
 
 use super::exit::{BadInput, Exit};
 use super::train::task;
-use super::{interrupt, output};
+use super::{interrupt, output, warn};
 use crate::experiment::{
     Experiment, LAUNCHERS, Launched, Launcher, Order, Override, Status, Submitted, SweepEnding, SweepObserver, Trial,
     rebuild,
@@ -172,7 +172,9 @@ impl Sweep {
 }
 
 fn ended(experiment: &Experiment, ending: SweepEnding) -> anyhow::Result<Exit> {
-    let finished = if experiment.folder.exists() { rebuild(&experiment.folder)? } else { 0 };
+    let rebuilt = if experiment.folder.exists() { Some(rebuild(&experiment.folder)?) } else { None };
+    let finished = rebuilt.as_ref().map_or(0, |rebuilt| rebuilt.finished);
+    let damaged = rebuilt.map_or(0, |rebuilt| warn::skipped(&rebuilt.skipped));
     let results = experiment.folder.join("results.csv");
     output::say!("{}\n{}: {finished} finished trials", states(&experiment.statuses()?), results.display());
     if ending.interrupted {
@@ -187,6 +189,8 @@ fn ended(experiment: &Experiment, ending: SweepEnding) -> anyhow::Result<Exit> {
     }
     if ending.failed > 0 {
         output::say!("{} trials failed; --retry-failed runs them again", ending.failed);
+    }
+    if ending.failed > 0 || damaged > 0 {
         return Ok(Exit::Failed);
     }
     Ok(if ending.stopped > 0 { Exit::Interrupted } else { Exit::Done })

@@ -9,12 +9,13 @@ use clap::Args;
 use indicatif::ProgressBar;
 
 use super::exit::Exit;
-use super::{caution, interrupt, output, torch, worker};
+use super::{interrupt, output, torch, warn, worker};
+use crate::analysis::{Figures, warnings};
 use crate::experiment::{
     Config, ConfigFile, Metrics, Override, RunFolder, Status, TrialEnding, rebuild, run_trial, trial_folder,
 };
 use crate::files;
-use crate::metrics::{Figures, warnings};
+use crate::metrics::Measure;
 use crate::training::{Observer, Phase, Progress, Row};
 
 /// Train one config; run again, it resumes what was interrupted and repeats nothing
@@ -93,7 +94,7 @@ pub fn task(path: &Path, config: &Config, retry_failed: bool) -> anyhow::Result<
         Exit::Interrupted => Ok(Exit::TryAgain),
         exit => {
             if let Some(experiment) = path.parent() {
-                rebuild(experiment)?;
+                warn::skipped(&rebuild(experiment)?.skipped);
             }
             Ok(exit)
         }
@@ -119,7 +120,7 @@ pub fn train_in(path: &Path, config: &Config) -> anyhow::Result<Exit> {
     match ending.with_context(|| format!("training in {} failed", path.display()))? {
         TrialEnding::Finished(metrics) => {
             output::print(&report(&metrics))?;
-            caution::show(&warnings(&figures(&metrics)));
+            warn::show(&warnings(&Figures::of(&metrics)));
             Ok(Exit::Done)
         }
         TrialEnding::Interrupted(step) => {
@@ -129,51 +130,54 @@ pub fn train_in(path: &Path, config: &Config) -> anyhow::Result<Exit> {
     }
 }
 
-/// What warnings are read from.
-fn figures(metrics: &Metrics) -> Figures {
-    Figures {
-        recon: metrics.test_recon,
-        floor: metrics.test_entropy_floor,
-        kl: metrics.test_kl,
-        active_units: metrics.active_units,
-        greedy_pass: metrics.greedy_pass,
-        held_out_pass: Some(metrics.greedy_pass_held_out).filter(|pass| pass.is_finite()),
-        greedy_coverage: metrics.greedy_coverage,
-        expected_coverage: metrics.expected_coverage,
-    }
-}
-
+/// The final metrics, beside those of a perfect sampler.
 fn report(metrics: &Metrics) -> String {
-    let percent = output::percent;
-    let decoded = |name: &str, all: [f64; 4], held_out: [f64; 2]| {
-        let [pass, worst, coverage, tv] = all;
-        let [pass_held_out, coverage_held_out] = held_out;
-        let tv = format!("{tv:.4}");
-        let shares = [pass, pass_held_out, worst, coverage, coverage_held_out].map(percent);
-        std::iter::once(name.to_owned()).chain(shares).chain([tv]).collect()
+    let decoded = |name: &str, measures: [Measure; 6]| {
+        let cell = |measure: Measure| match measures.last() {
+            Some(tv) if *tv == measure => format!("{:.4}", metrics.number(measure)),
+            _ => output::percent(metrics.number(measure)),
+        };
+        std::iter::once(name.to_owned()).chain(measures.map(cell)).collect()
     };
-    let Metrics { samples, train_seconds, test_elbo, test_entropy_floor, active_units, phase, .. } = metrics;
+    let perfect = [1.0, 1.0, 1.0, metrics.number(Measure::ExpectedCoverage), f64::NAN].map(output::percent);
+    let tv = format!("{:.4}", metrics.number(Measure::ExpectedTv));
     let rows = vec![
         decoded(
             "greedy",
-            [metrics.greedy_pass, metrics.greedy_pass_worst, metrics.greedy_coverage, metrics.greedy_tv],
-            [metrics.greedy_pass_held_out, metrics.greedy_coverage_held_out],
+            [
+                Measure::GreedyPass,
+                Measure::GreedyPassHeldOut,
+                Measure::GreedyPassWorst,
+                Measure::GreedyCoverage,
+                Measure::GreedyCoverageHeldOut,
+                Measure::GreedyTv,
+            ],
         ),
         decoded(
             "sampled",
-            [metrics.sampled_pass, metrics.sampled_pass_worst, metrics.sampled_coverage, metrics.sampled_tv],
-            [metrics.sampled_pass_held_out, metrics.sampled_coverage_held_out],
+            [
+                Measure::SampledPass,
+                Measure::SampledPassHeldOut,
+                Measure::SampledPassWorst,
+                Measure::SampledCoverage,
+                Measure::SampledCoverageHeldOut,
+                Measure::SampledTv,
+            ],
         ),
-        decoded("perfect", [1.0, 1.0, metrics.expected_coverage, metrics.expected_tv], [1.0, f64::NAN]),
+        std::iter::once("perfect".to_owned()).chain(perfect).chain([tv]).collect(),
     ];
     let header = ["decoding", "pass", "held out", "worst", "coverage", "held out", "tv"];
     let table = output::table(&header, rows);
     format!(
-        "{table}\nraw output, all 6,804 conditions x {samples} samples; trained in {train_seconds:.1} s; \
-         test ELBO {test_elbo:.3} nats (floor {test_entropy_floor:.3}), KL {:.2} nats, {active_units} latent \
-         dimensions active, phase {}",
-        metrics.test_kl,
-        phase.name()
+        "{table}\nraw output, all 6,804 conditions x {} samples; trained in {:.1} s; \
+         test ELBO {:.3} nats (floor {:.3}), KL {:.2} nats, {} latent dimensions active, phase {}",
+        metrics.count(Measure::Samples),
+        metrics.number(Measure::TrainSeconds),
+        metrics.number(Measure::TestElbo),
+        metrics.number(Measure::TestEntropyFloor),
+        metrics.number(Measure::TestKl),
+        metrics.count(Measure::ActiveUnits),
+        metrics.words(Measure::Phase)
     )
 }
 
@@ -218,18 +222,18 @@ impl Observer for Bar {
     }
 
     fn evaluated(&mut self, row: &Row) {
-        let percent = output::percent;
+        let percent = |measure| output::percent(row.number(measure));
         self.line(&format!(
             "step {:>6}  loss {:.3}  test ELBO {:.3}  KL {:.2}  pass {} greedy, {} sampled, {} held out  coverage {} (perfect {})",
-            row.step,
-            row.train_loss,
-            row.test_elbo,
-            row.test_kl,
-            percent(row.greedy_pass),
-            percent(row.sampled_pass),
-            percent(row.greedy_pass_held_out),
-            percent(row.greedy_coverage),
-            percent(row.expected_coverage),
+            row.count(Measure::Step),
+            row.number(Measure::TrainLoss),
+            row.number(Measure::TestElbo),
+            row.number(Measure::TestKl),
+            percent(Measure::GreedyPass),
+            percent(Measure::SampledPass),
+            percent(Measure::GreedyPassHeldOut),
+            percent(Measure::GreedyCoverage),
+            percent(Measure::ExpectedCoverage),
         ));
     }
 

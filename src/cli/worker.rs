@@ -11,6 +11,7 @@ use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use super::exit::Exit;
 use super::{interrupt, torch};
 use crate::experiment::{Config, FolderError, RunFolder, TrialEnding, WORKER, run_trial};
+use crate::metrics::Measure;
 use crate::training::{Observer, Phase, Progress, Row};
 
 /// Whether this process was started by a sweep.
@@ -97,7 +98,7 @@ impl Observer for Reporter {
     }
 
     fn evaluated(&mut self, row: &Row) {
-        self.say(&format!("{} greedy pass {:.4}", row.step, row.greedy_pass));
+        self.say(&format!("{} greedy pass {:.4}", row.count(Measure::Step), row.number(Measure::GreedyPass)));
     }
 
     fn interrupted(&self) -> bool {

@@ -60,6 +60,17 @@ impl Identity {
         Self { seed: config.seed, semantics, differences }
     }
 
+    /// The identity of a trial given by its keys and values as text, in the order of the config: for labels.
+    pub fn of_flat(config: &[(String, String)]) -> Self {
+        let text = |key: &str| config.iter().find(|(known, _)| known == key).map(|(_, text)| text);
+        let differs = |(key, default): &'static (String, String)| {
+            let text = text(key).filter(|text| *text != default && key != "seed" && has_effect(key))?;
+            Some((key.as_str(), text.clone()))
+        };
+        let seed = text("seed").and_then(|seed| seed.parse().ok()).unwrap_or_default();
+        Self { seed, semantics: SEMANTICS, differences: DEFAULTS.iter().filter_map(differs).collect() }
+    }
+
     /// The 48 bits at the start of the digest: with 32 two of 100,000 trials would as likely as not share theirs.
     pub fn number(&self) -> u64 {
         let first =

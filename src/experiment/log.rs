@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::files::FileError;
+use crate::metrics::Measure;
 use crate::training::{Observer, Phase, Progress, Row};
 
 /// An observer that passes everything on and notes what is worth keeping.
@@ -48,7 +49,11 @@ impl<O: Observer> Observer for Logged<'_, O> {
     fn evaluated(&mut self, row: &Row) {
         self.note(&format!(
             "step {}: loss {:.4}, test ELBO {:.4}, greedy pass {:.4}, sampled pass {:.4}",
-            row.step, row.train_loss, row.test_elbo, row.greedy_pass, row.sampled_pass
+            row.count(Measure::Step),
+            row.number(Measure::TrainLoss),
+            row.number(Measure::TestElbo),
+            row.number(Measure::GreedyPass),
+            row.number(Measure::SampledPass)
         ));
         self.observer.evaluated(row);
     }

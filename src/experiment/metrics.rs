@@ -1,53 +1,16 @@
-//! metrics.csv: what a finished trial is judged by, one row.
+//! metrics.csv: the final row of a finished trial.
 
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
-
-use serde::{Deserialize, Serialize};
 
 use crate::checksums::{self, ChecksumError, Demand};
 use crate::files::{self, FileError};
-use crate::metrics::Scores;
-use crate::training::{Code, Evaluation, Phase};
+use crate::metrics::{Measure, Row, Table, TableError};
+use crate::training::{Evaluation, Phase};
 
-/// The final metrics of a trial; README.md explains each column.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs)]
-pub struct Metrics {
-    pub phase: Phase,
-    pub train_seconds: f64,
-    pub samples: u64,
-    pub greedy_pass: f64,
-    pub greedy_pass_held_out: f64,
-    pub greedy_pass_worst: f64,
-    pub greedy_pass_worst_condition: String,
-    pub greedy_valid_date: f64,
-    pub greedy_coverage: f64,
-    pub greedy_coverage_held_out: f64,
-    pub greedy_tv: f64,
-    pub greedy_tv_held_out: f64,
-    pub sampled_pass: f64,
-    pub sampled_pass_held_out: f64,
-    pub sampled_pass_worst: f64,
-    pub sampled_pass_worst_condition: String,
-    pub sampled_valid_date: f64,
-    pub sampled_coverage: f64,
-    pub sampled_coverage_held_out: f64,
-    pub sampled_tv: f64,
-    pub sampled_tv_held_out: f64,
-    pub expected_coverage: f64,
-    pub expected_tv: f64,
-    pub test_recon: f64,
-    pub test_kl: f64,
-    pub test_prior_recon: f64,
-    pub test_elbo: f64,
-    pub test_entropy_floor: f64,
-    pub test_nll: f64,
-    pub test_nll_error: f64,
-    pub test_nll_gap: f64,
-    pub test_mi: f64,
-    pub active_units: usize,
-}
+/// The final metrics of a trial.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Metrics(Row);
 
 /// Why metrics could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -58,8 +21,11 @@ pub enum MetricsError {
     /// Its checksum.
     #[error(transparent)]
     Checksum(#[from] ChecksumError),
+    /// Its cells.
+    #[error(transparent)]
+    Table(#[from] TableError),
     /// The file is damaged.
-    #[error("{path}: {reason}; it was written by another version or edited, remove it and run the trial again")]
+    #[error("{path}: {reason}; another version wrote it or it was edited, remove it and run the trial again")]
     Format {
         /// The file.
         path: PathBuf,
@@ -68,66 +34,25 @@ pub enum MetricsError {
     },
 }
 
+impl Deref for Metrics {
+    type Target = Row;
+
+    fn deref(&self) -> &Row {
+        &self.0
+    }
+}
+
+impl From<Row> for Metrics {
+    fn from(row: Row) -> Self {
+        Self(row)
+    }
+}
+
 impl Metrics {
     /// The metrics of a finished run.
     pub fn new(phase: Phase, train_seconds: f64, test_entropy_floor: f64, evaluation: &Evaluation) -> Self {
-        let Evaluation { test, test_prior_recon, latent, greedy, greedy_held_out, sampled, sampled_held_out, code } =
-            evaluation;
-        let of_code = |figure: fn(&Code) -> f64| code.as_ref().map_or(f64::NAN, figure);
-        let held_out = |scores: &Option<Scores>, figure: fn(&Scores) -> f64| scores.as_ref().map_or(f64::NAN, figure);
-        Self {
-            phase,
-            train_seconds,
-            samples: greedy.samples,
-            greedy_pass: greedy.pass.mean,
-            greedy_pass_held_out: held_out(greedy_held_out, |scores| scores.pass.mean),
-            greedy_pass_worst: greedy.pass.worst,
-            greedy_pass_worst_condition: greedy.pass.worst_condition.to_string(),
-            greedy_valid_date: greedy.valid_date,
-            greedy_coverage: greedy.coverage.mean,
-            greedy_coverage_held_out: held_out(greedy_held_out, |scores| scores.coverage.mean),
-            greedy_tv: greedy.tv.mean,
-            greedy_tv_held_out: held_out(greedy_held_out, |scores| scores.tv.mean),
-            sampled_pass: sampled.pass.mean,
-            sampled_pass_held_out: held_out(sampled_held_out, |scores| scores.pass.mean),
-            sampled_pass_worst: sampled.pass.worst,
-            sampled_pass_worst_condition: sampled.pass.worst_condition.to_string(),
-            sampled_valid_date: sampled.valid_date,
-            sampled_coverage: sampled.coverage.mean,
-            sampled_coverage_held_out: held_out(sampled_held_out, |scores| scores.coverage.mean),
-            sampled_tv: sampled.tv.mean,
-            sampled_tv_held_out: held_out(sampled_held_out, |scores| scores.tv.mean),
-            expected_coverage: greedy.expected_coverage,
-            expected_tv: greedy.expected_tv,
-            test_recon: test.recon,
-            test_kl: test.kl,
-            test_prior_recon: *test_prior_recon,
-            test_elbo: test.elbo(),
-            test_entropy_floor,
-            test_nll: of_code(|code| code.likelihood.nll),
-            test_nll_error: of_code(|code| code.likelihood.error),
-            test_nll_gap: of_code(|code| code.likelihood.nll - code.likelihood.floor),
-            test_mi: of_code(|code| code.information),
-            active_units: latent.active_units(),
-        }
-    }
-
-    /// The columns' names and this row's values, as CSV writes them.
-    ///
-    /// # Errors
-    /// None that these plain values could cause.
-    pub fn records(&self) -> Result<[Vec<String>; 2], csv::Error> {
-        let bytes = self.to_csv()?;
-        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(bytes.as_slice());
-        let mut records = reader.deserialize();
-        let mut next = || records.next().unwrap_or_else(|| Ok(Vec::new()));
-        Ok([next()?, next()?])
-    }
-
-    fn to_csv(&self) -> Result<Vec<u8>, csv::Error> {
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        writer.serialize(self)?;
-        Ok(writer.into_inner().map_err(|error| error.into_error())?)
+        let row = evaluation.row().with(Measure::Phase, phase.name()).with(Measure::TrainSeconds, train_seconds);
+        Self(row.with(Measure::TestEntropyFloor, test_entropy_floor))
     }
 
     /// Writes the row with its header, after the checksums of the folder's other files, `names`, and its own.
@@ -135,8 +60,9 @@ impl Metrics {
     /// # Errors
     /// When a file can't be written.
     pub fn write(&self, path: &Path, names: &[&str]) -> Result<(), MetricsError> {
-        let damaged = |error: csv::Error| MetricsError::Format { path: path.to_owned(), reason: error.to_string() };
-        let bytes = self.to_csv().map_err(damaged)?;
+        let columns = Measure::of_metrics();
+        let header: Vec<&str> = columns.iter().map(|column| column.name()).collect();
+        let bytes = format!("{}\n{}", header.join(","), self.0.line(&columns)).into_bytes();
         let (folder, name) = (path.parent().unwrap_or(Path::new("")), path.file_name().unwrap_or_default());
         // This file comes last: its presence says that the trial is finished and the others are whole.
         checksums::write(folder, names, (&name.to_string_lossy(), &bytes))?;
@@ -149,9 +75,42 @@ impl Metrics {
     /// # Errors
     /// When the file can't be read, does not match its checksum or has none.
     pub fn read(path: &Path) -> Result<Self, MetricsError> {
-        let text = checksums::read_text(path, Demand::Always)?;
-        let damaged = |reason: String| MetricsError::Format { path: path.to_owned(), reason };
-        let row = csv::Reader::from_reader(text.as_bytes()).into_deserialize().next();
-        row.ok_or_else(|| damaged("it has no row".to_owned()))?.map_err(|error| damaged(error.to_string()))
+        Self::read_with(path, Demand::Always)
+    }
+
+    /// Reads metrics whose checksum is demanded like this.
+    ///
+    /// # Errors
+    /// As [`Metrics::read`].
+    pub(super) fn read_with(path: &Path, demand: Demand) -> Result<Self, MetricsError> {
+        let rows = Table::read(path, demand)?.measures()?;
+        let damaged = |reason: &str| MetricsError::Format { path: path.to_owned(), reason: reason.to_owned() };
+        let row = rows.into_iter().next().ok_or_else(|| damaged("it has no row"))?;
+        // Every version has logged it.
+        if row.has(Measure::GreedyPass) { Ok(Self(row)) } else { Err(damaged("it has no column greedy_pass")) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_are_read_as_they_were_written_and_older_ones_lack_what_is_new() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.csv");
+        let row = Row::default().with(Measure::GreedyPass, 0.5).with(Measure::Phase, "match");
+        let metrics = Metrics::from(row.with(Measure::ActiveUnits, 7u64));
+        metrics.write(&path, &[]).unwrap();
+        assert_eq!(Metrics::read(&path).unwrap(), metrics);
+        std::fs::write(&path, "greedy_pass,a_column_of_a_newer_version\n0.5,1\n").unwrap();
+        let older = Metrics::read_with(&path, Demand::Listed);
+        assert!(older.is_err(), "its checksum is another one");
+        std::fs::remove_file(folder.path().join(checksums::SUMS)).unwrap();
+        let older = Metrics::read_with(&path, Demand::WithSums).unwrap();
+        assert!(older.number(Measure::GreedyPass) == 0.5 && !older.has(Measure::TestMi));
+        std::fs::write(&path, "greedy_pass\n").unwrap();
+        let error = Metrics::read_with(&path, Demand::WithSums).unwrap_err().to_string();
+        assert!(error.contains("metrics.csv: it has no row"), "{error}");
     }
 }

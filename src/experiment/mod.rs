@@ -21,9 +21,7 @@ mod provenance;
 mod release;
 mod results;
 mod runs;
-mod settings;
 mod source;
-mod table;
 mod trial;
 
 pub use check::Invalid;
@@ -43,10 +41,8 @@ pub use overrides::{Override, OverrideError};
 pub use plan::{Experiment, PlanError, Trial};
 pub use provenance::Provenance;
 pub use release::{RELEASE, released_model};
-pub use results::{Finished, rebuild, to_csv};
-pub use runs::{Outcome, Run, RunTrial};
-pub use settings::{Mean, Setting, UNCHANGED, settings, short, values, varying};
+pub use results::{Rebuilt, rebuild, to_csv};
+pub use runs::{Outcome, Reading, Run, RunTrial, Skipped};
 #[cfg(test)]
 use source::Source;
-pub use table::{Table, TableError};
-pub use trial::{TrialEnding, TrialError, load_model, run_trial, step_seconds};
+pub use trial::{TrialEnding, TrialError, load_model, run_trial, step_seconds, weights_file};

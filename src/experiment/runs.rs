@@ -1,19 +1,26 @@
-//! Experiments as their folders tell of them: every trial, whatever became of it.
+//! Experiments as their folders describe them: every trial, whether it finished, failed or still runs.
 
+use std::collections::HashSet;
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::config::ConfigFile;
+use super::config::{Config, ConfigFile};
+use super::folder::FolderError;
+use super::metrics::Metrics;
+use super::names::{is_hash_of, named_hash};
+use super::provenance::Provenance;
 use super::source::resolved;
-use super::table::{Table, TableError};
 use super::trial::{TrialError, weights_file};
+use crate::checksums::{self, Demand};
 use crate::files::{self, FileError};
+use crate::metrics::{Measure, Row, Table, TableError};
 
-/// What became of a trial.
+/// The state of a trial.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    /// It finished; its metrics are a table of one row.
-    Finished(Table),
+    /// It finished with these metrics.
+    Finished(Metrics),
     /// It failed or diverged, for this reason.
     Failed(String),
     /// It has neither metrics nor an error: it runs, or is to be resumed.
@@ -25,16 +32,20 @@ pub enum Outcome {
 pub struct RunTrial {
     /// Its name.
     pub name: String,
-    /// Its folder, where it has one: a row of results.csv may be all that is left of it.
+    /// Its folder; none where a row of results.csv is all that is left of it.
     pub folder: Option<PathBuf>,
     /// Every key of its config.
     pub config: Vec<(String, String)>,
-    /// What became of it.
+    /// What it was trained with, where its config says so.
+    pub provenance: Option<Provenance>,
+    /// Its state.
     pub outcome: Outcome,
+    /// Its evaluations, where they were asked for.
+    pub history: Vec<Row>,
 }
 
 /// A folder of trials.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Run {
     /// Its name.
     pub name: String,
@@ -42,34 +53,74 @@ pub struct Run {
     pub folder: PathBuf,
     /// Its trials, by name.
     pub trials: Vec<RunTrial>,
+    /// The trials that can't be read.
+    pub skipped: Vec<Skipped>,
 }
+
+/// A trial that can't be read.
+#[derive(Debug)]
+pub struct Skipped {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Why.
+    pub reason: TrialError,
+}
+
+impl fmt::Display for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is left out: {}", self.folder.display(), self.reason)
+    }
+}
+
+/// What is read of trials.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading {
+    /// Which checksums metrics must have.
+    pub demand: Demand,
+    /// Whether histories are read.
+    pub histories: bool,
+    /// Whether rows of results.csv stand for trials whose folders are gone.
+    pub results: bool,
+}
+
+impl Reading {
+    /// What tables are made of: the metrics alone, which must have checksums.
+    pub const METRICS: Self = Self { demand: Demand::Always, histories: false, results: false };
+    /// What charts are made of: everything that is there.
+    pub const ALL: Self = Self { demand: Demand::WithSums, histories: true, results: true };
+}
+
+/// How many levels of folders may lie above a trial.
+const LEVELS: usize = 3;
 
 impl RunTrial {
     /// Reads the trial in a folder; none where the folder holds no config.
     ///
     /// # Errors
-    /// When a file is damaged.
-    fn read(folder: &Path) -> Result<Option<Self>, TrialError> {
-        if !folder.join("config.toml").is_file() {
+    /// When a file is damaged, or the folder's name is that of another trial.
+    fn read(folder: &Path, reading: Reading) -> Result<Option<Self>, TrialError> {
+        let (metrics, error) = (folder.join("metrics.csv"), folder.join("error.txt"));
+        if !folder.join("config.toml").is_file() && !metrics.exists() {
             return Ok(None);
         }
-        let config = resolved(folder)?.flat();
-        let (metrics, error) = (folder.join("metrics.csv"), folder.join("error.txt"));
+        let (name, config) = (name_of(folder), resolved(folder)?);
+        // A trial's name ends in the hash of its config; a folder that the user named does not.
+        if named_hash(&name).is_some_and(|hash| !is_hash_of(hash, &config)) {
+            return Err(FolderError::OtherConfig(folder.to_owned()).into());
+        }
         let outcome = if metrics.exists() {
-            let table = Table::read(&metrics)?;
-            if table.is_empty() {
-                return Err(TableError::Format { path: metrics, reason: "it has no row".to_owned() }.into());
-            }
-            Outcome::Finished(table)
+            Outcome::Finished(Metrics::read_with(&metrics, reading.demand)?)
         } else if error.exists() {
             Outcome::Failed(files::read_text(&error)?.trim().to_owned())
         } else {
             Outcome::Unfinished
         };
-        Ok(Some(Self { name: name_of(folder), folder: Some(folder.to_owned()), config, outcome }))
+        let history = if reading.histories { history(&folder.join("history.csv"), &outcome)? } else { Vec::new() };
+        let provenance = config.provenance.clone();
+        Ok(Some(Self { name, folder: Some(folder.to_owned()), config: config.flat(), provenance, outcome, history }))
     }
 
-    /// Checks a row of results.csv against what the folder of this trial says.
+    /// Checks a row of results.csv against the trial's own folder.
     ///
     /// # Errors
     /// When the two differ in a value that both have.
@@ -88,13 +139,10 @@ impl RunTrial {
             }
         }
         let (Some(own), Some(listed)) = (self.metrics(), row.metrics()) else { return Ok(()) };
-        for column in own.header().iter().filter(|column| listed.has(column)) {
-            let value = |table: &Table| -> Result<String, TableError> {
-                Ok(table.texts(column)?.next().unwrap_or_default().to_owned())
-            };
-            let (expected, found) = (value(own)?, value(listed)?);
-            if !alike(&expected, &found) {
-                return Err(stale(column, &found, &expected));
+        for measure in Measure::of_metrics().into_iter().filter(|measure| own.has(*measure) && listed.has(*measure)) {
+            let [expected, found] = [own, listed].map(|row| row.record(&[measure]).concat());
+            if expected != found {
+                return Err(stale(measure.name(), &found, &expected));
             }
         }
         Ok(())
@@ -106,21 +154,11 @@ impl RunTrial {
     }
 
     /// Its metrics, where it finished.
-    pub fn metrics(&self) -> Option<&Table> {
+    pub fn metrics(&self) -> Option<&Metrics> {
         match &self.outcome {
-            Outcome::Finished(table) => Some(table),
+            Outcome::Finished(metrics) => Some(metrics),
             _ => None,
         }
-    }
-
-    /// Its history, where it has one with rows.
-    ///
-    /// # Errors
-    /// When the file is damaged, which a checksum tells where the trial has finished.
-    pub fn history(&self) -> Result<Option<Table>, TrialError> {
-        let path = self.folder.as_ref().map(|folder| folder.join("history.csv"));
-        let Some(path) = path.filter(|path| path.exists()) else { return Ok(None) };
-        Ok(Some(Table::read(&path)?).filter(|table| !table.is_empty()))
     }
 
     /// The folder, where it holds weights.
@@ -129,66 +167,118 @@ impl RunTrial {
     }
 }
 
-impl Run {
-    /// The folders of trials at a path: a trial's own, an experiment's, or those of the experiments inside.
-    ///
-    /// # Errors
-    /// When a folder can't be read or a file is damaged.
-    pub fn find(path: &Path) -> Result<Vec<Self>, TrialError> {
-        if let Some(trial) = RunTrial::read(path)? {
-            return Ok(vec![Self { name: name_of(path), folder: path.to_owned(), trials: vec![trial] }]);
-        }
-        let mut folders = Vec::new();
-        for entry in fs::read_dir(path).map_err(FileError::at("read", path))? {
-            folders.push(entry.map_err(FileError::at("read", path))?.path());
-        }
-        folders.retain(|folder| folder.is_dir());
-        folders.sort();
-        let mut trials = Vec::new();
-        for folder in &folders {
-            trials.extend(RunTrial::read(folder)?);
-        }
-        let results = path.join("results.csv");
-        if results.exists() {
-            for row in rows(&Table::read(&results)?)? {
-                match trials.iter().find(|trial| trial.name == row.name) {
-                    Some(trial) => trial.confirm(&row, &results)?,
-                    None => trials.push(row),
-                }
-            }
-        }
-        if !trials.is_empty() {
-            return Ok(vec![Self { name: name_of(path), folder: path.to_owned(), trials }]);
-        }
-        let mut runs = Vec::new();
-        for folder in &folders {
-            runs.extend(Self::find(folder)?);
-        }
-        Ok(runs)
+/// The rows of a history, where there is one. The last line of a run in progress may be half written.
+fn history(path: &Path, outcome: &Outcome) -> Result<Vec<Row>, TrialError> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let text = checksums::read_text(path, Demand::WithSums).map_err(TableError::from)?;
+    let whole = match outcome {
+        Outcome::Finished(_) => text.as_str(),
+        _ => text.rfind('\n').map_or("", |end| &text[..=end]),
+    };
+    let rows = Table::parse(path, whole)?.measures()?;
+    // An evaluation that charts can't place is no evaluation.
+    match rows.iter().all(|row| row.has(Measure::Epoch)) {
+        true => Ok(rows),
+        false => Err(TableError::Column { path: path.to_owned(), column: Measure::Epoch.name().to_owned() }.into()),
     }
 }
 
-/// Whether two cells say the same, as text or as numbers.
-fn alike(left: &str, right: &str) -> bool {
-    let number = |text: &str| text.parse::<f64>().ok();
-    left == right || number(left).zip(number(right)).is_some_and(|(left, right)| left == right)
+impl Run {
+    /// The folders of trials at a path: a trial's own, an experiment's, or those of the experiments inside. Trials that
+    /// can't be read are set aside.
+    ///
+    /// # Errors
+    /// When a folder can't be read, or a results.csv says otherwise than its trials.
+    pub fn find(path: &Path, reading: Reading) -> Result<Vec<Self>, TrialError> {
+        let mut runs = Vec::new();
+        match RunTrial::read(path, reading).transpose() {
+            Some(trial) => {
+                let mut run = Self::of(path);
+                run.add(path, trial);
+                runs.push(run);
+            }
+            None => Self::collect(path, reading, LEVELS, &mut runs)?,
+        }
+        Ok(runs)
+    }
+
+    fn of(folder: &Path) -> Self {
+        Self { name: name_of(folder), folder: folder.to_owned(), trials: Vec::new(), skipped: Vec::new() }
+    }
+
+    fn add(&mut self, folder: &Path, trial: Result<RunTrial, TrialError>) {
+        match trial {
+            Ok(trial) => self.trials.push(trial),
+            Err(reason) => self.skipped.push(Skipped { folder: folder.to_owned(), reason }),
+        }
+    }
+
+    fn collect(path: &Path, reading: Reading, levels: usize, runs: &mut Vec<Self>) -> Result<(), TrialError> {
+        let folders = folders_in(path)?;
+        let mut run = Self::of(path);
+        for folder in &folders {
+            if let Some(trial) = RunTrial::read(folder, reading).transpose() {
+                run.add(folder, trial);
+            }
+        }
+        let results = path.join("results.csv");
+        if reading.results && results.exists() {
+            let known: HashSet<String> = folders.iter().map(|folder| name_of(folder)).collect();
+            for row in rows(&results)? {
+                match run.trials.iter().find(|trial| trial.name == row.name) {
+                    Some(trial) => trial.confirm(&row, &results)?,
+                    // A folder that can't be read stands for itself.
+                    None if known.contains(&row.name) => {}
+                    None => run.trials.push(row),
+                }
+            }
+        }
+        if !run.trials.is_empty() || !run.skipped.is_empty() {
+            runs.push(run);
+        } else if levels > 0 {
+            for folder in &folders {
+                Self::collect(folder, reading, levels - 1, runs)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The folders inside a folder, by name.
+fn folders_in(path: &Path) -> Result<Vec<PathBuf>, FileError> {
+    let mut folders = Vec::new();
+    for entry in fs::read_dir(path).map_err(FileError::at("read", path))? {
+        folders.push(entry.map_err(FileError::at("read", path))?.path());
+    }
+    folders.retain(|folder| folder.is_dir());
+    folders.sort();
+    Ok(folders)
 }
 
 /// The trials of a results.csv.
-fn rows(table: &Table) -> Result<Vec<RunTrial>, TableError> {
+fn rows(path: &Path) -> Result<Vec<RunTrial>, TrialError> {
+    let table = Table::read(path, Demand::WithSums)?;
+    // Earlier versions left the file empty while nothing had finished.
+    if table.is_empty() {
+        return Ok(Vec::new());
+    }
     let names: Vec<String> = table.texts("trial")?.map(str::to_owned).collect();
-    let defaults = ConfigFile::default().check().map(|config| config.flat()).unwrap_or_default();
-    let trial = |(row, name): (usize, String)| {
-        let table = table.row(row);
+    let defaults = ConfigFile::default().check().map(|config: Config| config.flat()).unwrap_or_default();
+    let mut trials = Vec::new();
+    for (place, (name, metrics)) in names.into_iter().zip(table.measures()?).enumerate() {
+        let row = table.row(place);
         // A key that is newer than the table had its default, which keeps what was there before it.
         let value = |(key, default): &(String, String)| {
-            let given = if table.has(key) { table.texts(key)?.next().map(str::to_owned) } else { None };
+            let given = if row.has(key) { row.texts(key)?.next().map(str::to_owned) } else { None };
             Ok((key.clone(), given.unwrap_or_else(|| default.clone())))
         };
         let config = defaults.iter().map(value).collect::<Result<_, TableError>>()?;
-        Ok(RunTrial { name, folder: None, config, outcome: Outcome::Finished(table) })
-    };
-    names.into_iter().enumerate().map(trial).collect()
+        let outcome = Outcome::Finished(metrics.into());
+        trials.push(RunTrial { name, folder: None, config, provenance: None, outcome, history: Vec::new() });
+    }
+    Ok(trials)
 }
 
 fn name_of(folder: &Path) -> String {

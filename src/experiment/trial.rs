@@ -10,10 +10,10 @@ use super::folder::{FolderError, RELEASE_WEIGHTS, RunFolder, TRIAL_WEIGHTS};
 use super::log::Logged;
 use super::metrics::{Metrics, MetricsError};
 use super::source::resolved;
-use super::table::TableError;
 use crate::checksums::SUMS;
 use crate::dates::{Condition, Split, SplitError, ValidDates};
 use crate::files::{self, FileError};
+use crate::metrics::TableError;
 use crate::model::{EngineError, Model, WeightsError};
 use crate::task::dates;
 use crate::training::{Ending, Observer, Phase, Progress, Row, Schedule, Trainer, TrainingError};
@@ -180,7 +180,7 @@ impl Observer for Silent {
 ///
 /// # Errors
 /// When there are none, or those of both.
-pub(super) fn weights_file(folder: &Path) -> Result<PathBuf, TrialError> {
+pub fn weights_file(folder: &Path) -> Result<PathBuf, TrialError> {
     let (release, trial) = (folder.join(RELEASE_WEIGHTS), folder.join(TRIAL_WEIGHTS));
     match (release.exists(), trial.exists()) {
         (true, true) => Err(TrialError::TwoWeights(folder.to_owned())),

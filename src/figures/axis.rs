@@ -11,7 +11,7 @@ pub enum Scale {
     /// In proportion.
     #[default]
     Linear,
-    /// By their logarithm. 0 stands before all others, what is below 0 is left out.
+    /// By their logarithm; what is not above 0 is left out, but for a tick at 0, which stands left of all others.
     Log,
     /// Shares by the logarithm of their odds: 90, 99 and 99.9 % stand equally far apart, as do 10, 1 and 0.1 %.
     /// None and all stand beyond all others.
@@ -58,8 +58,10 @@ pub struct Drawn {
     pub lines: bool,
     ticks: Vec<(f64, String)>,
     scale: Scale,
-    /// The places of none and all on a logit scale; the first is that of 0 on a logarithmic one, if it is there.
+    /// The places of none and all on a logit scale.
     beyond: (f64, f64),
+    /// The place of 0 on a logarithmic scale, where it has one.
+    zero: Option<f64>,
 }
 
 /// The least and the greatest; none of nothing.
@@ -100,7 +102,6 @@ impl Axis {
             return self.logit(&values);
         }
         let place = |value: f64| Some(self.scale.place(value)).filter(|place| place.is_finite());
-        let zero = self.scale == Scale::Log && values.iter().chain(&self.ticks).any(|value| *value == 0.0);
         let given = self.range.and_then(|(low, high)| Some((place(low)?, place(high)?)));
         let places: Vec<f64> = values.into_iter().filter_map(place).collect();
         let (low, high) = given.unwrap_or_else(|| self.ends(spread(&places).unwrap_or((0.0, 1.0))));
@@ -124,19 +125,19 @@ impl Axis {
             (_, true) => format!("{} %", number(100.0 * tick, digits)),
             (_, false) => number(tick, digits),
         };
-        let ticks = ticks.into_iter().filter_map(|tick| Some((place(tick)?, word(tick))));
-        if zero {
-            // Far enough from the others to be no part of their scale.
-            let (before, room) = (low - 0.2 * (high - low).max(1.0), 0.06 * (high - low));
-            let ticks = std::iter::once((before, "0".to_owned())).chain(ticks).collect();
-            return self.with((before - room, high), ticks, (before, high));
+        let mut ticks: Vec<_> = ticks.into_iter().filter_map(|tick| Some((place(tick)?, word(tick)))).collect();
+        if self.scale != Scale::Log || !self.ticks.contains(&0.0) {
+            return self.with((low, high), ticks, (low, high));
         }
-        let none = if self.scale == Scale::Log { f64::NAN } else { low };
-        self.with((low, high), ticks.collect(), (none, high))
+        // As far from the least value as there is room for its mark.
+        let room = 0.14 * (high - low);
+        ticks.insert(0, (low - 0.6 * room, "0".to_owned()));
+        let drawn = self.with((low - room, high), ticks, (low, high));
+        Drawn { zero: Some(low - 0.6 * room), ..drawn }
     }
 
     fn with(&self, ends: (f64, f64), ticks: Vec<(f64, String)>, beyond: (f64, f64)) -> Drawn {
-        Drawn { title: self.title.clone(), ends, lines: true, ticks, scale: self.scale, beyond }
+        Drawn { title: self.title.clone(), ends, lines: true, ticks, scale: self.scale, beyond, zero: None }
     }
 
     /// Ends with some room around the values.
@@ -179,7 +180,7 @@ impl Drawn {
     pub fn named(title: &str, names: Vec<String>) -> Self {
         let ends = (-0.5, names.len() as f64 - 0.5);
         let ticks = names.into_iter().enumerate().map(|(place, name)| (place as f64, name)).collect();
-        Self { title: title.to_owned(), ends, lines: false, ticks, scale: Scale::Linear, beyond: ends }
+        Self { title: title.to_owned(), ends, lines: false, ticks, scale: Scale::Linear, beyond: ends, zero: None }
     }
 
     /// The same without units at its ticks, where the title names them.
@@ -192,9 +193,11 @@ impl Drawn {
 
     /// A value's place, where it has one.
     pub fn place(&self, value: f64) -> Option<f64> {
+        if value == 0.0 && self.zero.is_some() {
+            return self.zero;
+        }
         let place = match self.scale {
             Scale::Logit => self.scale.place(value.clamp(0.0, 1.0)).clamp(self.beyond.0, self.beyond.1),
-            Scale::Log if value == 0.0 => self.beyond.0,
             scale => scale.place(value),
         };
         place.is_finite().then_some(place)
@@ -256,14 +259,13 @@ mod tests {
     }
 
     #[test]
-    fn zero_stands_before_a_logarithmic_scale_with_a_tick_of_its_own() {
+    fn a_tick_at_0_stands_left_of_a_logarithmic_axis() {
         let axis = Axis { scale: Scale::Log, ticks: vec![0.0, 0.1, 1.0], ..Axis::default() };
-        for axis in [axis.clone(), Axis { range: Some((0.08, 1.2)), ..axis }] {
-            let drawn = axis.drawn([0.0, 0.1, 1.0], 5);
+        for range in [None, Some((0.09, 1.1))] {
+            let drawn = Axis { range, ..axis.clone() }.drawn([0.0, 0.1, 1.0], 5);
             let shares = [0.0, 0.1, 1.0].map(|value| drawn.share(value).unwrap());
             assert!(shares.is_sorted() && shares[0] > 0.0 && shares[2] < 1.0, "{shares:?}");
-            assert_eq!(words(&drawn, 400.0, false), ["0", "0.1", "1"]);
-            assert_eq!(drawn.place(-1.0), None);
+            assert_eq!(words(&drawn, 300.0, false), ["0", "0.1", "1"]);
         }
     }
 

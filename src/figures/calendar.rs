@@ -32,11 +32,11 @@ pub struct Calendar {
     pub month: String,
     /// First and last year.
     pub years: (u32, u32),
-    /// Days that are valid or were generated; all others are left empty. Those of other years are not shown.
+    /// Days that are valid or were generated; all others are left empty.
     pub cells: Vec<Cell>,
     /// Count to be expected of each valid day.
     pub expected: f64,
-    /// Generated dates of other months or years, which the calendar does not show.
+    /// Generated dates that the calendar does not show: those of other months, decades or years out of range.
     pub elsewhere: u64,
 }
 
@@ -76,8 +76,8 @@ impl Chart for Calendar {
                 area.draw(&Rectangle::new([corner, (corner.0 + SIDE, corner.1 + SIDE)], FAINT.mix(0.5)))?;
             }
         }
-        let shown = |cell: &&Cell| (self.years.0..=self.years.1).contains(&cell.year);
-        for cell in self.cells.iter().filter(shown) {
+        let years = self.years.0..=self.years.1;
+        for cell in self.cells.iter().filter(|cell| years.contains(&cell.year)) {
             self.draw_cell(area, cell)?;
         }
         self.draw_legend(area, bottom)
@@ -128,7 +128,7 @@ impl Calendar {
         area.draw(&Rectangle::new([(wrong, top), (wrong + 22, top + 22)], WRONG.filled()))?;
         word(wrong + 32, "generated, not valid")?;
         if self.elsewhere > 0 {
-            let words = format!("and {} in other months or years", number(self.elsewhere as f64, 0));
+            let words = format!("and {} outside of this calendar", number(self.elsewhere as f64, 0));
             area.draw_text(&words, &text(TICK, WRONG, HPos::Left, VPos::Top), (wrong, top + 28))?;
         }
         let (scale, width) = (ORIGIN.0 + 470, 300);
@@ -140,5 +140,26 @@ impl Calendar {
             area.draw_text(&words, &text(TICK, BLACK, HPos::Center, VPos::Top), (scale + place, top + 28))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::figures::svg;
+
+    #[test]
+    fn years_beyond_the_calendar_are_not_drawn_over_its_legend() {
+        let cell = |year| Cell { year, day: 3, count: 2, valid: false };
+        let of = |cells| Calendar {
+            title: "the last decade".to_owned(),
+            month: "JAN".to_owned(),
+            years: (2200, 2200),
+            cells,
+            expected: 1.0,
+            elsewhere: 2,
+        };
+        let drawn = svg(&of(vec![cell(2200)])).unwrap();
+        assert_eq!(svg(&of(vec![cell(2200), cell(2203), cell(2199)])).unwrap(), drawn);
     }
 }

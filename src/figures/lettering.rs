@@ -2,6 +2,8 @@
 //! an SVG looks the same where the font is not installed.
 //!
 //! In an SVG each glyph is an outline, defined once; the words are kept as labels for searches and screen readers.
+//! By hand for that reason: usvg turns text into outlines as well, but writes those of every word again and drops the
+//! words. `ab_glyph` reads the font and fills the outlines.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -15,6 +17,8 @@ use plotters::style::text_anchor::{HPos, VPos};
 use plotters_backend::{
     BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingBackend, DrawingErrorKind, FontTransform,
 };
+
+use crate::printable::printable;
 
 /// Pixels of a PNG for one of the chart, on each axis: text and slanted lines read well when it is enlarged.
 pub const DENSITY: u32 = 2;
@@ -115,7 +119,12 @@ impl Lettering {
         let scale = em(style) / line.units;
         let (red, green, blue) = style.color().rgb;
         let mut texts = self.0.borrow_mut();
-        let label = text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
+        // Control characters are not allowed in XML.
+        let label = printable(text)
+            .replace(['\n', '\t'], " ")
+            .replace('&', "&amp;")
+            .replace('<', "&lt;")
+            .replace('"', "&quot;");
         // Writing to a string does not fail.
         let _ = write!(
             texts.lines,

@@ -1,6 +1,7 @@
 //! What samplers without a model score: the lines against which trained ones are read.
 
 use super::diversity::expected_coverage;
+use super::registry::Measure;
 use crate::dates::{Condition, ValidDates};
 
 /// The scores to be expected of a sampler that is known in closed form, means over all conditions.
@@ -17,6 +18,17 @@ pub struct Reference {
 }
 
 impl Reference {
+    /// Its score by a measure; NaN where it has none.
+    pub fn of(&self, measure: Measure) -> f64 {
+        match measure {
+            Measure::GreedyPass | Measure::GreedyPassSeen | Measure::GreedyPassHeldOut => self.pass,
+            Measure::SampledPass | Measure::SampledPassSeen | Measure::SampledPassHeldOut => self.pass,
+            Measure::GreedyCoverageRatio => self.coverage,
+            Measure::GreedyTvExcess | Measure::SampledTvExcess => self.tv,
+            _ => f64::NAN,
+        }
+    }
+
     /// Uniform random dates of the whole range, random days of the right month, decade and leap-year flag,
     /// and random valid dates, at so many samples of each condition.
     pub fn all(valid: &ValidDates, samples: u64) -> [Self; 3] {

@@ -15,6 +15,8 @@ pub enum Worst {
 /// A figure over conditions.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Summary {
+    /// Number of conditions.
+    pub conditions: usize,
     /// Mean over the conditions.
     pub mean: f64,
     /// Half the width of the mean's 95 % interval over conditions; NaN for one condition alone.
@@ -42,7 +44,7 @@ impl Summary {
         }
         let (worst_condition, worst) = found?;
         let mean = kept.iter().sum::<f64>() / kept.len() as f64;
-        Some(Self { mean, half_width: half_width(&kept), worst, worst_condition })
+        Some(Self { conditions: kept.len(), mean, half_width: half_width(&kept), worst, worst_condition })
     }
 }
 
@@ -56,7 +58,9 @@ mod tests {
         let values = [(condition(0), 0.5), (condition(1), 0.25), (condition(2), 0.25), (condition(3), 1.0)];
         let low = Summary::over(values, Worst::Lowest).unwrap();
         let interval = half_width(&[0.5, 0.25, 0.25, 1.0]);
-        assert_eq!(low, Summary { mean: 0.5, half_width: interval, worst: 0.25, worst_condition: condition(1) });
+        let expected =
+            Summary { conditions: 4, mean: 0.5, half_width: interval, worst: 0.25, worst_condition: condition(1) };
+        assert_eq!(low, expected);
         let high = Summary::over(values, Worst::Highest).unwrap();
         assert_eq!((high.worst, high.worst_condition), (1.0, condition(3)));
         assert_eq!(Summary::over([], Worst::Lowest), None);

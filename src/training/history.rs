@@ -4,55 +4,16 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
-use crate::checksums::{self, ChecksumError, Demand, sha256};
+use crate::checksums::{Demand, sha256};
 use crate::files::{self, FileError};
-
-/// One row. The order of the fields is the order of the columns; README.md explains each.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs)]
-pub struct Row {
-    pub step: u64,
-    pub epoch: f64,
-    pub phase: super::Phase,
-    pub beta: f64,
-    pub lr: f64,
-    pub train_loss: f64,
-    pub train_recon: f64,
-    pub train_kl: f64,
-    pub train_prior_recon: f64,
-    pub test_loss: f64,
-    pub test_recon: f64,
-    pub test_kl: f64,
-    pub test_prior_recon: f64,
-    pub test_elbo: f64,
-    pub greedy_pass: f64,
-    pub greedy_pass_held_out: f64,
-    pub greedy_pass_worst: f64,
-    pub greedy_pass_weekday: f64,
-    pub greedy_pass_month: f64,
-    pub greedy_pass_leap: f64,
-    pub greedy_pass_decade: f64,
-    pub greedy_valid_date: f64,
-    pub greedy_coverage: f64,
-    pub greedy_tv: f64,
-    pub sampled_pass: f64,
-    pub sampled_pass_held_out: f64,
-    pub sampled_coverage: f64,
-    pub sampled_tv: f64,
-    pub expected_coverage: f64,
-    pub expected_tv: f64,
-    pub active_units: usize,
-    pub dates_per_second: f64,
-    pub train_seconds: f64,
-}
+use crate::metrics::{Measure, Row, Table, TableError};
 
 /// A history file of a run in progress.
 #[derive(Debug)]
 pub struct History {
     path: PathBuf,
+    /// The columns: those of its header, which an older version may have written.
+    columns: Vec<Measure>,
     /// Its text so far: a few kilobytes.
     text: String,
 }
@@ -63,23 +24,20 @@ pub enum HistoryError {
     /// The file could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// Its checksum.
-    #[error(transparent)]
-    Checksum(#[from] ChecksumError),
+    /// A column that this version does not know.
+    #[error("{path}: unknown column {column:?}; a newer version wrote it: resume the run with that version")]
+    Column {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+    },
     /// It is not the history that the checkpoint was written with.
     #[error(
         "{0} is missing rows, damaged or of another run: it does not fit the checkpoint beside it; \
          restore it from a copy, or remove the run's folder and train again"
     )]
     Torn(PathBuf),
-    /// A row is damaged.
-    #[error("{path}: {source}; it was written by another version or edited, remove the run's folder and train again")]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, with the line.
-        source: csv::Error,
-    },
 }
 
 impl History {
@@ -88,25 +46,33 @@ impl History {
     /// # Errors
     /// When the file can't be written.
     pub fn begin(path: &Path) -> Result<Self, HistoryError> {
-        Self::of_text(path, to_csv(&[], true))
+        let columns = Measure::of_history();
+        let names: Vec<&str> = columns.iter().map(|column| column.name()).collect();
+        Self::of_text(path, columns, format!("{}\n", names.join(",")))
     }
 
     /// Resumes the history of a run, whose rows up to the checkpoint have this digest: later rows, whose checkpoint
-    /// never came, are dropped, and so is a last line that a kill cut short.
+    /// was never written, are dropped, and so is a last line that a kill cut short.
     ///
     /// # Errors
-    /// When the file can't be read or written, or does not begin as the checkpoint's digest has it.
+    /// When the file can't be read or written, does not begin with what has the digest, or a newer version wrote it.
     pub fn resume(path: &Path, digest: &str) -> Result<Self, HistoryError> {
         let text = files::read_text(path)?;
         let ends = text.match_indices('\n').map(|(place, _)| place + 1);
         let kept = ends.map(|end| &text[..end]).find(|kept| sha256(kept.as_bytes()) == digest);
         let kept = kept.ok_or_else(|| HistoryError::Torn(path.to_owned()))?.to_owned();
-        Self::of_text(path, kept)
+        let column = |name: &str| {
+            let unknown = || HistoryError::Column { path: path.to_owned(), column: name.to_owned() };
+            Measure::named(name).ok_or_else(unknown)
+        };
+        let header = kept.lines().next().unwrap_or_default();
+        let columns = header.split(',').map(column).collect::<Result<_, _>>()?;
+        Self::of_text(path, columns, kept)
     }
 
-    fn of_text(path: &Path, text: String) -> Result<Self, HistoryError> {
+    fn of_text(path: &Path, columns: Vec<Measure>, text: String) -> Result<Self, HistoryError> {
         files::replace_text(path, &text)?;
-        Ok(Self { path: path.to_owned(), text })
+        Ok(Self { path: path.to_owned(), columns, text })
     }
 
     /// SHA-256 of the file.
@@ -119,7 +85,7 @@ impl History {
     /// # Errors
     /// Those of the file system.
     pub fn append(&mut self, row: &Row) -> Result<(), HistoryError> {
-        let text = to_csv(std::slice::from_ref(row), false);
+        let text = row.line(&self.columns);
         let append = || {
             let mut file = OpenOptions::new().append(true).open(&self.path)?;
             file.write_all(text.as_bytes())?;
@@ -130,85 +96,33 @@ impl History {
         Ok(())
     }
 
-    /// All rows of a history file; that of a finished trial is checked.
+    /// All rows of a history file; that of a finished trial is checked against its checksum.
     ///
     /// # Errors
-    /// When the file can't be read, does not match its checksum or a row is damaged.
-    pub fn read(path: &Path) -> Result<Vec<Row>, HistoryError> {
-        let text = checksums::read_text(path, Demand::WithSums)?;
-        let rows = parse(&text).collect::<Result<_, _>>();
-        rows.map_err(|source| HistoryError::Format { path: path.to_owned(), source })
+    /// When the file can't be read, does not match its checksum or has a damaged row.
+    pub fn read(path: &Path) -> Result<Vec<Row>, TableError> {
+        Table::read(path, Demand::WithSums)?.measures()
     }
-}
-
-fn parse(text: &str) -> impl Iterator<Item = Result<Row, csv::Error>> {
-    csv::Reader::from_reader(text.as_bytes()).into_deserialize()
-}
-
-fn to_csv(rows: &[Row], header: bool) -> String {
-    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
-    // Writing plain numbers to memory cannot fail.
-    for row in rows {
-        writer.serialize(row).expect("a row of plain numbers serialises");
-    }
-    let body = String::from_utf8(writer.into_inner().expect("memory can be flushed")).expect("numbers are text");
-    if header { format!("{}\n{body}", Row::COLUMNS.join(",")) } else { body }
-}
-
-impl Row {
-    /// The columns in order.
-    pub const COLUMNS: [&'static str; 33] = [
-        "step",
-        "epoch",
-        "phase",
-        "beta",
-        "lr",
-        "train_loss",
-        "train_recon",
-        "train_kl",
-        "train_prior_recon",
-        "test_loss",
-        "test_recon",
-        "test_kl",
-        "test_prior_recon",
-        "test_elbo",
-        "greedy_pass",
-        "greedy_pass_held_out",
-        "greedy_pass_worst",
-        "greedy_pass_weekday",
-        "greedy_pass_month",
-        "greedy_pass_leap",
-        "greedy_pass_decade",
-        "greedy_valid_date",
-        "greedy_coverage",
-        "greedy_tv",
-        "sampled_pass",
-        "sampled_pass_held_out",
-        "sampled_coverage",
-        "sampled_tv",
-        "expected_coverage",
-        "expected_tv",
-        "active_units",
-        "dates_per_second",
-        "train_seconds",
-    ];
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Unit;
 
+    /// A row with a number of its own for every measure.
     fn row(step: u64) -> Row {
-        // Every field a number of its own, by way of the columns' order.
-        let fields = Row::COLUMNS.iter().enumerate().map(|(index, column)| match *column {
-            "step" => step.to_string(),
-            "phase" => "code".to_owned(),
-            "active_units" => "3".to_owned(),
-            _ => format!("{index}.5"),
-        });
-        let line = fields.collect::<Vec<_>>().join(",");
-        let text = format!("{}\n{line}\n", Row::COLUMNS.join(","));
-        csv::Reader::from_reader(text.as_bytes()).into_deserialize().next().unwrap().unwrap()
+        let mut row = Row::default();
+        for (place, measure) in Measure::of_history().into_iter().enumerate() {
+            match measure.spec().unit {
+                _ if measure == Measure::Step => row.set(measure, step),
+                Unit::Text => row.set(measure, "code"),
+                Unit::Count => row.set(measure, place),
+                Unit::Share | Unit::Distance => row.set(measure, 0.5 / (1 + place) as f64),
+                _ => row.set(measure, place as f64 + 0.5),
+            }
+        }
+        row
     }
 
     fn begun(steps: &[u64]) -> (tempfile::TempDir, PathBuf, History) {
@@ -220,13 +134,28 @@ mod tests {
     }
 
     #[test]
-    fn the_header_names_the_fields_in_their_order() {
+    fn the_header_names_the_measures_in_their_order() {
         let (_folder, path, _) = begun(&[10]);
         let text = files::read_text(&path).unwrap();
-        let mut lines = text.lines();
-        assert_eq!(lines.next().unwrap().split(',').collect::<Vec<_>>(), Row::COLUMNS);
-        assert!(lines.next().unwrap().starts_with("10,1.5,code,3.5,4.5,5.5"));
+        let names: Vec<&str> = text.lines().next().unwrap().split(',').collect();
+        assert_eq!(names[..6], ["step", "epoch", "phase", "beta", "lr", "train_loss"]);
+        assert!(text.lines().nth(1).unwrap().starts_with("10,1.5,code,3.5,4.5,5.5"));
         assert_eq!(History::read(&path).unwrap(), [row(10)]);
+    }
+
+    #[test]
+    fn a_history_of_an_older_version_is_resumed_with_its_own_columns() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("history.csv");
+        let old = "step,greedy_pass,epoch\n10,0.5,1.5\n";
+        std::fs::write(&path, old).unwrap();
+        let mut history = History::resume(&path, &sha256(old.as_bytes())).unwrap();
+        history.append(&Row::default().with(Measure::Step, 20u64).with(Measure::GreedyPass, 0.75)).unwrap();
+        assert_eq!(files::read_text(&path).unwrap(), format!("{old}20,0.75,\n"));
+        let newer = "step,unheard_of\n10,0.5\n";
+        std::fs::write(&path, newer).unwrap();
+        let error = History::resume(&path, &sha256(newer.as_bytes())).unwrap_err().to_string();
+        assert!(error.contains("history.csv: unknown column \"unheard_of\""), "{error}");
     }
 
     #[test]
@@ -263,9 +192,9 @@ mod tests {
     #[test]
     fn a_damaged_row_is_named() {
         let (_folder, path, _) = begun(&[10]);
-        let text = files::read_text(&path).unwrap().replace("code", "cold");
+        let text = files::read_text(&path).unwrap().replace("3.5", "three");
         std::fs::write(&path, text).unwrap();
         let error = History::read(&path).unwrap_err().to_string();
-        assert!(error.contains("history.csv") && error.contains("line: 2"), "{error}");
+        assert!(error.contains("history.csv, row 1, column \"beta\": \"three\""), "{error}");
     }
 }

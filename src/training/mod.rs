@@ -7,14 +7,17 @@ mod checkpoint;
 mod config;
 mod evaluation;
 mod history;
+mod measures;
 mod optimizer;
 mod schedule;
 mod trainer;
 
+/// What an evaluation logs; the observer of a run sees it.
+pub use crate::metrics::Row;
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use config::{BetaConfig, EvaluationConfig, Objective, Schedule, StepConfig, TrainingConfig};
 pub use evaluation::{Code, EvalBudget, Evaluation, TestData, evaluate};
-pub use history::{History, HistoryError, Row};
+pub use history::{History, HistoryError};
 pub use optimizer::{adam_hyperparams, learning_rate};
 pub use schedule::{BetaSchedule, Phase, ScheduleState};
 pub use trainer::{Ending, Observer, Progress, Trainer, TrainingError};

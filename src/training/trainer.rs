@@ -9,11 +9,11 @@ use rand::seq::SliceRandom;
 use super::checkpoint::{Checkpoint, CheckpointError};
 use super::config::TrainingConfig;
 use super::evaluation::{EvalBudget, Evaluation, TestData, evaluate};
-use super::history::{History, HistoryError, Row};
+use super::history::{History, HistoryError};
 use super::optimizer::{adam_hyperparams, learning_rate};
 use super::schedule::{BetaSchedule, Phase, ScheduleState};
 use crate::dates::{Split, ValidDates};
-use crate::metrics::{Scores, draw_codes};
+use crate::metrics::{Measure, Row, draw_codes};
 use crate::model::{
     Engine, EngineError, EngineOptions, Layout, MakeEngine, Model, ModelConfig, ObjectiveWeights, Pairing, PriorCodes,
     StepInput, Terms, TrainingState, check_memory,
@@ -337,56 +337,31 @@ impl<'a> Trainer<'a> {
         Ok(Some(evaluation))
     }
 
+    /// The evaluation's row, with what only the run knows.
     fn row(&self, evaluation: &Evaluation) -> Row {
-        let Evaluation { test, test_prior_recon, latent, greedy, greedy_held_out, sampled, sampled_held_out, .. } =
-            evaluation;
         let state = &self.state;
         let step = state.step.saturating_sub(1);
         let weights = self.weights(step);
-        let batch = self.config.training.batch_size as f64;
-        let [train_loss, train_recon, train_kl, train_prior_recon] = state.sums.map(|sum| sum / state.summed as f64);
-        let held_out = |scores: &Option<Scores>| scores.map_or(f64::NAN, |scores| scores.pass.mean);
+        let dates = state.step as f64 * self.config.training.batch_size as f64;
+        let prior_recon = evaluation.test_prior_recon;
         // While the code is closed, z can't carry anything, and the loss is the reconstruction without it.
         let test_loss = if weights.beta.is_infinite() {
-            *test_prior_recon
+            prior_recon
         } else {
-            test.recon + weights.beta * test.kl + weights.hybrid * *test_prior_recon
+            evaluation.test.recon + weights.beta * evaluation.test.kl + weights.hybrid * prior_recon
         };
-        Row {
-            step: state.step,
-            epoch: state.step as f64 * batch / self.train.len() as f64,
-            phase: state.schedule.phase,
-            beta: weights.beta,
-            lr: learning_rate(&self.config.training, step),
-            train_loss,
-            train_recon,
-            train_kl,
-            train_prior_recon,
-            test_loss,
-            test_recon: test.recon,
-            test_kl: test.kl,
-            test_prior_recon: *test_prior_recon,
-            test_elbo: test.elbo(),
-            greedy_pass: greedy.pass.mean,
-            greedy_pass_held_out: held_out(greedy_held_out),
-            greedy_pass_worst: greedy.pass.worst,
-            greedy_pass_weekday: greedy.pass_by_field[0],
-            greedy_pass_month: greedy.pass_by_field[1],
-            greedy_pass_leap: greedy.pass_by_field[2],
-            greedy_pass_decade: greedy.pass_by_field[3],
-            greedy_valid_date: greedy.valid_date,
-            greedy_coverage: greedy.coverage.mean,
-            greedy_tv: greedy.tv.mean,
-            sampled_pass: sampled.pass.mean,
-            sampled_pass_held_out: held_out(sampled_held_out),
-            sampled_coverage: sampled.coverage.mean,
-            sampled_tv: sampled.tv.mean,
-            expected_coverage: greedy.expected_coverage,
-            expected_tv: greedy.expected_tv,
-            active_units: latent.active_units(),
-            dates_per_second: state.step as f64 * batch / state.seconds,
-            train_seconds: state.seconds,
-        }
+        let mut row = evaluation.row();
+        row.set(Measure::Step, state.step);
+        row.set(Measure::Epoch, dates / self.train.len() as f64);
+        row.set(Measure::Phase, state.schedule.phase.name());
+        row.set(Measure::Beta, weights.beta);
+        row.set(Measure::Lr, learning_rate(&self.config.training, step));
+        let terms = [Measure::TrainLoss, Measure::TrainRecon, Measure::TrainKl, Measure::TrainPriorRecon];
+        terms.into_iter().zip(state.sums).for_each(|(term, sum)| row.set(term, sum / state.summed as f64));
+        row.set(Measure::TestLoss, test_loss);
+        row.set(Measure::DatesPerSecond, dates / state.seconds);
+        row.set(Measure::TrainSeconds, state.seconds);
+        row
     }
 }
 

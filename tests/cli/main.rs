@@ -1,6 +1,7 @@
 //! The program as a user meets it: commands, files, messages, exit codes.
 
 mod common;
+mod compare;
 mod damage;
 mod data;
 mod docs;

@@ -149,33 +149,66 @@ fn committed_charts_of_the_release_are_of_its_weights() {
 }
 
 #[test]
-fn missing_columns_damaged_files_and_folders_without_runs_are_named() {
+fn columns_that_were_not_logged_are_named_and_leave_the_rest() {
     let folder = folder();
     let grid = grid(folder.path());
-    let plot = || run(folder.path(), &["plot", grid.to_str().unwrap()]);
-    let metrics = grid.join("low/metrics.csv");
-    let whole = fs::read_to_string(&metrics).unwrap();
-    fs::write(&metrics, whole.replace("greedy_coverage,", "greedy_cover,")).unwrap();
-    let said = errors(&plot());
-    assert!(
-        said.contains("low/metrics.csv: no column \"greedy_coverage\"") && said.contains("run the trial again"),
-        "{said}"
-    );
-    fs::write(&metrics, &whole).unwrap();
     for trial in ["low", "middle", "high"] {
-        let history = grid.join(trial).join("history.csv");
-        let text = fs::read_to_string(&history).unwrap();
-        fs::write(&history, text.replace("test_recon", "recon")).unwrap();
+        for (name, column) in [("metrics.csv", "greedy_coverage,"), ("history.csv", "test_recon,")] {
+            let path = grid.join(trial).join(name);
+            let Ok(text) = fs::read_to_string(&path) else { continue };
+            fs::write(&path, text.replace(column, &format!("x_{column}"))).unwrap();
+        }
     }
-    let done = plot();
-    assert_eq!(code(&done), 1);
-    assert!(errors(&done).contains("history.csv: no column \"test_recon\""), "{}", errors(&done));
-    let done = run(folder.path(), &["plot", "."]);
-    assert_ne!(code(&done), 0);
+    let done = run(folder.path(), &["plot", "--logs", grid.to_str().unwrap()]);
+    assert_eq!(code(&done), 0, "{}", errors(&done));
+    let svg = |name: &str| fs::read_to_string(folder.path().join(format!("plots/grid/{name}.svg"))).unwrap();
+    assert!(svg("sweep").contains("Not logged by every trial: greedy_coverage_ratio."), "{}", svg("sweep"));
+    assert!(svg("training").contains("Not logged by every trial: test_recon."), "{}", svg("training"));
+}
+
+#[test]
+fn folders_without_runs_are_named() {
+    let folder = folder();
+    assert_ne!(code(&run(folder.path(), &["plot", "."])), 0);
     fs::create_dir(folder.path().join("empty")).unwrap();
     let done = run(folder.path(), &["plot", "empty"]);
     assert_eq!(code(&done), 2);
     assert!(errors(&done).contains("no run"), "{}", errors(&done));
+}
+
+#[test]
+fn damaged_and_copied_trials_do_not_keep_the_rest_from_being_drawn() {
+    let folder = folder();
+    let grid = grid(folder.path());
+    let copy = grid.join("low copy");
+    fs::create_dir(&copy).unwrap();
+    for name in ["config.toml", "metrics.csv", "history.csv"] {
+        fs::copy(grid.join("low").join(name), copy.join(name)).unwrap();
+    }
+    fs::write(grid.join("middle/history.csv"), "step,epoch\n1,x\n").unwrap();
+    // A run in progress, whose last row is being written.
+    let history = fs::read_to_string(grid.join("high/history.csv")).unwrap();
+    fs::write(grid.join("high/history.csv"), &history[..history.len() - 9]).unwrap();
+    let done = run(folder.path(), &["plot", "--logs", grid.to_str().unwrap()]);
+    assert_eq!(code(&done), 0, "{}", errors(&done));
+    let said = errors(&done);
+    assert!(said.contains("low copy is the same trial as") && said.contains("counted once"), "{said}");
+    assert!(said.contains("middle is left out") && said.contains("row 1, column \"epoch\": \"x\""), "{said}");
+    assert!(folder.path().join("plots/grid/training.svg").exists());
+}
+
+#[test]
+fn a_weight_of_0_has_a_place_on_logarithmic_axes() {
+    let folder = folder();
+    let grid = grid(folder.path());
+    let config = fs::read_to_string(grid.join("low/config.toml")).unwrap();
+    fs::write(grid.join("low/config.toml"), config.replace("value = 0.1", "value = 0.0")).unwrap();
+    let done = run(folder.path(), &["plot", "--logs", grid.to_str().unwrap()]);
+    assert_eq!(code(&done), 0, "{}", errors(&done));
+    let svg = fs::read_to_string(folder.path().join("plots/grid/sweep.svg")).unwrap();
+    assert!(svg.contains("0 has no place on the logarithmic axis"), "{svg}");
+    // Two of three trials finished: each has its mark in every panel.
+    assert!(svg.contains("aria-label=\"0\"") && svg.matches("<circle").count() >= 12, "{svg}");
 }
 
 #[test]

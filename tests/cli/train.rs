@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use cvae::training::{History, Row};
+use cvae::metrics::Measure;
+use cvae::training::History;
 
 use crate::common::{code, errors, folder, run, text};
 
@@ -41,9 +42,10 @@ fn a_finished_run_leaves_its_folder_as_documented_and_is_not_repeated() {
         ["SHA256SUMS", "config.toml", "history.csv", "lock", "log.txt", "metrics.csv", "model.safetensors"]
     );
     let history = History::read(&trial.path().join("history.csv")).unwrap();
-    assert_eq!(history.iter().map(|row| row.step).collect::<Vec<_>>(), [20, 40, 60]);
+    assert_eq!(history.iter().map(|row| row.count(Measure::Step)).collect::<Vec<_>>(), [20, 40, 60]);
     let header = fs::read_to_string(trial.path().join("history.csv")).unwrap();
-    assert_eq!(header.lines().next().unwrap(), Row::COLUMNS.join(","));
+    let columns: Vec<&str> = Measure::of_history().iter().map(|column| column.name()).collect();
+    assert_eq!(header.lines().next().unwrap(), columns.join(","));
     let config = fs::read_to_string(trial.path().join("config.toml")).unwrap();
     assert!(config.contains("latent_dim = 3") && config.contains("[provenance]") && config.contains("threads = 1"));
 
@@ -80,7 +82,12 @@ fn every_kind_of_model_schedule_and_split_trains() {
         let output = train(folder.path(), &format!("kind{index}"), &[*kind, &["training.steps=30"]].concat());
         assert_eq!(code(&output), 0, "{kind:?}: {}", errors(&output));
         let history = History::read(&folder.path().join(format!("kind{index}/history.csv"))).unwrap();
-        assert!(history.iter().all(|row| row.train_loss.is_finite() && row.test_elbo.is_finite()), "{kind:?}");
+        assert!(
+            history
+                .iter()
+                .all(|row| row.number(Measure::TrainLoss).is_finite() && row.number(Measure::TestElbo).is_finite()),
+            "{kind:?}"
+        );
     }
     let phased = fs::read_to_string(folder.path().join("kind5/log.txt")).unwrap();
     assert!(phased.contains("phase code begins") && phased.contains("phase match begins"), "{phased}");

@@ -7,13 +7,14 @@ use serde::Serialize;
 
 use super::row::Row;
 use super::{Inspect, Subject};
-use crate::cli::caution::{self, Caution, held_out};
+use crate::analysis::{Warning, WarningRecord};
 use crate::cli::exit::Exit;
 use crate::cli::output;
+use crate::cli::warn::{self, held_out};
 use crate::dates::{Condition, Held};
 use crate::figures::{Histogram, Panel, Rate, Rates, count, write_both};
 use crate::files;
-use crate::metrics::{Scores, Summary, Tally, Warning, Worst, coverage, tv};
+use crate::metrics::{Scores, Summary, Tally, Worst, coverage, tv};
 use crate::model::Decode;
 
 /// Everything about all conditions.
@@ -43,7 +44,7 @@ struct Report {
     distinct: usize,
     duplicates: u64,
     ten_worst: Vec<Row>,
-    warnings: Vec<Caution>,
+    warnings: Vec<WarningRecord>,
     seconds: f64,
 }
 
@@ -58,7 +59,7 @@ pub(super) struct Figure {
 
 impl From<Summary> for Figure {
     fn from(summary: Summary) -> Self {
-        let Summary { mean, half_width, worst, worst_condition } = summary;
+        let Summary { mean, half_width, worst, worst_condition, .. } = summary;
         Self { mean, half_width, worst, worst_condition: worst_condition.to_string() }
     }
 }
@@ -78,7 +79,7 @@ pub fn run(options: &Inspect, subject: &Subject) -> anyhow::Result<Exit> {
     let rows: Vec<Row> = tallies.iter().map(|tally| Row::new(subject, tally)).collect();
     let seconds = started.elapsed().as_secs_f64();
     let warnings = match subject.decode {
-        Decode::Greedy => caution::warnings_of(&subject.model, &subject.valid, &subject.split, &tallies, options.seed),
+        Decode::Greedy => warn::warnings_of(&subject.model, &subject.valid, &subject.split, &tallies, options.seed),
         Decode::Sample { .. } => options.warnings(subject),
     };
     let report = report(options, subject, &tallies, &rows, &warnings, seconds);
@@ -89,8 +90,14 @@ pub fn run(options: &Inspect, subject: &Subject) -> anyhow::Result<Exit> {
     let mut written = vec![table];
     written.extend(draw(options, &tallies, folder)?);
     written.iter().for_each(|path| output::say!("wrote {}", path.display()));
-    caution::show(&warnings);
-    output::print(&if options.json { serde_json::to_string_pretty(&report)? } else { text(&report) })?;
+    warn::show(&warnings);
+    if options.json {
+        output::print(&serde_json::to_string_pretty(&report)?)?;
+    } else {
+        let (text, dropped) = text(&report, output::terminal_width().filter(|_| !options.wide));
+        output::print(&text)?;
+        output::say_dropped(&dropped);
+    }
     Ok(Exit::Done)
 }
 
@@ -148,7 +155,7 @@ fn report(
         distinct: rows.iter().map(|row| row.distinct).sum(),
         duplicates: rows.iter().map(|row| row.duplicates).sum(),
         ten_worst: worst.into_iter().take(10).cloned().collect(),
-        warnings: warnings.iter().copied().map(Caution::from).collect(),
+        warnings: warnings.iter().copied().map(WarningRecord::from).collect(),
         seconds,
     })
 }
@@ -171,7 +178,8 @@ pub(super) fn four(value: f64) -> String {
     format!("{value:.4}")
 }
 
-fn text(report: &Report) -> String {
+/// The tables, at most this wide, and the columns that were left out.
+fn text(report: &Report, width: Option<usize>) -> (String, Vec<String>) {
     let percent = output::percent;
     let mut rows = vec![figure_row("pass rate", &report.pass, &percent(1.0), percent)];
     let mut add = |name: &str, figure: &Option<Figure>, perfect: &str, format: fn(f64) -> String| {
@@ -185,10 +193,8 @@ fn text(report: &Report) -> String {
     add("entropy (1 = uniform)", &Some(report.entropy.clone()), &four(report.expected_entropy), four);
     add("total variation", &Some(report.tv.clone()), &four(report.expected_tv), four);
     add("  held-out conditions", &report.tv_held_out, "", four);
-    let mut table = output::long_table(&["figure", "mean", "95 %", "perfect", "worst", "condition"], rows);
-    if let Some(column) = table.column_mut(5) {
-        column.set_cell_alignment(comfy_table::CellAlignment::Left);
-    }
+    let header = ["figure", "mean", "95 %", "perfect", "worst", "condition"];
+    let (figures, mut dropped) = output::fitted(&header, rows, &[0, 1], width, output::named_table);
     let worst = report.ten_worst.iter().map(|row| {
         let tv = format!("{} ({})", four(row.tv), four(row.expected_tv));
         let held_out = if row.held_out { "held out" } else { "" };
@@ -203,13 +209,14 @@ fn text(report: &Report) -> String {
         ]
     });
     let header = ["ten worst conditions", "valid dates", "pass rate", "coverage", "tv (perfect)", ""];
+    let (worst, more) = output::fitted(&header, worst.collect(), &[0, 2], width, output::long_table);
+    dropped.extend(more.into_iter().map(|name| if name.is_empty() { "held out".to_owned() } else { name }));
     let Report { conditions, samples, decoding, seconds, .. } = report;
     let drawn = *conditions as f64 * *samples as f64;
-    format!(
-        "{table}\n{}\n{conditions} conditions x {samples} samples, {decoding}: {drawn:.0} dates in {seconds:.1} s; {} \
-         distinct valid dates, {} passing repeats\nright, each alone: existing date {}, weekday {}, month {}, leap year \
+    let text = format!(
+        "{figures}\n{worst}\n{conditions} conditions x {samples} samples, {decoding}: {drawn:.0} dates in {seconds:.1} s\n{} \
+         distinct valid dates, {} passing repeats\nright, each alone: existing date {}, weekday {}, month {},\nleap year \
          {}, decade {}; training dates {} (perfect {})",
-        output::long_table(&header, worst.collect()),
         report.distinct,
         report.duplicates,
         percent(report.valid_date_rate),
@@ -219,7 +226,8 @@ fn text(report: &Report) -> String {
         percent(report.decade_rate),
         percent(report.trained),
         percent(report.expected_trained),
-    )
+    );
+    (text, dropped)
 }
 
 /// Draws the charts over all conditions.

@@ -5,13 +5,12 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
-
 use super::{Inspect, all, file_name, one, parse, pictures};
 use crate::checksums::sha256;
 use crate::cli::exit::BadInput;
 use crate::cli::predict::DecodeKind;
 use crate::dates::{Condition, Date, ValidDates};
+use crate::experiment::weights_file;
 use crate::figures::write_both;
 use crate::files::{self, FileError};
 use crate::metrics::latent_use;
@@ -60,6 +59,7 @@ impl Charts {
             importance: 2,
             output: None,
             json: false,
+            wide: false,
         };
         let subject = options.subject(ValidDates::new())?;
         let conditions = subject.valid.conditions();
@@ -118,13 +118,26 @@ fn is_drawn(path: &Path) -> bool {
     part(path.file_name()) == DRAWN || (chart && ["png", "svg"].contains(&extension.as_str()))
 }
 
-/// The line of sha256sum for a model's weights.
+/// The line of sha256sum for the weights that are loaded from this folder.
 fn digest(model: &Path) -> anyhow::Result<String> {
-    let entries = fs::read_dir(model).with_context(|| format!("cannot read {}", model.display()))?;
-    let files = entries.flatten().map(|entry| entry.path());
-    // A model that could be loaded has one.
-    let weights = files.filter(|path| path.extension().is_some_and(|extension| extension == "safetensors")).min();
-    let weights = weights.with_context(|| format!("{} holds no weights", model.display()))?;
+    let weights = weights_file(model)?;
     let name = weights.file_name().unwrap_or_default().to_string_lossy().into_owned();
     Ok(format!("{}  {name}\n", sha256(&files::read_bytes(&weights)?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_is_that_of_the_weights_that_are_loaded() {
+        let folder = tempfile::tempdir().unwrap();
+        // Before the release's in the alphabet.
+        for (name, bytes) in [("a.safetensors", "other"), ("cvae.safetensors", "loaded")] {
+            fs::write(folder.path().join(name), bytes).unwrap();
+        }
+        assert_eq!(digest(folder.path()).unwrap(), format!("{}  cvae.safetensors\n", sha256(b"loaded")));
+        fs::write(folder.path().join("model.safetensors"), "another's").unwrap();
+        assert!(digest(folder.path()).unwrap_err().to_string().contains("remove the one"));
+    }
 }

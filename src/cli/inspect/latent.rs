@@ -8,9 +8,10 @@ use serde::Serialize;
 use super::all::{Figure, figure_row, four};
 use super::codes::{self, Interpolation, Traversal};
 use super::{Inspect, Subject, pictures};
-use crate::cli::caution::{self, Caution};
+use crate::analysis::WarningRecord;
 use crate::cli::exit::Exit;
 use crate::cli::output;
+use crate::cli::warn;
 use crate::dates::{Condition, Date};
 use crate::files;
 use crate::metrics::{
@@ -49,7 +50,7 @@ struct Report {
     condition: String,
     traversals: Vec<Traversal>,
     interpolation: Option<Interpolation>,
-    warnings: Vec<Caution>,
+    warnings: Vec<WarningRecord>,
 }
 
 #[derive(Debug, Serialize)]
@@ -97,7 +98,7 @@ pub fn run(options: &Inspect, subject: &Subject, condition: Option<Condition>) -
     let dates: Vec<Date> = all.iter().flat_map(|condition| subject.valid.of(*condition).to_vec()).collect();
     let usage = latent_use(&subject.model, &crate::dates::rows(&dates));
     let warnings = options.warnings(subject);
-    let cautions = warnings.iter().copied().map(Caution::from).collect();
+    let cautions = warnings.iter().copied().map(WarningRecord::from).collect();
     let report = report(options, subject, &measured, &usage, (shown, held_out), cautions);
     let report = report.ok_or_else(|| anyhow::anyhow!("no condition was measured"))?;
     // Files first: who reads the text may stop reading.
@@ -106,8 +107,14 @@ pub fn run(options: &Inspect, subject: &Subject, condition: Option<Condition>) -
     let mut written = vec![table];
     written.extend(pictures::draw(subject, &dates, &usage, shown, folder)?);
     written.iter().for_each(|path| output::say!("wrote {}", path.display()));
-    caution::show(&warnings);
-    output::print(&if options.json { serde_json::to_string_pretty(&report)? } else { text(&report) })?;
+    warn::show(&warnings);
+    if options.json {
+        output::print(&serde_json::to_string_pretty(&report)?)?;
+    } else {
+        let (text, dropped) = text(&report, output::terminal_width().filter(|_| !options.wide));
+        output::print(&text)?;
+        output::say_dropped(&dropped);
+    }
     Ok(Exit::Done)
 }
 
@@ -134,7 +141,7 @@ fn report(
     measured: &Measured,
     usage: &LatentUse,
     (shown, held_out): (Condition, bool),
-    warnings: Vec<Caution>,
+    warnings: Vec<WarningRecord>,
 ) -> Option<Report> {
     let Subject { model, valid, split, .. } = subject;
     let Measured { likelihood, seconds, information, variety } = measured;
@@ -196,7 +203,8 @@ fn write_rows(subject: &Subject, measured: &Measured, path: &Path) -> Result<(),
     })
 }
 
-fn text(report: &Report) -> String {
+/// The tables, at most this wide, and the columns that were left out.
+fn text(report: &Report, width: Option<usize>) -> (String, Vec<String>) {
     let percent = output::percent;
     let rows = vec![
         figure_row("gap of NLL to floor, nats", &report.nll_gap, "0", four),
@@ -205,10 +213,8 @@ fn text(report: &Report) -> String {
         figure_row("greedy variety / sampled", &report.greedy_share, "", percent),
         figure_row("greedy date changes with z", &report.change, "", percent),
     ];
-    let mut figures = output::long_table(&["over conditions", "mean", "95 %", "bound", "worst", "condition"], rows);
-    if let Some(column) = figures.column_mut(5) {
-        column.set_cell_alignment(comfy_table::CellAlignment::Left);
-    }
+    let header = ["over conditions", "mean", "95 %", "bound", "worst", "condition"];
+    let (figures, dropped) = output::fitted(&header, rows, &[0, 1], width, output::named_table);
     let which = if report.held_out { "held-out " } else { "" };
     let mut text = format!(
         "{} test dates: NLL {:.4} ± {:.4} nats (importance weights, K = {}, standard error; {:.1} s), floor {:.4}\n\
@@ -231,7 +237,7 @@ fn text(report: &Report) -> String {
     text += &format!("{}\n", output::long_table(&["dimension", "KL, nats", "Var E[z]", ""], rows.collect()));
     text += &format!("{} of {} dimensions active, all dates\n\n", report.active_units, report.dimensions.len());
     text += &walks(report);
-    text
+    (text, dropped)
 }
 
 /// Traversals and the interpolation as tables.

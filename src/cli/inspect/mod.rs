@@ -16,13 +16,14 @@ use clap::Args;
 
 pub use charts::Charts;
 
-use super::caution;
 use super::exit::{BadInput, Exit};
 use super::output;
 use super::predict::DecodeKind;
+use super::warn;
+use crate::analysis::Warning;
 use crate::dates::{Condition, LineError, Split, ValidDates, parse_line};
 use crate::experiment::Config;
-use crate::metrics::{Draws, Tally, Trained, Warning, tally_model};
+use crate::metrics::{Draws, Tally, Trained, tally_model};
 use crate::model::{Decode, Model};
 
 /// Show the diversity of one condition's samples, of every condition's, or the use of the latent code
@@ -75,6 +76,9 @@ pub struct Inspect {
     /// Where charts and tables go: a folder, or for one condition a .png or .svg file as well
     #[arg(short, long, value_name = "OUTPUT", value_parser = super::path)]
     output: Option<PathBuf>,
+    /// All columns of tables, however wide the terminal is
+    #[arg(long)]
+    wide: bool,
     /// Everything as JSON
     #[arg(long)]
     json: bool,
@@ -153,7 +157,7 @@ impl Inspect {
         let Subject { model, valid, split, .. } = subject;
         let bar = indicatif::ProgressBar::hidden();
         let tallies = subject.tally(&valid.conditions(), SAMPLES, Decode::Greedy, self.seed, &bar);
-        caution::warnings_of(model, valid, split, &tallies, self.seed)
+        warn::warnings_of(model, valid, split, &tallies, self.seed)
     }
 
     /// Refuses a place that can't be meant, before minutes of measuring.

@@ -8,12 +8,13 @@ use serde::Serialize;
 
 use super::row::Row;
 use super::{Inspect, Subject, file_name, is_picture, terminal};
-use crate::cli::caution::{self, Caution};
+use crate::analysis::{Warning, WarningRecord, deviation};
 use crate::cli::exit::Exit;
 use crate::cli::output;
+use crate::cli::warn;
 use crate::dates::{Condition, DateTokens};
 use crate::figures::{Calendar, Cell, count, write_both, write_file};
-use crate::metrics::{Draws, Tally, Warning, draw_samples};
+use crate::metrics::{Draws, Tally, draw_samples};
 
 /// Everything about one condition.
 #[derive(Debug, Serialize)]
@@ -24,7 +25,7 @@ struct Report {
     expected_count: f64,
     dates: Vec<DateCount>,
     failures: Vec<Failure>,
-    warnings: Vec<Caution>,
+    warnings: Vec<WarningRecord>,
 }
 
 #[derive(Debug, Serialize)]
@@ -58,12 +59,12 @@ pub fn run(options: &Inspect, subject: &Subject, condition: Condition) -> anyhow
     for path in draw(options, &calendar, condition)? {
         output::say!("wrote {}", path.display());
     }
-    caution::show(&warnings);
+    warn::show(&warnings);
     if options.json {
         output::print(&serde_json::to_string_pretty(&report)?)?;
     } else {
         let map = terminal::calendar(&calendar.cells, calendar.years, report.expected_count, terminal::takes_colour());
-        let others = format!("\n{} dates lie in other months or decades", calendar.elsewhere);
+        let others = format!("\n{} dates lie outside of this map", calendar.elsewhere);
         let map = if calendar.elsewhere > 0 { map + &others } else { map };
         output::print(&text(&report, &map, &options.how()))?;
     }
@@ -121,20 +122,12 @@ fn counted(drawn: &[DateTokens]) -> Vec<(DateTokens, u64)> {
 fn report(subject: &Subject, tally: &Tally, counts: &[(DateTokens, u64)], warnings: &[Warning]) -> Report {
     let valid = subject.valid.of(tally.condition);
     let expected_count = tally.samples() as f64 / valid.len() as f64;
-    // Each count of a perfect sampler is binomial.
-    let deviation = (expected_count * (1.0 - 1.0 / valid.len() as f64)).sqrt();
-    let mark = |count: u64| match (count, (count as f64 - expected_count) / deviation) {
-        (0, _) => "missing",
-        (_, deviations) if deviations < -3.0 => "under",
-        (_, deviations) if deviations > 3.0 => "over",
-        _ => "",
-    };
     let trained = subject.trained.of(tally.condition);
     let dates = valid.iter().zip(&tally.counts).zip(trained).map(|((date, count), trained)| DateCount {
         date: date.to_string(),
         count: *count,
         trained: *trained,
-        mark: mark(*count),
+        mark: deviation(*count, expected_count, valid.len()).mark(),
     });
     let reason = |tokens: &DateTokens| match tokens.date() {
         Ok(date) => tally.condition.explain(date),
@@ -149,7 +142,7 @@ fn report(subject: &Subject, tally: &Tally, counts: &[(DateTokens, u64)], warnin
         failures: failures
             .map(|(tokens, count, reason)| Failure { date: tokens.to_string(), count: *count, reason })
             .collect(),
-        warnings: warnings.iter().copied().map(Caution::from).collect(),
+        warnings: warnings.iter().copied().map(WarningRecord::from).collect(),
     }
 }
 
@@ -164,7 +157,9 @@ fn cells(subject: &Subject, tally: &Tally, counts: &[(DateTokens, u64)]) -> Vec<
     for (tokens, count) in counts {
         let [decade, month, ..] = tokens.indices();
         let (day, _, year) = tokens.numbers();
-        let shown = decade == condition.decade.index() && month == condition.month.index();
+        // The last decade has one year: dates after it lie outside of the map.
+        let inside = decade == condition.decade.index() && year <= crate::dates::LAST_YEAR as u32;
+        let shown = inside && month == condition.month.index();
         if shown && !known.contains(&(year, day)) {
             cells.push(Cell { year, day, count: *count, valid: false });
         }

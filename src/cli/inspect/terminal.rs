@@ -1,13 +1,13 @@
 //! The calendar heat map as text: the years of the decade by the days of the month.
 
 use std::collections::HashMap;
-use std::io::{self, IsTerminal};
+use std::io;
 
 use crate::figures::Cell;
 
-/// Whether standard output takes colours: a terminal, and no NO_COLOR (no-color.org).
+/// Whether standard output takes colours: a terminal that can, and neither NO_COLOR nor CLICOLOR=0 is set.
 pub fn takes_colour() -> bool {
-    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never
 }
 
 /// Shades of a valid date by count over expected count: up to 1/2, 1, 3/2, and above; each with its colour

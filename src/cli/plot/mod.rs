@@ -13,16 +13,18 @@ use clap::Args;
 
 use super::exit::{BadInput, Exit};
 use super::inspect::Charts;
-use super::output;
-use crate::experiment::{Outcome, Run};
+use super::{output, warn};
+use crate::analysis::{best, distinct, mixed_provenance, named};
+use crate::experiment::{Outcome, Reading, Run};
 use crate::figures::{Chart, remove_both, write_both};
 
 /// Draw charts of runs: training, pass rates, sweeps, ablations, and what the weights generate
 ///
 /// RUNS are experiments, single trials, or folders that hold such. Each gets a folder of charts, as PNG and
-/// SVG, with the same bytes every time. A chart that does not apply is left out, and why is said. Failed and
-/// diverged trials are marked. Charts of earlier calls that no longer apply are removed. Where a run holds weights, the diversity of a condition, the coverage of all
-/// and the latent code are drawn of them: `cvae plot model` draws those of the released model.
+/// SVG, with the same bytes every time. A chart that does not apply is left out, with the reason. Failed and diverged
+/// trials are marked; trials that can't be read are left out with a warning. Charts of earlier calls that no longer
+/// apply are removed. Where a run holds weights, charts of what they generate are added: the diversity of a condition,
+/// the coverage of all, and the latent code. `cvae plot model` draws those of the released model.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cvae plot runs/latent_beta
@@ -47,19 +49,19 @@ pub struct Plot {
     logs: bool,
 }
 
-/// What became of a chart.
-enum Made<C> {
+/// A chart, or why there is none.
+enum Drawn<C> {
     /// It can be drawn.
     Chart(C),
     /// It does not apply, and why.
-    LeftOut(String),
+    Skipped(String),
 }
 
-impl<C> Made<C> {
+impl<C> Drawn<C> {
     fn chart(&self) -> Option<&C> {
         match self {
             Self::Chart(chart) => Some(chart),
-            Self::LeftOut(_) => None,
+            Self::Skipped(_) => None,
         }
     }
 }
@@ -68,7 +70,7 @@ impl Plot {
     /// Reads the runs and draws them.
     ///
     /// # Errors
-    /// When a run can't be read, lacks columns, or a chart can't be written.
+    /// When no run can be read, or a chart can't be written.
     pub fn run(self) -> anyhow::Result<Exit> {
         let charts = Charts::new(&self.condition, self.samples)?;
         let runs = found(&self.runs)?;
@@ -79,14 +81,15 @@ impl Plot {
     }
 }
 
-/// The runs at these paths, no two of one name.
+/// The runs at these paths, no two of one name. Trials that can't be read, and those that are there twice, are left out
+/// with a warning.
 ///
 /// # Errors
-/// When one can't be read, holds no run, or two share a name.
+/// When a path holds no run, none can be read, or two share a name.
 fn found(paths: &[PathBuf]) -> anyhow::Result<Vec<Run>> {
     let mut runs: Vec<Run> = Vec::new();
     for path in paths {
-        let found = Run::find(path)?;
+        let found = Run::find(path, Reading::ALL)?;
         if found.is_empty() {
             return Err(BadInput(format!(
                 "no run (config.toml or results.csv) in {}; name a folder that cvae train or cvae sweep wrote",
@@ -96,6 +99,22 @@ fn found(paths: &[PathBuf]) -> anyhow::Result<Vec<Run>> {
         }
         runs.extend(found);
     }
+    if runs.iter().all(|run| run.trials.is_empty())
+        && let Some(first) = runs.iter_mut().find_map(|run| run.skipped.pop())
+    {
+        // The only trial that was named, say: its damage is the answer.
+        for run in &runs {
+            warn::skipped(&run.skipped);
+        }
+        return Err(first.reason.into());
+    }
+    for run in &mut runs {
+        warn::skipped(&run.skipped);
+        let (trials, duplicates) = distinct(std::mem::take(&mut run.trials));
+        warn::duplicates(&duplicates);
+        run.trials = trials;
+    }
+    runs.retain(|run| !run.trials.is_empty());
     let mut names = HashSet::new();
     for run in &runs {
         if !names.insert(run.name.clone()) {
@@ -119,20 +138,21 @@ pub fn logs(runs: &Path, output: &Path) -> anyhow::Result<()> {
 /// Draws one run into its folder; of weights only where charts of them are asked for.
 ///
 /// # Errors
-/// When it lacks columns or a chart can't be written.
+/// When a chart can't be written.
 fn draw(run: &Run, folder: &Path, charts: Option<&Charts>) -> anyhow::Result<()> {
+    mixed_provenance(&named(&run.trials)).iter().for_each(|mixed| output::say!("warning: {}: {mixed}", run.name));
     let mut place = Place { folder: folder.to_owned() };
-    place.add("training", training::losses(run)?)?;
-    place.add("pass_by_field", training::pass_by_field(run)?)?;
-    place.add("pass_by_setting", training::pass_by_setting(run)?)?;
-    let lines = sweep::lines(run)?;
+    place.add("training", training::losses(run))?;
+    place.add("pass_by_field", training::pass_by_field(run))?;
+    place.add("pass_by_setting", training::pass_by_setting(run))?;
+    let lines = sweep::lines(run);
     let notes = lines.chart().map(|lines| lines.notes.as_slice()).unwrap_or_default();
     let edge = notes.iter().filter(|note| note.contains(sweep::EDGE));
     edge.for_each(|note| output::say!("{}: {note}", run.name));
     place.add("sweep", lines)?;
-    place.add("heatmaps", sweep::maps(run)?)?;
-    place.add("rate_distortion", rate::distortion(run)?)?;
-    place.add("settings", settings::ranking(run)?)?;
+    place.add("heatmaps", sweep::maps(run))?;
+    place.add("rate_distortion", rate::distortion(run))?;
+    place.add("settings", settings::ranking(run))?;
     let failed = run.trials.iter().filter(|trial| matches!(trial.outcome, Outcome::Failed(_)));
     for trial in failed.take(5) {
         if let Outcome::Failed(reason) = &trial.outcome {
@@ -140,7 +160,7 @@ fn draw(run: &Run, folder: &Path, charts: Option<&Charts>) -> anyhow::Result<()>
         }
     }
     let Some(charts) = charts else { return Ok(()) };
-    let best = training::best(run)?;
+    let best = best(named(&run.trials));
     let model = best.as_ref().and_then(|best| best.trials.iter().find_map(|trial| trial.weights()));
     say_removed(&Charts::clear(folder, model)?);
     match model {
@@ -164,13 +184,13 @@ struct Place {
 }
 
 impl Place {
-    fn add(&mut self, name: &str, made: Made<impl Chart>) -> anyhow::Result<()> {
-        match made {
-            Made::Chart(chart) => {
+    fn add(&mut self, name: &str, drawn: Drawn<impl Chart>) -> anyhow::Result<()> {
+        match drawn {
+            Drawn::Chart(chart) => {
                 let written = write_both(&chart, &self.folder, name)?;
                 written.iter().for_each(|path| output::say!("wrote {}", path.display()));
             }
-            Made::LeftOut(why) => {
+            Drawn::Skipped(why) => {
                 output::say!("left out of {}: {name}, since {why}", self.folder.display());
                 // What an earlier call drew there is no longer true of the run.
                 say_removed(&remove_both(&self.folder, name)?);

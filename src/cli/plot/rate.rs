@@ -1,20 +1,18 @@
 //! Rate against distortion (Alemi et al. 2018): what z carries against what is left to say.
 
-use super::Made;
-use super::measures::{BETA, LATENT, named, number};
+use super::Drawn;
 use super::sweep::is_grid;
-use crate::experiment::{Run, Setting, values};
+use crate::analysis::{BETA, LATENT, Setting, named, values};
+use crate::experiment::Run;
 use crate::figures::{Axis, Facet, Facets, Guide, Look, Names, Point, Series};
+use crate::metrics::Measure;
 
 /// Settings that marks tell apart.
 const MARKS: usize = 14;
 
 /// Every finished trial, and the line that no model can be below: rate + distortion = entropy.
-///
-/// # Errors
-/// When metrics lack a column.
-pub fn distortion(run: &Run) -> anyhow::Result<Made<Facets>> {
-    let settings = named(run);
+pub fn distortion(run: &Run) -> Drawn<Facets> {
+    let settings = named(&run.trials);
     let mut series: Vec<Series> = Vec::new();
     let latents = values(&run.trials, LATENT);
     // Points of one latent size are in a row of KL weights.
@@ -31,9 +29,10 @@ pub fn distortion(run: &Run) -> anyhow::Result<Made<Facets>> {
             (false, _) => place,
         };
         let mut points = Vec::new();
-        for table in setting.finished() {
-            points.push(Point { x: number(table, "test_kl")?, y: number(table, "test_recon")?, half: f64::NAN });
-            let floor = number(table, "test_entropy_floor")?;
+        for metrics in setting.finished() {
+            let [rate, distortion, floor] =
+                [Measure::TestKl, Measure::TestRecon, Measure::TestEntropyFloor].map(|measure| metrics.number(measure));
+            points.push(Point { x: rate, y: distortion, half: f64::NAN });
             if floor.is_finite() && floors.iter().all(|known| (known - floor).abs() > 5e-4) {
                 floors.push(floor);
             }
@@ -42,7 +41,7 @@ pub fn distortion(run: &Run) -> anyhow::Result<Made<Facets>> {
     }
     series.sort_by_key(|series| series.colour);
     if series.iter().all(|series| series.points.is_empty()) {
-        return Ok(Made::LeftOut("no trial has finished".to_owned()));
+        return Drawn::Skipped("no trial has finished".to_owned());
     }
     floors.sort_by(f64::total_cmp);
     let highest = |of: fn(&Point) -> f64| {
@@ -56,20 +55,20 @@ pub fn distortion(run: &Run) -> anyhow::Result<Made<Facets>> {
     };
     let facet = Facet {
         title: String::new(),
-        x: axis("rate: KL, nats a date", highest(|point| point.x)),
-        y: axis("distortion: reconstruction, nats a date", highest(|point| point.y)),
+        x: axis("rate: KL, nats per date", highest(|point| point.x)),
+        y: axis("distortion: reconstruction, nats per date", highest(|point| point.y)),
         guides: guides(&floors),
         series,
         ..Facet::default()
     };
-    Ok(Made::Chart(Facets {
+    Drawn::Chart(Facets {
         title: format!("{}: rate against distortion, held-out dates", run.name),
         notes: notes(run, &settings),
         columns: 1,
         facet: (540, 382),
         names: Names::Below,
         facets: vec![facet],
-    }))
+    })
 }
 
 /// The lines at these floors, lowest first; one for all that differ by what happens to be held out.

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::runs::{Outcome, RunTrial};
-use super::table::{Table, TableError};
-use crate::metrics::half_width;
+use crate::experiment::{Identity, Metrics, Outcome, RunTrial, labels, named_hash};
+use crate::metrics::{Measure, half_width};
 
 /// The label of the setting that has every usual value.
 pub const UNCHANGED: &str = "nothing changed";
+/// The key of the KL weight.
+pub const BETA: &str = "beta.value";
+/// The key of the latent size.
+pub const LATENT: &str = "model.latent_dim";
 
 /// Trials of one config and several seeds.
 #[derive(Clone, Debug)]
@@ -41,30 +44,84 @@ impl Setting<'_> {
     }
 
     /// The metrics of the trials that finished.
-    pub fn finished(&self) -> impl Iterator<Item = &Table> {
+    pub fn finished(&self) -> impl Iterator<Item = &Metrics> {
         self.trials.iter().filter_map(|trial| trial.metrics())
     }
 
-    /// How many failed or diverged: those with an error, and those whose test loss is no number.
+    /// How many failed or diverged: those with an error, and those whose test loss is not a number.
     pub fn failed(&self) -> usize {
-        let lost =
-            |table: &Table| table.numbers("test_elbo").is_ok_and(|elbo| elbo.iter().any(|elbo| !elbo.is_finite()));
         let failed = |trial: &&&RunTrial| match &trial.outcome {
             Outcome::Failed(_) => true,
-            Outcome::Finished(table) => lost(table),
+            Outcome::Finished(metrics) => {
+                metrics.has(Measure::TestElbo) && !metrics.number(Measure::TestElbo).is_finite()
+            }
             Outcome::Unfinished => false,
         };
         self.trials.iter().filter(failed).count()
     }
 
-    /// The mean of a figure over the trials that finished with a number.
-    ///
-    /// # Errors
-    /// Those of the figure.
-    pub fn mean(&self, figure: impl Fn(&Table) -> Result<f64, TableError>) -> Result<Mean, TableError> {
-        let values = self.finished().map(figure).collect::<Result<Vec<f64>, _>>()?;
-        Ok(Mean::of(&values.into_iter().filter(|value| value.is_finite()).collect::<Vec<_>>()))
+    /// How many are still to finish.
+    pub fn unfinished(&self) -> usize {
+        self.trials.iter().filter(|trial| matches!(trial.outcome, Outcome::Unfinished)).count()
     }
+
+    /// How many trials its means are over, in words: `3`, or `3 of 6, 2 failed, 1 unfinished`.
+    pub fn count(&self) -> String {
+        let (all, failed, unfinished) = (self.trials.len(), self.failed(), self.unfinished());
+        let part = |count: usize, what: &str| if count > 0 { format!(", {count} {what}") } else { String::new() };
+        match all - failed - unfinished {
+            finished if finished == all => all.to_string(),
+            finished => format!("{finished} of {all}{}{}", part(failed, "failed"), part(unfinished, "unfinished")),
+        }
+    }
+
+    /// Whether every trial that finished has a measure.
+    pub fn has(&self, measure: Measure) -> bool {
+        self.finished().all(|metrics| metrics.has(measure))
+    }
+
+    /// The mean of a measure over the trials that finished with a number.
+    pub fn mean(&self, measure: Measure) -> Mean {
+        let values = self.finished().map(|metrics| metrics.number(measure)).filter(|value| value.is_finite());
+        Mean::of(&values.collect::<Vec<_>>())
+    }
+}
+
+/// The settings of trials from anywhere, each labelled by what tells it from the others, or as its folder where a user
+/// named that. With `each`, every trial is a setting of its own and is called as its folder.
+pub fn groups(trials: &[RunTrial], each: bool) -> Vec<Setting<'_>> {
+    let mut groups: BTreeMap<Vec<&(String, String)>, Setting> = BTreeMap::new();
+    for trial in trials {
+        let key = trial.config.iter().filter(|(key, _)| each || key != "seed").collect();
+        let label = trial.name.clone();
+        groups.entry(key).or_insert_with(|| Setting { label, trials: Vec::new() }).trials.push(trial);
+    }
+    let mut groups: Vec<Setting> = groups.into_values().collect();
+    if !each {
+        let identities: Vec<Identity> = groups.iter().map(|group| Identity::of_flat(&group.trials[0].config)).collect();
+        for (group, label) in groups.iter_mut().zip(labels(&identities)) {
+            if named_hash(&group.label).is_some() {
+                group.label = label;
+            }
+        }
+    }
+    groups
+}
+
+/// The settings of trials, each with a label that tells all of it. Labels leave out what most settings share; where no
+/// setting is the one that all others change, a reader would have to guess its KL weight.
+pub fn named(trials: &[RunTrial]) -> Vec<Setting<'_>> {
+    let mut settings = settings(trials);
+    let weights = values(trials, BETA).len();
+    if weights > 1 && settings.iter().all(|setting| setting.label != UNCHANGED) {
+        for setting in &mut settings {
+            let weight = format!("β = {}", setting.value(BETA).unwrap_or("none"));
+            if !setting.label.contains(&weight) {
+                setting.label += &format!(", {weight}");
+            }
+        }
+    }
+    settings
 }
 
 /// The keys, seeds apart, that trials differ in, in the order of the config.
@@ -135,22 +192,31 @@ pub fn short(key: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+    use crate::metrics::Row;
 
-    fn trial(seed: u32, heads: &str, beta: &str) -> RunTrial {
-        let key = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    /// A trial with this config that finished with these figures.
+    pub fn trial(config: &[(&str, &str)], figures: &[(Measure, f64)]) -> RunTrial {
+        let row = figures.iter().fold(Row::default(), |row, (measure, value)| row.with(*measure, *value));
         RunTrial {
             name: String::new(),
             folder: None,
-            config: vec![key("seed", &seed.to_string()), key("model.heads", heads), key("beta.value", beta)],
-            outcome: Outcome::Unfinished,
+            config: config.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+            provenance: None,
+            outcome: Outcome::Finished(row.into()),
+            history: Vec::new(),
         }
+    }
+
+    fn open(seed: &str, heads: &str, beta: &str) -> RunTrial {
+        let config = [("seed", seed), ("model.heads", heads), ("beta.value", beta)];
+        RunTrial { outcome: Outcome::Unfinished, ..trial(&config, &[]) }
     }
 
     #[test]
     fn seeds_are_joined_and_labels_name_what_was_changed() {
-        let trials = [trial(1, "a", "0.6"), trial(2, "a", "0.6"), trial(1, "b", "0.6"), trial(1, "a", "1.0")];
+        let trials = [open("1", "a", "0.6"), open("2", "a", "0.6"), open("1", "b", "0.6"), open("1", "a", "1.0")];
         let labels: Vec<(String, usize)> =
             settings(&trials).into_iter().map(|setting| (setting.label, setting.trials.len())).collect();
         let expected = [("nothing changed", 2), ("heads = b", 1), ("β = 1.0", 1)];
@@ -161,8 +227,24 @@ mod tests {
 
     #[test]
     fn where_no_value_is_usual_all_are_named() {
-        let trials = [trial(1, "a", "0.6"), trial(1, "b", "0.6")];
+        let trials = [open("1", "a", "0.6"), open("1", "b", "0.6")];
         let labels: Vec<String> = settings(&trials).into_iter().map(|setting| setting.label).collect();
         assert_eq!(labels, ["heads = a", "heads = b"]);
+        let trials = [open("1", "a", "0.6"), open("1", "a", "1.0")];
+        assert_eq!(named(&trials)[1].label, "β = 1.0");
+    }
+
+    #[test]
+    fn what_failed_and_what_is_still_to_finish_is_counted() {
+        let of = |seed: &str, outcome| RunTrial { outcome, ..trial(&[("seed", seed)], &[]) };
+        let done = |seed: &str, elbo| trial(&[("seed", seed)], &[(Measure::TestElbo, elbo), (Measure::TestKl, 1.0)]);
+        let failed = |seed: &str| of(seed, Outcome::Failed(String::new()));
+        let count = |trials: &[RunTrial]| settings(trials)[0].count();
+        assert_eq!(count(&[done("1", 3.0), done("2", 3.0)]), "2");
+        assert_eq!(count(&[done("1", 3.0), failed("2"), done("3", f64::NAN)]), "1 of 3, 2 failed");
+        assert_eq!(
+            count(&[done("1", 3.0), failed("2"), of("3", Outcome::Unfinished)]),
+            "1 of 3, 1 failed, 1 unfinished"
+        );
     }
 }

@@ -1,28 +1,15 @@
-//! The warnings that training raises at its end, raised of a model and its samples by any command.
+//! The warnings that training raises at its end, raised for a model and its samples by any command.
 
 use std::collections::HashSet;
 
-use serde::Serialize;
-
 use super::output;
+use crate::analysis::{Duplicate, Figures, Warning, warnings};
 use crate::dates::{Condition, Split, ValidDates};
-use crate::metrics::{Figures, Scores, Tally, Warning, latent_use, test_terms, warnings};
+use crate::experiment::Skipped;
+use crate::metrics::{Scores, Tally, latent_use, test_terms};
 use crate::model::Model;
 
-/// A warning for machines.
-#[derive(Clone, Debug, Serialize)]
-pub struct Caution {
-    name: &'static str,
-    text: String,
-}
-
-impl From<Warning> for Caution {
-    fn from(warning: Warning) -> Self {
-        Self { name: warning.name(), text: warning.to_string() }
-    }
-}
-
-/// What is to be warned of, given a model, its split and what it has generated.
+/// The warnings for a model, given its split and what it has generated.
 pub fn warnings_of(model: &Model, valid: &ValidDates, split: &Split, tallies: &[Tally], seed: u64) -> Vec<Warning> {
     let Some(all) = Scores::of(tallies) else { return Vec::new() };
     let data = crate::dates::rows(&split.test);
@@ -46,7 +33,22 @@ pub fn held_out(split: &Split, tallies: &[Tally]) -> Vec<Tally> {
     tallies.iter().filter(|tally| held_out.contains(&tally.condition)).cloned().collect()
 }
 
-/// Tells warnings on standard error.
+/// Prints warnings to standard error.
 pub fn show(warnings: &[Warning]) {
     warnings.iter().for_each(|warning| output::say!("warning: {warning}"));
+}
+
+/// Names the trials that can't be read; returns how many they are.
+pub fn skipped(trials: &[Skipped]) -> usize {
+    trials.iter().for_each(|trial| output::say!("warning: {trial}"));
+    trials.len()
+}
+
+/// Names the trials that are there twice, the first few one by one.
+pub fn duplicates(trials: &[Duplicate]) {
+    const SHOWN: usize = 5;
+    trials.iter().take(SHOWN).for_each(|trial| output::say!("warning: {trial}"));
+    if let Some(more) = trials.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        output::say!("warning: {more} other trials are there twice and counted once");
+    }
 }

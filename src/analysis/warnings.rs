@@ -1,15 +1,19 @@
-//! What figures say about a model when they say that it is not what it seems, and what to do then.
+//! What the figures of a model warn of, and what to do then.
 
 use std::fmt;
+
+use serde::Serialize;
+
+use crate::metrics::{Measure, Row};
 
 /// The figures that warnings are read from.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Figures {
-    /// Reconstruction at z from the posterior, nats a date.
+    /// Reconstruction at z from the posterior, nats per date.
     pub recon: f64,
     /// Entropy of the date given its condition, nats: no decoder that ignores z reconstructs better.
     pub floor: f64,
-    /// KL of the posterior from the prior, nats a date.
+    /// KL of the posterior from the prior, nats per date.
     pub kl: f64,
     /// Latent dimensions in use.
     pub active_units: usize,
@@ -21,6 +25,23 @@ pub struct Figures {
     pub greedy_coverage: f64,
     /// Mean coverage to be expected of a perfect sampler at that number of samples.
     pub expected_coverage: f64,
+}
+
+impl Figures {
+    /// The figures that a finished trial logged.
+    pub fn of(metrics: &Row) -> Self {
+        let number = |measure| metrics.number(measure);
+        Self {
+            recon: number(Measure::TestRecon),
+            floor: number(Measure::TestEntropyFloor),
+            kl: number(Measure::TestKl),
+            active_units: metrics.count(Measure::ActiveUnits) as usize,
+            greedy_pass: number(Measure::GreedyPass),
+            held_out_pass: Some(number(Measure::GreedyPassHeldOut)).filter(|pass| pass.is_finite()),
+            greedy_coverage: number(Measure::GreedyCoverage),
+            expected_coverage: number(Measure::ExpectedCoverage),
+        }
+    }
 }
 
 /// Something is wrong with a model that its loss does not show.
@@ -86,6 +107,19 @@ impl Warning {
     }
 }
 
+/// A warning for machines.
+#[derive(Clone, Debug, Serialize)]
+pub struct WarningRecord {
+    name: &'static str,
+    text: String,
+}
+
+impl From<Warning> for WarningRecord {
+    fn from(warning: Warning) -> Self {
+        Self { name: warning.name(), text: warning.to_string() }
+    }
+}
+
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -107,7 +141,7 @@ impl fmt::Display for Warning {
             Self::HeldOutGap { held_out, all } => write!(
                 f,
                 "held-out gap: {:.1} % of the samples pass on conditions that were held out, {:.1} % on all. The \
-                 model has learned conditions by heart. Take model.trunk = \"multiplicative\", fewer hidden units, or \
+                 model has memorised conditions. Use model.trunk = \"multiplicative\", fewer hidden units, or \
                  hold out less (data.held_out).",
                 100.0 * held_out,
                 100.0 * all

@@ -1,0 +1,37 @@
+//! Text from files and names, as a terminal or a chart may show it.
+
+use std::borrow::Cow;
+
+/// The text with control and direction characters escaped: printed raw, they could move the cursor, change colours or
+/// reorder what stands beside them. Line ends and tabs stay.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_hidden) {
+        return Cow::Borrowed(text);
+    }
+    let escape =
+        |letter: char| if is_hidden(letter) { letter.escape_default().to_string() } else { letter.to_string() };
+    Cow::Owned(text.chars().map(escape).collect())
+}
+
+/// Whether a character does something other than being seen.
+fn is_hidden(letter: char) -> bool {
+    match letter {
+        '\n' | '\t' => false,
+        // Zero-width characters, marks of direction and their isolates.
+        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => true,
+        letter => letter.is_control(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_steer_a_terminal_is_escaped_and_all_else_is_kept() {
+        assert_eq!(printable("runs/a\tβ = 0.6\n"), "runs/a\tβ = 0.6\n");
+        assert!(matches!(printable("plain"), Cow::Borrowed(_)));
+        assert_eq!(printable("\x1b[31mred\r\u{9b}1m"), "\\u{1b}[31mred\\r\\u{9b}1m");
+        assert_eq!(printable("a\u{202e}b\u{7f}"), "a\\u{202e}b\\u{7f}");
+    }
+}
