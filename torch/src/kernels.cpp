@@ -257,13 +257,17 @@ KERNEL(histogram) {
     float sums[LARGEST];
     for (unsigned v = 0; v < size; v++) sums[v] = 0;
     unsigned r = 0;
-    for (; r + 4 <= R; r += 4) {
-        Four four = held[r / 4];
-        float x = back[r * S], y = back[(r + 1) * S], z = back[(r + 2) * S], w = back[(r + 3) * S];
-        sums[four.x] += x;
-        sums[four.y] += y;
-        sums[four.z] += z;
-        sums[four.w] += w;
+    for (; r + 16 <= R; r += 16) {
+        Four four[4];
+        float x[16];
+        for (unsigned q = 0; q < 4; q++) four[q] = held[r / 4 + q];
+        for (unsigned q = 0; q < 16; q++) x[q] = back[(r + q) * S];
+        for (unsigned q = 0; q < 4; q++) {
+            sums[four[q].x] += x[4 * q];
+            sums[four[q].y] += x[4 * q + 1];
+            sums[four[q].z] += x[4 * q + 2];
+            sums[four[q].w] += x[4 * q + 3];
+        }
     }
     for (; r < R; r++) sums[((const int*)held)[r]] += back[r * S];
     float* out = F(3) + (Wide)e * a.n[5] + a.n[6] + first * S + s;
@@ -280,28 +284,38 @@ KERNEL(gate) {
     F(2)[i] = silu(u + u * gate + shift);
 }
 
-// [E chunks w]: back through the gate; gradients take their inputs' places; sums for the biases.
+// [E chunks w]: back through the gate; gradients take their inputs' places; sums for the biases. Rows are read four at
+// a time before any is written, so that reads do not wait for each other; so it is below.
 KERNEL(gate_back) {
     unsigned R = a.n[0], w = a.n[1], W = a.n[2], at = a.n[3], open = a.n[7], j = i % w;
-    unsigned chunk = i / w % CHUNKS(R), e = i / w / CHUNKS(R);
+    unsigned chunk = i / w % CHUNKS(R), e = i / w / CHUNKS(R), end = least(R, (chunk + 1) * CHUNK);
     const float* weights = F(3) + (Wide)e * a.n[4];
     float bias = weights[a.n[5] + j], gate_bias = weights[a.n[6] + at + j], shift_bias = weights[a.n[6] + at + w + j];
     float sum = 0, gate_sum = 0, shift_sum = 0;
-    for (unsigned r = chunk * CHUNK; r < least(R, (chunk + 1) * CHUNK); r++) {
-        unsigned row = e * R + r;
-        float *latent = F(1) + (Wide)row * W + at, *units = F(0) + row * w + j;
-        float x = *units + bias, s = sigmoid(x), u = x * s;
-        float gate = gate_bias + (open ? latent[j] : 0.0f), shift = shift_bias + (open ? latent[w + j] : 0.0f);
-        float back = F(2)[row * w + j] * silu_slope(u + u * gate + shift);
-        float units_back = back * (1.0f + gate) * s * (1.0f + x * (1.0f - s));
-        *units = units_back;
-        if (open) {
-            latent[j] = back * u;
-            latent[w + j] = back;
+    for (unsigned start = chunk * CHUNK; start < end; start += 4) {
+        float x[4], gate[4], shift[4], back[4];
+        for (unsigned q = 0; q < 4; q++) {
+            unsigned row = e * R + least(start + q, R - 1);
+            const float* latent = F(1) + (Wide)row * W + at;
+            x[q] = F(0)[row * w + j] + bias;
+            gate[q] = gate_bias + (open ? latent[j] : 0.0f);
+            shift[q] = shift_bias + (open ? latent[w + j] : 0.0f);
+            back[q] = F(2)[row * w + j];
         }
-        sum += units_back;
-        gate_sum += back * u;
-        shift_sum += back;
+        for (unsigned q = 0; q < 4 && start + q < end; q++) {
+            unsigned row = e * R + start + q;
+            float s = sigmoid(x[q]), u = x[q] * s, by_shift = back[q] * silu_slope(u + u * gate[q] + shift[q]);
+            float by_units = by_shift * (1.0f + gate[q]) * s * (1.0f + x[q] * (1.0f - s));
+            F(0)[row * w + j] = by_units;
+            if (open) {
+                float* latent = F(1) + (Wide)row * W + at;
+                latent[j] = by_shift * u;
+                latent[w + j] = by_shift;
+            }
+            sum += by_units;
+            gate_sum += by_shift * u;
+            shift_sum += by_shift;
+        }
     }
     float* parts = F(4) + (e * CHUNKS(R) + chunk) * a.n[8];
     parts[a.n[9] + j] = sum;
@@ -318,12 +332,20 @@ KERNEL(residual) {
 // [E chunks w]: back through SiLU, in place, with sums for the bias.
 KERNEL(residual_back) {
     unsigned R = a.n[0], w = a.n[1], j = i % w, chunk = i / w % CHUNKS(R), e = i / w / CHUNKS(R);
+    unsigned end = least(R, (chunk + 1) * CHUNK);
     float bias = F(2)[(Wide)e * a.n[2] + a.n[3] + j], sum = 0;
-    for (unsigned r = chunk * CHUNK; r < least(R, (chunk + 1) * CHUNK); r++) {
-        unsigned place = (e * R + r) * w + j;
-        float back = F(1)[place] * silu_slope(F(0)[place] + bias);
-        F(0)[place] = back;
-        sum += back;
+    for (unsigned start = chunk * CHUNK; start < end; start += 4) {
+        float x[4], back[4];
+        for (unsigned q = 0; q < 4; q++) {
+            unsigned place = (e * R + least(start + q, R - 1)) * w + j;
+            x[q] = F(0)[place] + bias;
+            back[q] = F(1)[place];
+        }
+        for (unsigned q = 0; q < 4 && start + q < end; q++) {
+            float by_x = back[q] * silu_slope(x[q]);
+            F(0)[(e * R + start + q) * w + j] = by_x;
+            sum += by_x;
+        }
     }
     F(3)[(e * CHUNKS(R) + chunk) * a.n[4] + a.n[5] + j] = sum;
 }
@@ -387,11 +409,18 @@ KERNEL(posterior_back) {
 // [E chunks H]: gradients [E n H] times slopes [E N H]; with a bias, its sums.
 KERNEL(slopes) {
     unsigned N = a.n[0], n = a.n[1], H = a.n[2], R = a.n[3], h = i % H, chunk = i / H % CHUNKS(n), e = i / H / CHUNKS(n);
+    unsigned end = least(n, (chunk + 1) * CHUNK);
     float sum = 0;
-    for (unsigned r = chunk * CHUNK; r < least(n, (chunk + 1) * CHUNK); r++) {
-        float back = F(0)[(e * n + r) * H + h] * F(1)[(e * N + r) * H + h];
-        F(0)[(e * n + r) * H + h] = back;
-        sum += back;
+    for (unsigned start = chunk * CHUNK; start < end; start += 4) {
+        float back[4];
+        for (unsigned q = 0; q < 4; q++) {
+            unsigned r = least(start + q, n - 1);
+            back[q] = F(0)[(e * n + r) * H + h] * F(1)[(e * N + r) * H + h];
+        }
+        for (unsigned q = 0; q < 4 && start + q < end; q++) {
+            F(0)[(e * n + start + q) * H + h] = back[q];
+            sum += back[q];
+        }
     }
     if (a.n[5] >= 0) F(2)[(e * CHUNKS(R) + chunk) * a.n[4] + a.n[5] + h] = sum;
 }

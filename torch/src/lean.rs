@@ -21,7 +21,7 @@ const CHUNK: i64 = 16;
 const NORM_PARTS: i64 = 2048;
 const NORM_FOLD: i64 = 64;
 /// From so many trials on, and for columns of so many values at most, a table's gradient is a sum into places.
-const MANY_TRIALS: i64 = 8;
+const MANY_TRIALS: i64 = 32;
 const LARGEST: usize = 64;
 /// Steps before a graph is captured: libraries allocate at their first calls.
 const EAGER_STEPS: u32 = 2;
