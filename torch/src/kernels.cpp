@@ -67,6 +67,30 @@ BODY float silu_slope(float x) {
 }
 BODY unsigned least(unsigned x, unsigned y) { return x < y ? x : y; }
 
+BODY Wide mixed(Wide bits) {
+    bits = (bits ^ (bits >> 30)) * 0xbf58476d1ce4e5b9ull;
+    bits = (bits ^ (bits >> 27)) * 0x94d049bb133111ebull;
+    return bits ^ (bits >> 31);
+}
+
+// [E pairs]: numbers of a trial from its seed by a counter (SplitMix64, Steele et al. 2014): standard normal ones (Box and
+// Muller 1958), or uniform ones in 0..1. They are the same whatever other trials there are.
+KERNEL(draw) {
+    unsigned len = a.n[0], stream = a.n[1], uniform = a.n[2], pairs = (len + 1) / 2, at = i % pairs * 2, e = i / pairs;
+    const unsigned* seed = (const unsigned*)a.t[0] + 2 * e;
+    Wide start = mixed((Wide)seed[1] << 32 | seed[0]) + ((Wide)stream << 40);
+    Wide bits = mixed(start + (at + 1) * 0x9e3779b97f4a7c15ull);
+    float first = (bits >> 40) / 16777216.0f, second = (bits >> 8 & 0xffffff) / 16777216.0f;
+    if (!uniform) {
+        float radius = sqrtf(-2.0f * logf(1.0f - first)), angle = 6.2831853f * second;
+        first = radius * cosf(angle);
+        second = radius * sinf(angle);
+    }
+    float* out = F(1) + e * len + at;
+    out[0] = first;
+    if (at + 1 < len) out[1] = second;
+}
+
 // [E N H]: sums of the rows of the encoder's table, through SiLU.
 KERNEL(embed) {
     const int *rows = I(0), *starts = I(4);

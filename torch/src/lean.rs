@@ -13,7 +13,8 @@ use tch::{Device, Kind, Tensor};
 use crate::kernels::{Graph, Kernels};
 use crate::layout::{Heads, Linear, Parts, Shape, Trunk};
 use crate::model::ROUNDS;
-use crate::step::{Data, KNOBS, PairedData, PriorData, Settings};
+use crate::random;
+use crate::step::{Data, KNOBS, PriorData, RandomData, Settings};
 
 /// Rows of a chunk, as in `kernels.cpp`.
 const CHUNK: i64 = 16;
@@ -37,6 +38,8 @@ pub(crate) struct Variant {
     pub open: bool,
     /// Where codes from the prior come from.
     pub prior: PriorKind,
+    /// Whether random numbers are drawn on the device.
+    pub seeds: bool,
 }
 
 /// Kind and sizes of the hybrid term.
@@ -96,14 +99,16 @@ struct Input {
     encoder_rows: Tensor,
     /// `[E, m]`, 32-bit.
     counts: Tensor,
+    /// `[E, 2]`, where random numbers are drawn on the device; then what follows is not copied.
+    seeds: Tensor,
+    /// `[E, KNOBS]`.
+    knobs: Tensor,
     /// `[E, n, Z]`.
     noise: Tensor,
     /// `[E, m, k, Z]`, or `[E, n, Z]` where each row of the batch has one.
     codes: Tensor,
     /// `[E, m, k]`.
     uniforms: Tensor,
-    /// `[E, KNOBS]`.
-    knobs: Tensor,
     /// The decoder's rows: the batch's, then those of codes from the prior, `[E, R, C]`, 32-bit.
     rows: Tensor,
     /// `[E, R, Z]`.
@@ -119,19 +124,27 @@ impl Input {
         };
         let noise = if variant.open { e * n * z } else { 0 };
         let codes = e * if variant.prior == PriorKind::Own { n * z } else { m * k * z };
-        let lens = [e * rows * c, e * m, noise, codes, e * m * k, e * KNOBS as i64];
-        let all = Tensor::zeros([lens.iter().map(|len| padded(*len)).sum::<i64>()], (Kind::Int, device));
-        let mut start = 0;
-        let mut parts = lens.iter().map(|len| {
-            start += padded(*len);
-            all.narrow(0, start - padded(*len), *len)
-        });
+        let lens = [e * rows * c, e * m, 2 * e, e * KNOBS as i64, noise, codes, e * m * k];
+        // What is drawn on the device lies elsewhere.
+        let copied = if variant.seeds { 4 } else { lens.len() };
+        let zeros =
+            |lens: &[i64]| Tensor::zeros([lens.iter().map(|len| padded(*len)).sum::<i64>()], (Kind::Int, device));
+        let (all, drawn) = (zeros(&lens[..copied]), zeros(&lens[copied..]));
+        let places = |buffer: &Tensor, lens: &[i64]| {
+            let mut start = 0;
+            let parts = lens.iter().map(|len| {
+                start += padded(*len);
+                buffer.narrow(0, start - padded(*len), *len)
+            });
+            parts.collect::<Vec<_>>()
+        };
+        let mut parts = places(&all, &lens[..copied]).into_iter().chain(places(&drawn, &lens[copied..]));
         let mut next = || parts.next().unwrap_or_else(|| all.shallow_clone());
-        let (encoder_rows, counts) = (next(), next());
-        let [noise, codes, uniforms, knobs] = [(); 4].map(|()| next().view_dtype(Kind::Float));
+        let [encoder_rows, counts, seeds] = [(); 3].map(|()| next());
+        let [knobs, noise, codes, uniforms] = [(); 4].map(|()| next().view_dtype(Kind::Float));
         let rows = Tensor::zeros([e, r, c], (Kind::Int, device));
         let z = Tensor::zeros([e, r, z], (Kind::Float, device));
-        Self { encoder_rows, counts, noise, codes, uniforms, knobs, rows, z, all }
+        Self { all, encoder_rows, counts, seeds, knobs, noise, codes, uniforms, rows, z }
     }
 }
 
@@ -288,14 +301,20 @@ impl Lean {
     pub fn load(&self, data: &Data<'_>, settings: &[Settings]) {
         let Sizes { e, n, rows, c, .. } = self.sizes;
         let (own, candidates) = ((n * c) as usize, ((rows - n) * c) as usize);
-        let none = PairedData { candidates: &[], counts: &[], codes: &[], uniforms: &[], balanced: false };
-        let paired = match (self.variant.prior, data.prior) {
-            (PriorKind::Paired { .. }, PriorData::Paired(paired)) => paired,
-            (PriorKind::Own, PriorData::Own(codes)) => PairedData { codes, ..none },
-            _ => none,
+        let (candidate_rows, counts): (&[i32], &[i32]) = match (self.variant.prior, data.prior) {
+            (PriorKind::Paired { .. }, PriorData::Paired(paired)) => (paired.candidates, paired.counts),
+            _ => (&[], &[]),
+        };
+        let (seeds, noise, codes, uniforms): (&[u64], &[f32], &[f32], &[f32]) = match data.random {
+            RandomData::Seeds(seeds) => (seeds, &[], &[], &[]),
+            RandomData::Given { noise, codes, uniforms } if self.variant.open => {
+                // Codes that no trial uses may be there.
+                let used = self.variant.prior != PriorKind::None;
+                (&[], noise, if used { codes } else { &[] }, if used { uniforms } else { &[] })
+            }
+            RandomData::Given { .. } => (&[], &[], &[], &[]),
         };
         let knobs: Vec<f32> = settings.iter().flat_map(Settings::knobs).collect();
-        let noise = if self.variant.open { data.noise } else { &[] };
         self.kernels.upload(&self.input.all, |all| {
             let mut rest = all;
             let mut next = |len: usize| {
@@ -306,10 +325,12 @@ impl Lean {
             let rows = next((e * rows * c) as usize);
             for (trial, to) in rows.chunks_exact_mut((own + candidates).max(1)).enumerate() {
                 ints(&mut to[..own], &data.rows[trial * own..][..own]);
-                ints(&mut to[own..], &paired.candidates[trial * candidates..][..candidates]);
+                ints(&mut to[own..], &candidate_rows[trial * candidates..][..candidates]);
             }
-            ints(next(paired.counts.len()), paired.counts);
-            for values in [noise, paired.codes, paired.uniforms, &knobs] {
+            ints(next(counts.len()), counts);
+            let halves = random::halves(seeds);
+            next(2 * e as usize)[..halves.len()].copy_from_slice(&halves);
+            for values in [&knobs, noise, codes, uniforms].into_iter().filter(|values| !values.is_empty()) {
                 let to = next(values.len());
                 to.iter_mut().zip(values).for_each(|(to, value)| *to = value.to_bits());
             }
@@ -345,6 +366,9 @@ impl Lean {
         let (run, input, a, parts) = (&self.kernels, &self.input, &self.a, &self.parts);
         let given = self.shape.given.len() as i64;
         let open = self.variant.open;
+        if self.variant.seeds {
+            random::fill(run, &input.seeds, [&input.noise, &input.codes, &input.uniforms]);
+        }
         let own = i64::from(self.variant.prior == PriorKind::Own);
         let tensors = [&input.encoder_rows, &input.rows, &input.codes, &input.z];
         run.run(c"place", e * n, &tensors, &[self.sizes.rows, n, r, c, z, own]);

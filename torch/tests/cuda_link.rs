@@ -16,7 +16,8 @@ fn cuda_libraries() -> Option<PathBuf> {
 
 /// The names of the libraries that a program needs, from its dynamic section.
 fn needed(program: &Path) -> String {
-    let output = Command::new("readelf").arg("-d").arg(program).output().expect("binutils' readelf, which comes with cc");
+    let output =
+        Command::new("readelf").arg("-d").arg(program).output().expect("binutils' readelf, which comes with cc");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.lines().filter(|line| line.contains("(NEEDED)")).collect::<Vec<_>>().join("\n")
 }
