@@ -8,9 +8,9 @@ set -eu
 program=${1:-target/release/examples/bench}
 device=${2:-cuda}
 table=${3:-benches/gpu.md}
-# The libraries of the PyTorch that is installed, unless the caller names others.
-if [ -z "${LD_LIBRARY_PATH:-}" ] && [ "$device" = cuda ]; then
-    LD_LIBRARY_PATH=$(python3 -c 'import os, torch; print(os.path.join(os.path.dirname(torch.__file__), "lib"))')
+# The libraries of the PyTorch that is installed come after those that the caller names.
+if [ "$device" = cuda ] && torch=$(python3 -c 'import os, torch; print(os.path.dirname(torch.__file__))' 2>/dev/null); then
+    LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$torch/lib
     export LD_LIBRARY_PATH
 fi
 card=CPU
