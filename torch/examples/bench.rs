@@ -112,7 +112,7 @@ fn train(device: Device, way: &str, count: u64, steps: u64) -> Result<(), String
     let mut step = 0;
     let mut run = |trials: &mut Trials, steps: u64| {
         for _ in 0..steps {
-            let seeds = way.contains("seeds").then(|| seeds(count, step));
+            let seeds = way.contains("seeds").then(|| seeds(count, step % DRAWS));
             step_on(trials, &draws[(step % DRAWS) as usize], seeds.as_deref(), &settings(count, step, false))?;
             step += 1;
         }

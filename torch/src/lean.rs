@@ -18,12 +18,14 @@ use crate::step::{Data, KNOBS, PriorData, RandomData, Settings};
 
 /// Rows of a chunk, as in `kernels.cpp`.
 const CHUNK: i64 = 16;
+/// Rows that a kernel reads before it writes any.
+const AHEAD: i64 = 4;
 /// First sums of the gradient's squares, of each trial, and how many of them are added next.
 const NORM_PARTS: i64 = 2048;
 const NORM_FOLD: i64 = 64;
 /// From so many trials on, and for columns of so many values at most, a table's gradient is a sum into places.
 const MANY_TRIALS: i64 = 32;
-const LARGEST: usize = 64;
+const LARGEST: usize = 48;
 /// Steps before a graph is captured: libraries allocate at their first calls.
 const EAGER_STEPS: u32 = 2;
 
@@ -492,10 +494,10 @@ impl Lean {
 
         self.product(c"products: forward", &features, units, &input_w.transpose(1, 2));
         let gate = [r, width, all, at, len, start(&head.input.bias), start(&self.parts.latent.bias), open];
-        run.run(c"gate", e * r * width, &[units, &a.latent, gated, weights], &gate);
+        run.run(c"gate", e * ((r + AHEAD - 1) / AHEAD) * width, &[units, &a.latent, gated, weights], &gate);
         self.product(c"products: forward", &gated, hidden, &hidden_w.transpose(1, 2));
         let numbers = [r, width, len, start(&head.hidden.bias)];
-        run.run(c"residual", e * r * width, &[hidden, gated, sum, weights], &numbers);
+        run.run(c"residual", e * ((r + AHEAD - 1) / AHEAD) * width, &[hidden, gated, sum, weights], &numbers);
         self.product(c"products: forward", &output_w, &own_logits, &sum.transpose(1, 2));
         let target = self.shape.given.len() as i64 + column as i64;
         let numbers = [r, size, q, c, target, n, len, start(&head.output.bias), i64::from(column == 0)];
