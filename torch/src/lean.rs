@@ -224,6 +224,29 @@ struct HeadBuffers {
     logits: Rc<Tensor>,
 }
 
+impl Variant {
+    /// The same with longer lists of candidates, so that steps whose longest lists differ can be of one variant.
+    pub fn with_room(self) -> Self {
+        match self.prior {
+            PriorKind::Paired { m, p, k, balanced } => {
+                Self { prior: PriorKind::Paired { m, p: (p + 7) / 8 * 8, k, balanced }, ..self }
+            }
+            _ => self,
+        }
+    }
+
+    /// Whether a step of this variant can be taken in the buffers of another.
+    pub fn fits(self, other: Self) -> bool {
+        match (self.prior, other.prior) {
+            (PriorKind::Paired { m, p, k, balanced }, PriorKind::Paired { p: room, .. }) => {
+                let prior = PriorKind::Paired { m, p: room, k, balanced };
+                p <= room && Self { prior, ..self } == other
+            }
+            _ => self == other,
+        }
+    }
+}
+
 impl Lean {
     /// Whether models of this shape are computed here.
     pub fn fits(shape: &Shape) -> bool {
@@ -302,7 +325,7 @@ impl Lean {
     /// Copies a step's data, of the sizes of the variant, and settings to the device.
     pub fn load(&self, data: &Data<'_>, settings: &[Settings]) {
         let Sizes { e, n, rows, c, .. } = self.sizes;
-        let (own, candidates) = ((n * c) as usize, ((rows - n) * c) as usize);
+        let own = (n * c) as usize;
         let (candidate_rows, counts): (&[i32], &[i32]) = match (self.variant.prior, data.prior) {
             (PriorKind::Paired { .. }, PriorData::Paired(paired)) => (paired.candidates, paired.counts),
             _ => (&[], &[]),
@@ -324,10 +347,19 @@ impl Lean {
                 rest = after;
                 &mut part[..len]
             };
-            let rows = next((e * rows * c) as usize);
-            for (trial, to) in rows.chunks_exact_mut((own + candidates).max(1)).enumerate() {
-                ints(&mut to[..own], &data.rows[trial * own..][..own]);
-                ints(&mut to[own..], &candidate_rows[trial * candidates..][..candidates]);
+            let to = next((e * rows * c) as usize);
+            // Lists may be longer here than they are there.
+            let list = candidate_rows.len() / counts.len().max(1);
+            let lists = counts.len() / e as usize;
+            for (trial, to) in to.chunks_exact_mut((rows * c) as usize).enumerate() {
+                let (batch, candidates) = to.split_at_mut(own);
+                ints(batch, &data.rows[trial * own..][..own]);
+                let room = candidates.len() / lists.max(1);
+                for (place, to) in candidates.chunks_exact_mut(room.max(1)).enumerate() {
+                    let (values, rest) = to.split_at_mut(list);
+                    ints(values, &candidate_rows[(trial * lists + place) * list..][..list]);
+                    rest.fill(0);
+                }
             }
             ints(next(counts.len()), counts);
             let halves = random::halves(seeds);
@@ -495,7 +527,7 @@ impl Lean {
         self.product(c"products: forward", &features, units, &input_w.transpose(1, 2));
         let gate = [r, width, all, at, len, start(&head.input.bias), start(&self.parts.latent.bias), open];
         run.run(c"gate", e * ((r + AHEAD - 1) / AHEAD) * width, &[units, &a.latent, gated, weights], &gate);
-        self.product(c"products: forward", &gated, hidden, &hidden_w.transpose(1, 2));
+        self.product(c"products: forward", gated, hidden, &hidden_w.transpose(1, 2));
         let numbers = [r, width, len, start(&head.hidden.bias)];
         run.run(c"residual", e * ((r + AHEAD - 1) / AHEAD) * width, &[hidden, gated, sum, weights], &numbers);
         self.product(c"products: forward", &output_w, &own_logits, &sum.transpose(1, 2));
@@ -517,7 +549,7 @@ impl Lean {
         if states == 1 && column > 0 {
             self.add_product(c"products: back", units, &features_back, &input_w);
         } else {
-            self.product(c"products: back", &units, &features_back, &input_w);
+            self.product(c"products: back", units, &features_back, &input_w);
         }
     }
 
@@ -614,7 +646,8 @@ impl Sizes {
             PriorKind::Own => (2 * n, n),
             PriorKind::Paired { m, p, k, .. } => (n + m * k, n + m * p),
         };
-        let (z, h) = (shape.latent as i64, shape.hidden as i64);
+        // A model without z has no encoder.
+        let (z, h) = (shape.latent as i64, if shape.latent > 0 { shape.hidden as i64 } else { 0 });
         let encoder_b = h + 2 * z;
         let outputs: usize = shape.generated.iter().map(|column| column.size).sum();
         let w = 2 * shape.widths() as i64;

@@ -380,10 +380,10 @@ impl Trials {
     fn load(&mut self, data: &Data<'_>, settings: &[Settings], variant: Variant) -> bool {
         let device = self.device;
         let Gradients::ByHand(kernels, lean) = &mut self.gradients else { return false };
-        if lean.as_ref().is_none_or(|lean| lean.variant != variant) {
+        if lean.as_ref().is_none_or(|lean| !variant.fits(lean.variant)) {
             // The old buffers go before the new ones come.
             *lean = None;
-            *lean = Some(Box::new(Lean::new(&self.model.shape, variant, Rc::clone(kernels), device)));
+            *lean = Some(Box::new(Lean::new(&self.model.shape, variant.with_room(), Rc::clone(kernels), device)));
         }
         let Some(lean) = lean else { return false };
         lean.load(data, settings);

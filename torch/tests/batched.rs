@@ -115,6 +115,24 @@ fn numbers_drawn_from_seeds_are_the_same_in_any_batch_and_for_both_gradients() {
 }
 
 #[test]
+fn lists_of_candidates_may_be_of_another_length_at_each_step() {
+    let shape = small(Trunk::Multiplicative, Heads::Autoregressive, 3);
+    let weights = synthetic::weights(&shape, 1);
+    let mut by_hand = Trials::new(&shape, Device::Cpu, &[&weights]).unwrap();
+    let mut exact = Trials::by_autograd(&shape, Device::Cpu, &[&weights]).unwrap();
+    for (step, candidates) in [(0, 5), (1, 20), (2, 3)] {
+        let draw = Draw::new(&shape, Sizes { candidates, ..SIZES }, step);
+        for trials in [&mut by_hand, &mut exact] {
+            trials.step(&draw.data("balanced"), &[synthetic::settings(step, 0.5, 1.0)]).unwrap();
+        }
+    }
+    let (own, exact) = (by_hand.terms(), exact.terms());
+    for (own, exact) in own.iter().flatten().flatten().zip(exact.iter().flatten().flatten()) {
+        assert!((own - exact).abs() < 1e-3, "{own} {exact}");
+    }
+}
+
+#[test]
 fn slices_of_another_length_are_refused_with_their_name() {
     let shape = small(Trunk::Multiplicative, Heads::Autoregressive, 2);
     let weights = synthetic::weights(&shape, 1);
