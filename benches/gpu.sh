@@ -8,9 +8,9 @@ set -eu
 program=${1:-target/release/examples/bench}
 device=${2:-cuda}
 table=${3:-benches/gpu.md}
-# The libraries of the PyTorch that is installed, unless the caller names others.
-if [ -z "${LD_LIBRARY_PATH:-}" ] && [ "$device" = cuda ]; then
-    LD_LIBRARY_PATH=$(python3 -c 'import os, torch; print(os.path.join(os.path.dirname(torch.__file__), "lib"))')
+# The libraries of the PyTorch that is installed come after those that the caller names.
+if [ "$device" = cuda ] && torch=$(python3 -c 'import os, torch; print(os.path.dirname(torch.__file__))' 2>/dev/null); then
+    LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$torch/lib
     export LD_LIBRARY_PATH
 fi
 card=CPU
@@ -27,11 +27,11 @@ timeout 120 "$program" check "$device"
         OMP_NUM_THREADS=1 timeout 60 "$program" train cpu launches 1 5
     else
         for trials in 1 8 32 128; do
-            for way in ${WAYS:-autograd-tf32 launches-tf32 graph graph-tf32}; do
+            for way in ${WAYS:-autograd-tf32 launches-tf32 graph graph-tf32 graph-tf32-seeds}; do
                 timeout 60 "$program" train cuda "$way" $trials 200
             done
         done
-        timeout 60 "$program" train cuda graph-tf32 256 200
+        timeout 60 "$program" train cuda graph-tf32-seeds 256 200
     fi
 } | tee "$table"
 timeout 60 "$program" profile "$device" "$([ "$device" = cpu ] && echo 1 || echo 128)"

@@ -6,7 +6,7 @@ use cvae::model::{
 use cvae::task::Rows;
 use tch::{Cuda, Device};
 
-use crate::{Column, Data, Heads, PairedData, PriorData, Settings, Shape, Trials, Trunk};
+use crate::{Column, Data, Heads, PairedData, PriorData, RandomData, Settings, Shape, Trials, Trunk};
 
 /// One trial in libtorch.
 #[derive(Debug)]
@@ -112,18 +112,20 @@ impl<'a> StepData<'a> {
 
     /// The same for [`Trials`].
     pub fn data(&self) -> Data<'_> {
-        let prior = match self.prior {
-            PriorCodes::None => PriorData::None,
-            PriorCodes::Own(codes) => PriorData::Own(codes),
-            PriorCodes::Paired(codes) => PriorData::Paired(PairedData {
-                candidates: &self.candidates,
-                counts: &self.counts,
-                codes: &codes.z,
-                uniforms: &codes.uniform,
-                balanced: codes.balanced,
-            }),
+        let (prior, codes, uniforms): (_, &[f32], &[f32]) = match self.prior {
+            PriorCodes::None => (PriorData::None, &[], &[]),
+            PriorCodes::Own(codes) => (PriorData::Own, codes, &[]),
+            PriorCodes::Paired(codes) => {
+                let paired = PairedData {
+                    candidates: &self.candidates,
+                    counts: &self.counts,
+                    codes: codes.uniform.len() / self.counts.len().max(1),
+                    balanced: codes.balanced,
+                };
+                (PriorData::Paired(paired), &codes.z, &codes.uniform)
+            }
         };
-        Data { rows: &self.rows, noise: self.noise, prior }
+        Data { rows: &self.rows, prior, random: RandomData::Given { noise: self.noise, codes, uniforms } }
     }
 }
 

@@ -54,18 +54,49 @@ typedef unsigned long long Wide;
 // Rows that one index of a kernel with sums over rows takes.
 #define CHUNK 16u
 #define CHUNKS(rows) (((rows) + CHUNK - 1) / CHUNK)
+// Rows that are read before any is written, so that reads do not wait for each other.
+#define AHEAD 4u
+#define AHEADS(rows) (((rows) + AHEAD - 1) / AHEAD)
 // Floats of a trial's settings: open, beta, hybrid, free bits, clip, decay factor, 1 - beta2, two scales.
 #define KNOBS 9u
 #define RADIANS 6.0f
 #define BOUND 8.0f
 
+#ifdef __CUDACC_RTC__
+BODY float sigmoid(float x) { return __fdividef(1.0f, 1.0f + __expf(fminf(-x, 80.0f))); }
+#else
 BODY float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
+#endif
 BODY float silu(float x) { return x * sigmoid(x); }
 BODY float silu_slope(float x) {
     float s = sigmoid(x);
     return s * (1.0f + x * (1.0f - s));
 }
 BODY unsigned least(unsigned x, unsigned y) { return x < y ? x : y; }
+
+BODY Wide mixed(Wide bits) {
+    bits = (bits ^ (bits >> 30)) * 0xbf58476d1ce4e5b9ull;
+    bits = (bits ^ (bits >> 27)) * 0x94d049bb133111ebull;
+    return bits ^ (bits >> 31);
+}
+
+// [E pairs]: numbers of a trial from its seed by a counter (SplitMix64, Steele et al. 2014): standard normal ones (Box and
+// Muller 1958), or uniform ones in 0..1. They are the same whatever other trials there are.
+KERNEL(draw) {
+    unsigned len = a.n[0], stream = a.n[1], uniform = a.n[2], pairs = (len + 1) / 2, at = i % pairs * 2, e = i / pairs;
+    const unsigned* seed = (const unsigned*)a.t[0] + 2 * e;
+    Wide start = mixed((Wide)seed[1] << 32 | seed[0]) + ((Wide)stream << 40);
+    Wide bits = mixed(start + (at + 1) * 0x9e3779b97f4a7c15ull);
+    float first = (bits >> 40) / 16777216.0f, second = (bits >> 8 & 0xffffff) / 16777216.0f;
+    if (!uniform) {
+        float radius = sqrtf(-2.0f * logf(1.0f - first)), angle = 6.2831853f * second;
+        first = radius * cosf(angle);
+        second = radius * sinf(angle);
+    }
+    float* out = F(1) + e * len + at;
+    out[0] = first;
+    if (at + 1 < len) out[1] = second;
+}
 
 // [E N H]: sums of the rows of the encoder's table, through SiLU.
 KERNEL(embed) {
@@ -246,7 +277,15 @@ KERNEL(table) {
     F(5)[(Wide)e * a.n[5] + a.n[6] + v * S + s] = sum;
 }
 
-#define LARGEST 64
+#define LARGEST 48
+#ifdef __CUDACC_RTC__
+// Places of a block's threads in its fast memory, 48 KiB of it.
+#define SUMS __shared__ float places[LARGEST][256]
+#define SUM(v) places[v][threadIdx.x]
+#else
+#define SUMS float places[LARGEST]
+#define SUM(v) places[v]
+#endif
 // [E T S]: the same for T columns of at most LARGEST values, faster where trials are many.
 KERNEL(histogram) {
     unsigned R = a.n[0], S = a.n[1], T = a.n[2], Q = a.n[3], C = a.n[4], s = i % S, t = i / S % T, e = i / S / T;
@@ -254,54 +293,75 @@ KERNEL(histogram) {
     unsigned column = map[0], first = map[1], size = map[2], part = map[3];
     const float* back = F(0) + ((Wide)part * a.n[7] + e) * a.n[8] + s;
     const Four* held = (const Four*)(I(2) + (e * C + column) * Q);
-    float sums[LARGEST];
-    for (unsigned v = 0; v < size; v++) sums[v] = 0;
+    SUMS;
+    for (unsigned v = 0; v < size; v++) SUM(v) = 0;
     unsigned r = 0;
-    for (; r + 4 <= R; r += 4) {
-        Four four = held[r / 4];
-        float x = back[r * S], y = back[(r + 1) * S], z = back[(r + 2) * S], w = back[(r + 3) * S];
-        sums[four.x] += x;
-        sums[four.y] += y;
-        sums[four.z] += z;
-        sums[four.w] += w;
+    for (; r + 16 <= R; r += 16) {
+        Four four[4];
+        float x[16];
+        for (unsigned q = 0; q < 4; q++) four[q] = held[r / 4 + q];
+        for (unsigned q = 0; q < 16; q++) x[q] = back[(r + q) * S];
+        for (unsigned q = 0; q < 4; q++) {
+            SUM(four[q].x) += x[4 * q];
+            SUM(four[q].y) += x[4 * q + 1];
+            SUM(four[q].z) += x[4 * q + 2];
+            SUM(four[q].w) += x[4 * q + 3];
+        }
     }
-    for (; r < R; r++) sums[((const int*)held)[r]] += back[r * S];
+    for (; r < R; r++) SUM(((const int*)held)[r]) += back[r * S];
     float* out = F(3) + (Wide)e * a.n[5] + a.n[6] + first * S + s;
-    for (unsigned v = 0; v < size; v++) out[v * S] = sums[v];
+    for (unsigned v = 0; v < size; v++) out[v * S] = SUM(v);
 }
 
-// [E R w]: a head's units through z's gate and shift.
+// [E fours w]: a head's units through z's gate and shift.
 KERNEL(gate) {
-    unsigned R = a.n[0], w = a.n[1], W = a.n[2], at = a.n[3], open = a.n[7], j = i % w, row = i / w, e = row / R;
-    const float *weights = F(3) + (Wide)e * a.n[4], *latent = F(1) + (Wide)row * W + at;
-    float u = silu(F(0)[i] + weights[a.n[5] + j]);
-    float gate = weights[a.n[6] + at + j] + (open ? latent[j] : 0.0f);
-    float shift = weights[a.n[6] + at + w + j] + (open ? latent[w + j] : 0.0f);
-    F(2)[i] = silu(u + u * gate + shift);
+    unsigned R = a.n[0], w = a.n[1], W = a.n[2], at = a.n[3], open = a.n[7], j = i % w;
+    unsigned start = i / w % AHEADS(R) * AHEAD, e = i / w / AHEADS(R);
+    const float* weights = F(3) + (Wide)e * a.n[4];
+    float bias = weights[a.n[5] + j], gate_bias = weights[a.n[6] + at + j], shift_bias = weights[a.n[6] + at + w + j];
+    float u[AHEAD], gate[AHEAD], shift[AHEAD];
+    for (unsigned q = 0; q < AHEAD; q++) {
+        unsigned row = e * R + least(start + q, R - 1);
+        const float* latent = F(1) + (Wide)row * W + at;
+        u[q] = silu(F(0)[row * w + j] + bias);
+        gate[q] = gate_bias + (open ? latent[j] : 0.0f);
+        shift[q] = shift_bias + (open ? latent[w + j] : 0.0f);
+    }
+    for (unsigned q = 0; q < AHEAD && start + q < R; q++)
+        F(2)[(e * R + start + q) * w + j] = silu(u[q] + u[q] * gate[q] + shift[q]);
 }
 
 // [E chunks w]: back through the gate; gradients take their inputs' places; sums for the biases.
 KERNEL(gate_back) {
     unsigned R = a.n[0], w = a.n[1], W = a.n[2], at = a.n[3], open = a.n[7], j = i % w;
-    unsigned chunk = i / w % CHUNKS(R), e = i / w / CHUNKS(R);
-    const float* weights = F(3) + (Wide)e * a.n[4];
+    unsigned chunk = i / w % CHUNKS(R), e = i / w / CHUNKS(R), end = least(R, (chunk + 1) * CHUNK);
+    const float* weights = F(3) + (Wide)e * a.n[AHEAD];
     float bias = weights[a.n[5] + j], gate_bias = weights[a.n[6] + at + j], shift_bias = weights[a.n[6] + at + w + j];
     float sum = 0, gate_sum = 0, shift_sum = 0;
-    for (unsigned r = chunk * CHUNK; r < least(R, (chunk + 1) * CHUNK); r++) {
-        unsigned row = e * R + r;
-        float *latent = F(1) + (Wide)row * W + at, *units = F(0) + row * w + j;
-        float x = *units + bias, s = sigmoid(x), u = x * s;
-        float gate = gate_bias + (open ? latent[j] : 0.0f), shift = shift_bias + (open ? latent[w + j] : 0.0f);
-        float back = F(2)[row * w + j] * silu_slope(u + u * gate + shift);
-        float units_back = back * (1.0f + gate) * s * (1.0f + x * (1.0f - s));
-        *units = units_back;
-        if (open) {
-            latent[j] = back * u;
-            latent[w + j] = back;
+    for (unsigned start = chunk * CHUNK; start < end; start += AHEAD) {
+        float x[AHEAD], gate[AHEAD], shift[AHEAD], back[AHEAD];
+        for (unsigned q = 0; q < AHEAD; q++) {
+            unsigned row = e * R + least(start + q, R - 1);
+            const float* latent = F(1) + (Wide)row * W + at;
+            x[q] = F(0)[row * w + j] + bias;
+            gate[q] = gate_bias + (open ? latent[j] : 0.0f);
+            shift[q] = shift_bias + (open ? latent[w + j] : 0.0f);
+            back[q] = F(2)[row * w + j];
         }
-        sum += units_back;
-        gate_sum += back * u;
-        shift_sum += back;
+        for (unsigned q = 0; q < AHEAD && start + q < end; q++) {
+            unsigned row = e * R + start + q;
+            float s = sigmoid(x[q]), u = x[q] * s, by_shift = back[q] * silu_slope(u + u * gate[q] + shift[q]);
+            float by_units = by_shift * (1.0f + gate[q]) * s * (1.0f + x[q] * (1.0f - s));
+            F(0)[row * w + j] = by_units;
+            if (open) {
+                float* latent = F(1) + (Wide)row * W + at;
+                latent[j] = by_shift * u;
+                latent[w + j] = by_shift;
+            }
+            sum += by_units;
+            gate_sum += by_shift * u;
+            shift_sum += by_shift;
+        }
     }
     float* parts = F(4) + (e * CHUNKS(R) + chunk) * a.n[8];
     parts[a.n[9] + j] = sum;
@@ -309,21 +369,34 @@ KERNEL(gate_back) {
     parts[a.n[10] + at + w + j] = shift_sum;
 }
 
-// [E R w]: a hidden layer beside what it was made from.
+// [E fours w]: a hidden layer beside what it was made from.
 KERNEL(residual) {
-    unsigned R = a.n[0], w = a.n[1], e = i / (R * w);
-    F(2)[i] = silu(F(0)[i] + F(3)[(Wide)e * a.n[2] + a.n[3] + i % w]) + F(1)[i];
+    unsigned R = a.n[0], w = a.n[1], j = i % w, start = i / w % AHEADS(R) * AHEAD, e = i / w / AHEADS(R);
+    float bias = F(3)[(Wide)e * a.n[2] + a.n[3] + j], sum[AHEAD];
+    for (unsigned q = 0; q < AHEAD; q++) {
+        unsigned place = (e * R + least(start + q, R - 1)) * w + j;
+        sum[q] = silu(F(0)[place] + bias) + F(1)[place];
+    }
+    for (unsigned q = 0; q < AHEAD && start + q < R; q++) F(2)[(e * R + start + q) * w + j] = sum[q];
 }
 
 // [E chunks w]: back through SiLU, in place, with sums for the bias.
 KERNEL(residual_back) {
     unsigned R = a.n[0], w = a.n[1], j = i % w, chunk = i / w % CHUNKS(R), e = i / w / CHUNKS(R);
+    unsigned end = least(R, (chunk + 1) * CHUNK);
     float bias = F(2)[(Wide)e * a.n[2] + a.n[3] + j], sum = 0;
-    for (unsigned r = chunk * CHUNK; r < least(R, (chunk + 1) * CHUNK); r++) {
-        unsigned place = (e * R + r) * w + j;
-        float back = F(1)[place] * silu_slope(F(0)[place] + bias);
-        F(0)[place] = back;
-        sum += back;
+    for (unsigned start = chunk * CHUNK; start < end; start += AHEAD) {
+        float x[AHEAD], back[AHEAD];
+        for (unsigned q = 0; q < AHEAD; q++) {
+            unsigned place = (e * R + least(start + q, R - 1)) * w + j;
+            x[q] = F(0)[place] + bias;
+            back[q] = F(1)[place];
+        }
+        for (unsigned q = 0; q < AHEAD && start + q < end; q++) {
+            float by_x = back[q] * silu_slope(x[q]);
+            F(0)[(e * R + start + q) * w + j] = by_x;
+            sum += by_x;
+        }
     }
     F(3)[(e * CHUNKS(R) + chunk) * a.n[4] + a.n[5] + j] = sum;
 }
@@ -387,11 +460,18 @@ KERNEL(posterior_back) {
 // [E chunks H]: gradients [E n H] times slopes [E N H]; with a bias, its sums.
 KERNEL(slopes) {
     unsigned N = a.n[0], n = a.n[1], H = a.n[2], R = a.n[3], h = i % H, chunk = i / H % CHUNKS(n), e = i / H / CHUNKS(n);
+    unsigned end = least(n, (chunk + 1) * CHUNK);
     float sum = 0;
-    for (unsigned r = chunk * CHUNK; r < least(n, (chunk + 1) * CHUNK); r++) {
-        float back = F(0)[(e * n + r) * H + h] * F(1)[(e * N + r) * H + h];
-        F(0)[(e * n + r) * H + h] = back;
-        sum += back;
+    for (unsigned start = chunk * CHUNK; start < end; start += AHEAD) {
+        float back[AHEAD];
+        for (unsigned q = 0; q < AHEAD; q++) {
+            unsigned r = least(start + q, n - 1);
+            back[q] = F(0)[(e * n + r) * H + h] * F(1)[(e * N + r) * H + h];
+        }
+        for (unsigned q = 0; q < AHEAD && start + q < end; q++) {
+            F(0)[(e * n + start + q) * H + h] = back[q];
+            sum += back[q];
+        }
     }
     if (a.n[5] >= 0) F(2)[(e * CHUNKS(R) + chunk) * a.n[4] + a.n[5] + h] = sum;
 }

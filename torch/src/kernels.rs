@@ -97,6 +97,11 @@ impl Kernels {
         Ok(Self { gpu, graphs: Cell::new(true), times: RefCell::default() })
     }
 
+    /// The kernels on the CPU.
+    pub fn cpu() -> Self {
+        Self { gpu: None, graphs: Cell::new(false), times: RefCell::default() }
+    }
+
     /// Runs a kernel for `count` indices. All tensors must be contiguous, of 32-bit floats or integers, and on the device.
     pub fn run(&self, name: &'static CStr, count: i64, tensors: &[&Tensor], numbers: &[i64]) {
         let mut args = Args { tensors: [null_mut(); 10], numbers: [0; 12] };

@@ -13,16 +13,19 @@ use tch::{Device, Kind, Tensor};
 use crate::kernels::{Graph, Kernels};
 use crate::layout::{Heads, Linear, Parts, Shape, Trunk};
 use crate::model::ROUNDS;
-use crate::step::{Data, KNOBS, PairedData, PriorData, Settings};
+use crate::random;
+use crate::step::{Data, KNOBS, PriorData, RandomData, Settings};
 
 /// Rows of a chunk, as in `kernels.cpp`.
 const CHUNK: i64 = 16;
+/// Rows that a kernel reads before it writes any.
+const AHEAD: i64 = 4;
 /// First sums of the gradient's squares, of each trial, and how many of them are added next.
 const NORM_PARTS: i64 = 2048;
 const NORM_FOLD: i64 = 64;
 /// From so many trials on, and for columns of so many values at most, a table's gradient is a sum into places.
-const MANY_TRIALS: i64 = 8;
-const LARGEST: usize = 64;
+const MANY_TRIALS: i64 = 32;
+const LARGEST: usize = 48;
 /// Steps before a graph is captured: libraries allocate at their first calls.
 const EAGER_STEPS: u32 = 2;
 
@@ -37,6 +40,8 @@ pub(crate) struct Variant {
     pub open: bool,
     /// Where codes from the prior come from.
     pub prior: PriorKind,
+    /// Whether random numbers are drawn on the device.
+    pub seeds: bool,
 }
 
 /// Kind and sizes of the hybrid term.
@@ -96,14 +101,16 @@ struct Input {
     encoder_rows: Tensor,
     /// `[E, m]`, 32-bit.
     counts: Tensor,
+    /// `[E, 2]`, where random numbers are drawn on the device; then what follows is not copied.
+    seeds: Tensor,
+    /// `[E, KNOBS]`.
+    knobs: Tensor,
     /// `[E, n, Z]`.
     noise: Tensor,
     /// `[E, m, k, Z]`, or `[E, n, Z]` where each row of the batch has one.
     codes: Tensor,
     /// `[E, m, k]`.
     uniforms: Tensor,
-    /// `[E, KNOBS]`.
-    knobs: Tensor,
     /// The decoder's rows: the batch's, then those of codes from the prior, `[E, R, C]`, 32-bit.
     rows: Tensor,
     /// `[E, R, Z]`.
@@ -119,19 +126,27 @@ impl Input {
         };
         let noise = if variant.open { e * n * z } else { 0 };
         let codes = e * if variant.prior == PriorKind::Own { n * z } else { m * k * z };
-        let lens = [e * rows * c, e * m, noise, codes, e * m * k, e * KNOBS as i64];
-        let all = Tensor::zeros([lens.iter().map(|len| padded(*len)).sum::<i64>()], (Kind::Int, device));
-        let mut start = 0;
-        let mut parts = lens.iter().map(|len| {
-            start += padded(*len);
-            all.narrow(0, start - padded(*len), *len)
-        });
+        let lens = [e * rows * c, e * m, 2 * e, e * KNOBS as i64, noise, codes, e * m * k];
+        // What is drawn on the device lies elsewhere.
+        let copied = if variant.seeds { 4 } else { lens.len() };
+        let zeros =
+            |lens: &[i64]| Tensor::zeros([lens.iter().map(|len| padded(*len)).sum::<i64>()], (Kind::Int, device));
+        let (all, drawn) = (zeros(&lens[..copied]), zeros(&lens[copied..]));
+        let places = |buffer: &Tensor, lens: &[i64]| {
+            let mut start = 0;
+            let parts = lens.iter().map(|len| {
+                start += padded(*len);
+                buffer.narrow(0, start - padded(*len), *len)
+            });
+            parts.collect::<Vec<_>>()
+        };
+        let mut parts = places(&all, &lens[..copied]).into_iter().chain(places(&drawn, &lens[copied..]));
         let mut next = || parts.next().unwrap_or_else(|| all.shallow_clone());
-        let (encoder_rows, counts) = (next(), next());
-        let [noise, codes, uniforms, knobs] = [(); 4].map(|()| next().view_dtype(Kind::Float));
+        let [encoder_rows, counts, seeds] = [(); 3].map(|()| next());
+        let [knobs, noise, codes, uniforms] = [(); 4].map(|()| next().view_dtype(Kind::Float));
         let rows = Tensor::zeros([e, r, c], (Kind::Int, device));
         let z = Tensor::zeros([e, r, z], (Kind::Float, device));
-        Self { encoder_rows, counts, noise, codes, uniforms, knobs, rows, z, all }
+        Self { all, encoder_rows, counts, seeds, knobs, noise, codes, uniforms, rows, z }
     }
 }
 
@@ -207,6 +222,29 @@ struct HeadBuffers {
     back: Rc<Tensor>,
     /// `[E, size, Q]`: neighbours on the device read neighbours in memory.
     logits: Rc<Tensor>,
+}
+
+impl Variant {
+    /// The same with longer lists of candidates, so that steps whose longest lists differ can be of one variant.
+    pub fn with_room(self) -> Self {
+        match self.prior {
+            PriorKind::Paired { m, p, k, balanced } => {
+                Self { prior: PriorKind::Paired { m, p: (p + 7) / 8 * 8, k, balanced }, ..self }
+            }
+            _ => self,
+        }
+    }
+
+    /// Whether a step of this variant can be taken in the buffers of another.
+    pub fn fits(self, other: Self) -> bool {
+        match (self.prior, other.prior) {
+            (PriorKind::Paired { m, p, k, balanced }, PriorKind::Paired { p: room, .. }) => {
+                let prior = PriorKind::Paired { m, p: room, k, balanced };
+                p <= room && Self { prior, ..self } == other
+            }
+            _ => self == other,
+        }
+    }
 }
 
 impl Lean {
@@ -287,15 +325,21 @@ impl Lean {
     /// Copies a step's data, of the sizes of the variant, and settings to the device.
     pub fn load(&self, data: &Data<'_>, settings: &[Settings]) {
         let Sizes { e, n, rows, c, .. } = self.sizes;
-        let (own, candidates) = ((n * c) as usize, ((rows - n) * c) as usize);
-        let none = PairedData { candidates: &[], counts: &[], codes: &[], uniforms: &[], balanced: false };
-        let paired = match (self.variant.prior, data.prior) {
-            (PriorKind::Paired { .. }, PriorData::Paired(paired)) => paired,
-            (PriorKind::Own, PriorData::Own(codes)) => PairedData { codes, ..none },
-            _ => none,
+        let own = (n * c) as usize;
+        let (candidate_rows, counts): (&[i32], &[i32]) = match (self.variant.prior, data.prior) {
+            (PriorKind::Paired { .. }, PriorData::Paired(paired)) => (paired.candidates, paired.counts),
+            _ => (&[], &[]),
+        };
+        let (seeds, noise, codes, uniforms): (&[u64], &[f32], &[f32], &[f32]) = match data.random {
+            RandomData::Seeds(seeds) => (seeds, &[], &[], &[]),
+            RandomData::Given { noise, codes, uniforms } if self.variant.open => {
+                // Codes that no trial uses may be there.
+                let used = self.variant.prior != PriorKind::None;
+                (&[], noise, if used { codes } else { &[] }, if used { uniforms } else { &[] })
+            }
+            RandomData::Given { .. } => (&[], &[], &[], &[]),
         };
         let knobs: Vec<f32> = settings.iter().flat_map(Settings::knobs).collect();
-        let noise = if self.variant.open { data.noise } else { &[] };
         self.kernels.upload(&self.input.all, |all| {
             let mut rest = all;
             let mut next = |len: usize| {
@@ -303,13 +347,24 @@ impl Lean {
                 rest = after;
                 &mut part[..len]
             };
-            let rows = next((e * rows * c) as usize);
-            for (trial, to) in rows.chunks_exact_mut((own + candidates).max(1)).enumerate() {
-                ints(&mut to[..own], &data.rows[trial * own..][..own]);
-                ints(&mut to[own..], &paired.candidates[trial * candidates..][..candidates]);
+            let to = next((e * rows * c) as usize);
+            // Lists may be longer here than they are there.
+            let list = candidate_rows.len() / counts.len().max(1);
+            let lists = counts.len() / e as usize;
+            for (trial, to) in to.chunks_exact_mut((rows * c) as usize).enumerate() {
+                let (batch, candidates) = to.split_at_mut(own);
+                ints(batch, &data.rows[trial * own..][..own]);
+                let room = candidates.len() / lists.max(1);
+                for (place, to) in candidates.chunks_exact_mut(room.max(1)).enumerate() {
+                    let (values, rest) = to.split_at_mut(list);
+                    ints(values, &candidate_rows[(trial * lists + place) * list..][..list]);
+                    rest.fill(0);
+                }
             }
-            ints(next(paired.counts.len()), paired.counts);
-            for values in [noise, paired.codes, paired.uniforms, &knobs] {
+            ints(next(counts.len()), counts);
+            let halves = random::halves(seeds);
+            next(2 * e as usize)[..halves.len()].copy_from_slice(&halves);
+            for values in [&knobs, noise, codes, uniforms].into_iter().filter(|values| !values.is_empty()) {
                 let to = next(values.len());
                 to.iter_mut().zip(values).for_each(|(to, value)| *to = value.to_bits());
             }
@@ -345,6 +400,9 @@ impl Lean {
         let (run, input, a, parts) = (&self.kernels, &self.input, &self.a, &self.parts);
         let given = self.shape.given.len() as i64;
         let open = self.variant.open;
+        if self.variant.seeds {
+            random::fill(run, &input.seeds, [&input.noise, &input.codes, &input.uniforms]);
+        }
         let own = i64::from(self.variant.prior == PriorKind::Own);
         let tensors = [&input.encoder_rows, &input.rows, &input.codes, &input.z];
         run.run(c"place", e * n, &tensors, &[self.sizes.rows, n, r, c, z, own]);
@@ -468,10 +526,10 @@ impl Lean {
 
         self.product(c"products: forward", &features, units, &input_w.transpose(1, 2));
         let gate = [r, width, all, at, len, start(&head.input.bias), start(&self.parts.latent.bias), open];
-        run.run(c"gate", e * r * width, &[units, &a.latent, gated, weights], &gate);
-        self.product(c"products: forward", &gated, hidden, &hidden_w.transpose(1, 2));
+        run.run(c"gate", e * ((r + AHEAD - 1) / AHEAD) * width, &[units, &a.latent, gated, weights], &gate);
+        self.product(c"products: forward", gated, hidden, &hidden_w.transpose(1, 2));
         let numbers = [r, width, len, start(&head.hidden.bias)];
-        run.run(c"residual", e * r * width, &[hidden, gated, sum, weights], &numbers);
+        run.run(c"residual", e * ((r + AHEAD - 1) / AHEAD) * width, &[hidden, gated, sum, weights], &numbers);
         self.product(c"products: forward", &output_w, &own_logits, &sum.transpose(1, 2));
         let target = self.shape.given.len() as i64 + column as i64;
         let numbers = [r, size, q, c, target, n, len, start(&head.output.bias), i64::from(column == 0)];
@@ -491,7 +549,7 @@ impl Lean {
         if states == 1 && column > 0 {
             self.add_product(c"products: back", units, &features_back, &input_w);
         } else {
-            self.product(c"products: back", &units, &features_back, &input_w);
+            self.product(c"products: back", units, &features_back, &input_w);
         }
     }
 
@@ -588,7 +646,8 @@ impl Sizes {
             PriorKind::Own => (2 * n, n),
             PriorKind::Paired { m, p, k, .. } => (n + m * k, n + m * p),
         };
-        let (z, h) = (shape.latent as i64, shape.hidden as i64);
+        // A model without z has no encoder.
+        let (z, h) = (shape.latent as i64, if shape.latent > 0 { shape.hidden as i64 } else { 0 });
         let encoder_b = h + 2 * z;
         let outputs: usize = shape.generated.iter().map(|column| column.size).sum();
         let w = 2 * shape.widths() as i64;

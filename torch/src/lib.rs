@@ -8,9 +8,10 @@ mod kernels;
 pub mod layout;
 mod lean;
 pub mod model;
+mod random;
 pub mod step;
 pub mod synthetic;
 
 pub use kernels::{allow_tf32, peak_memory};
 pub use layout::{Column, Heads, Shape, Trunk};
-pub use step::{Data, PairedData, PriorData, Settings, Trials};
+pub use step::{Data, PairedData, PriorData, RandomData, Settings, Trials};

@@ -9,6 +9,7 @@ use crate::kernels::{Kernels, Times};
 use crate::layout::Shape;
 use crate::lean::{Lean, PriorKind, Variant};
 use crate::model::{Batch, Model, Paired, Prior, TermWeights, Terms};
+use crate::random;
 
 /// Decay of the first moments.
 const BETA_1: f64 = 0.9;
@@ -66,10 +67,27 @@ impl Settings {
 pub struct Data<'a> {
     /// Indices of values, given columns first, `[E, n, columns]`.
     pub rows: &'a [i32],
-    /// Standard normal, `[E, n, latent]`.
-    pub noise: &'a [f32],
     /// Codes from the prior. Trials whose hybrid weight is 0 ignore theirs.
     pub prior: PriorData<'a>,
+    /// Noise, codes and the like.
+    pub random: RandomData<'a>,
+}
+
+/// Random numbers of a step.
+#[derive(Clone, Copy, Debug)]
+pub enum RandomData<'a> {
+    /// These.
+    Given {
+        /// Standard normal, `[E, n, latent]`.
+        noise: &'a [f32],
+        /// Standard normal, `[E, m, k, latent]`; for [`PriorData::Own`] `[E, n, latent]`.
+        codes: &'a [f32],
+        /// In 0..1, `[E, m, k]`: each chooses a code's row.
+        uniforms: &'a [f32],
+    },
+    /// To be drawn on the device by a counter, `[E]`: a trial's number must be another one at each step. A trial's numbers
+    /// depend on no other trial, and on the device by rounding alone.
+    Seeds(&'a [u64]),
 }
 
 /// Codes from the prior, for the hybrid term.
@@ -77,23 +95,21 @@ pub struct Data<'a> {
 pub enum PriorData<'a> {
     /// No trial has a hybrid term.
     None,
-    /// One for each row of the batch, `[E, n, latent]`.
-    Own(&'a [f32]),
+    /// One for each row of the batch.
+    Own,
     /// Some for each of a few conditions.
     Paired(PairedData<'a>),
 }
 
-/// Codes of a few conditions, to be paired with the rows of these.
+/// Conditions whose codes are to be paired with their rows.
 #[derive(Clone, Copy, Debug)]
 pub struct PairedData<'a> {
     /// Rows of each condition, `[E, m, p, columns]`; those beyond the end of a shorter list are arbitrary but valid.
     pub candidates: &'a [i32],
     /// Lengths of the lists, `[E, m]`, at least 1 and at most `p`.
     pub counts: &'a [i32],
-    /// Standard normal, `[E, m, k, latent]`.
-    pub codes: &'a [f32],
-    /// In 0..1, `[E, m, k]`: each chooses a code's row.
-    pub uniforms: &'a [f32],
+    /// Codes of a condition, `k`.
+    pub codes: usize,
     /// Whether the rows of a condition share its codes out evenly.
     pub balanced: bool,
 }
@@ -326,37 +342,48 @@ impl Trials {
         check("settings", settings.len(), &[trials])?;
         let n = data.rows.len() / (trials * columns).max(1);
         check("rows", data.rows.len(), &[trials, n, columns])?;
-        check("noise", data.noise.len(), &[trials, n, latent])?;
+        if n == 0 {
+            return Err("rows: a step needs at least one row".to_owned());
+        }
         let open = latent > 0 && settings.iter().any(|settings| settings.beta.is_finite());
-        let prior = match data.prior {
-            PriorData::None => PriorKind::None,
-            PriorData::Own(codes) => {
-                check("codes", codes.len(), &[trials, n, latent])?;
-                PriorKind::Own
-            }
-            PriorData::Paired(PairedData { candidates, counts, codes, uniforms, balanced }) => {
+        let (prior, own_codes, own_uniforms) = match data.prior {
+            PriorData::None => (PriorKind::None, 0, 0),
+            PriorData::Own => (PriorKind::Own, n, 0),
+            PriorData::Paired(PairedData { candidates, counts, codes: k, balanced }) => {
                 let m = counts.len() / trials.max(1);
                 let p = candidates.len() / (trials * m * columns).max(1);
-                let k = uniforms.len() / (trials * m).max(1);
                 check("counts", counts.len(), &[trials, m])?;
                 check("candidates", candidates.len(), &[trials, m, p, columns])?;
-                check("uniforms", uniforms.len(), &[trials, m, k])?;
-                check("codes", codes.len(), &[trials, m, k, latent])?;
-                PriorKind::Paired { m: m as i64, p: p as i64, k: k as i64, balanced }
+                if let Some(count) = counts.iter().find(|count| !(1..=p as i32).contains(*count)) {
+                    return Err(format!("counts: {count} is not in 1..={p}"));
+                }
+                (PriorKind::Paired { m: m as i64, p: p as i64, k: k as i64, balanced }, m * k, m * k)
+            }
+        };
+        let seeds = match data.random {
+            RandomData::Given { noise, codes, uniforms } => {
+                check("noise", noise.len(), &[trials, n, latent])?;
+                check("codes", codes.len(), &[trials, own_codes, latent])?;
+                check("uniforms", uniforms.len(), &[trials, own_uniforms])?;
+                false
+            }
+            RandomData::Seeds(seeds) => {
+                check("seeds", seeds.len(), &[trials])?;
+                true
             }
         };
         let prior = if open { prior } else { PriorKind::None };
-        Ok(Variant { trials: trials as i64, n: n as i64, open, prior })
+        Ok(Variant { trials: trials as i64, n: n as i64, open, prior, seeds })
     }
 
     /// Fills the buffers of the gradients by hand; false where they are autograd's.
     fn load(&mut self, data: &Data<'_>, settings: &[Settings], variant: Variant) -> bool {
         let device = self.device;
         let Gradients::ByHand(kernels, lean) = &mut self.gradients else { return false };
-        if lean.as_ref().is_none_or(|lean| lean.variant != variant) {
+        if lean.as_ref().is_none_or(|lean| !variant.fits(lean.variant)) {
             // The old buffers go before the new ones come.
             *lean = None;
-            *lean = Some(Box::new(Lean::new(&self.model.shape, variant, Rc::clone(kernels), device)));
+            *lean = Some(Box::new(Lean::new(&self.model.shape, variant.with_room(), Rc::clone(kernels), device)));
         }
         let Some(lean) = lean else { return false };
         lean.load(data, settings);
@@ -368,18 +395,33 @@ impl Trials {
         let (e, n, device) = (variant.trials, variant.n, self.device);
         let (c, z) = (self.model.shape.columns() as i64, self.model.shape.latent as i64);
         let indices = |values: &[i32], sizes: &[i64]| stage(values, sizes, device).to_kind(Kind::Int64);
+        let (codes, uniforms) = match variant.prior {
+            PriorKind::None => ([0; 4], [0; 3]),
+            PriorKind::Own => ([e, n, 1, z], [0; 3]),
+            PriorKind::Paired { m, k, .. } => ([e, m, k, z], [e, m, k]),
+        };
+        let sizes: [&[i64]; 3] = [&[e, n, z], &codes, &uniforms];
+        let [noise, codes, uniforms] = match data.random {
+            RandomData::Seeds(seeds) => random::draw(seeds, sizes).map(|values| values.to_device(device)),
+            RandomData::Given { noise, codes, uniforms } => {
+                // Codes that no trial uses may be there.
+                let used = |values: &'_ [f32], sizes: &[i64]| values.len() as i64 * i64::from(sizes[0] > 0);
+                let stage = |values: &[f32], sizes| stage(&values[..used(values, sizes) as usize], sizes, device);
+                [stage(noise, sizes[0]), stage(codes, sizes[1]), stage(uniforms, sizes[2])]
+            }
+        };
         let prior = match (variant.prior, data.prior) {
-            (PriorKind::Own, PriorData::Own(codes)) => Some(Prior::Own(stage(codes, &[e, n, z], device))),
-            (PriorKind::Paired { m, p, k, balanced }, PriorData::Paired(paired)) => Some(Prior::Paired(Paired {
+            (PriorKind::Own, _) => Some(Prior::Own(codes.squeeze_dim(2))),
+            (PriorKind::Paired { m, p, balanced, .. }, PriorData::Paired(paired)) => Some(Prior::Paired(Paired {
                 candidates: indices(paired.candidates, &[e, m, p, c]),
                 counts: indices(paired.counts, &[e, m]),
-                codes: stage(paired.codes, &[e, m, k, z], device),
-                uniforms: stage(paired.uniforms, &[e, m, k], device),
+                codes,
+                uniforms,
                 balanced,
             })),
             _ => None,
         };
-        Batch { rows: indices(data.rows, &[e, n, c]), noise: stage(data.noise, &[e, n, z], device), prior }
+        Batch { rows: indices(data.rows, &[e, n, c]), noise, prior }
     }
 }
 
@@ -390,7 +432,7 @@ fn stage<T: tch::kind::Element>(values: &[T], sizes: &[i64], device: Device) -> 
 
 /// Checks a slice's length against the shape that it stands for.
 fn check(what: &str, len: usize, shape: &[usize]) -> Result<(), String> {
-    if len == shape.iter().product::<usize>() && len > 0 || shape.last() == Some(&0) && len == 0 {
+    if len == shape.iter().product::<usize>() {
         return Ok(());
     }
     Err(format!("{what}: {len} values do not fill the shape {shape:?}"))

@@ -1,7 +1,7 @@
 //! Made-up weights, data and settings, the same on every machine: for tests and the bench.
 
 use crate::layout::{Column, Heads, Shape, Trunk};
-use crate::step::{Data, PairedData, PriorData, Settings};
+use crate::step::{Data, PairedData, PriorData, RandomData, Settings};
 
 /// SplitMix64 (Steele et al. 2014).
 #[derive(Clone, Debug)]
@@ -138,22 +138,18 @@ impl Draw {
 
     /// A step's data; `kind` names the prior's pairing: `none`, `own`, `posterior` or `balanced`.
     pub fn data(&self, kind: &str) -> Data<'_> {
+        let codes = self.uniforms.len() / self.counts.len().max(1);
         let paired = |balanced| {
-            PriorData::Paired(PairedData {
-                candidates: &self.candidates,
-                counts: &self.counts,
-                codes: &self.codes,
-                uniforms: &self.uniforms,
-                balanced,
-            })
+            PriorData::Paired(PairedData { candidates: &self.candidates, counts: &self.counts, codes, balanced })
         };
-        let prior = match kind {
-            "own" => PriorData::Own(&self.own),
-            "posterior" => paired(false),
-            "balanced" => paired(true),
-            _ => PriorData::None,
+        let (noise, codes, uniforms) = (&self.noise[..], &self.codes[..], &self.uniforms[..]);
+        let (prior, codes, uniforms): (_, &[f32], &[f32]) = match kind {
+            "own" => (PriorData::Own, &self.own, &[]),
+            "posterior" => (paired(false), codes, uniforms),
+            "balanced" => (paired(true), codes, uniforms),
+            _ => (PriorData::None, &[], &[]),
         };
-        Data { rows: &self.rows, noise: &self.noise, prior }
+        Data { rows: &self.rows, prior, random: RandomData::Given { noise, codes, uniforms } }
     }
 }
 

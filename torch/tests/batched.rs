@@ -1,7 +1,7 @@
 //! Trials trained as one batch are the trials trained alone.
 
 use cvae_torch::synthetic::{self, Draw, Sizes};
-use cvae_torch::{Heads, Settings, Shape, Trials, Trunk};
+use cvae_torch::{Data, Heads, RandomData, Settings, Shape, Trials, Trunk};
 use tch::Device;
 
 const STEPS: u64 = 50;
@@ -92,6 +92,47 @@ fn a_trial_that_leaves_changes_nothing_for_the_others() {
 }
 
 #[test]
+fn numbers_drawn_from_seeds_are_the_same_in_any_batch_and_for_both_gradients() {
+    let shape = small(Trunk::Multiplicative, Heads::Autoregressive, 3);
+    let weights: Vec<Vec<f32>> = (0..3).map(|trial| synthetic::weights(&shape, trial)).collect();
+    let slices: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
+    let draws: Vec<Draw> = (0..3).map(|trial| Draw::new(&shape, SIZES, trial)).collect();
+    let settings = [synthetic::settings(0, 0.5, 1.0); 3];
+    let seeds = [5, 1 << 40, 6];
+    for kind in ["none", "own", "balanced"] {
+        let terms = |mut trials: Trials, from: usize, to: usize| {
+            let all = Draw::concat(&draws[from..to]);
+            let data = Data { random: RandomData::Seeds(&seeds[from..to]), ..all.data(kind) };
+            trials.gradient(&data, &settings[from..to]).unwrap().1
+        };
+        let together = terms(Trials::new(&shape, Device::Cpu, &slices).unwrap(), 0, 3);
+        let exact = terms(Trials::by_autograd(&shape, Device::Cpu, &slices).unwrap(), 0, 3);
+        let alone = terms(Trials::new(&shape, Device::Cpu, &slices[1..2]).unwrap(), 1, 2);
+        assert!(together[1].iter().zip(alone[0]).all(|(a, b)| (a - b).abs() < 1e-5), "{kind} {together:?} {alone:?}");
+        let pairs = together.as_flattened().iter().zip(exact.as_flattened());
+        assert!(pairs.clone().all(|(a, b)| (a - b).abs() < 1e-4), "{kind} {together:?} {exact:?}");
+    }
+}
+
+#[test]
+fn lists_of_candidates_may_be_of_another_length_at_each_step() {
+    let shape = small(Trunk::Multiplicative, Heads::Autoregressive, 3);
+    let weights = synthetic::weights(&shape, 1);
+    let mut by_hand = Trials::new(&shape, Device::Cpu, &[&weights]).unwrap();
+    let mut exact = Trials::by_autograd(&shape, Device::Cpu, &[&weights]).unwrap();
+    for (step, candidates) in [(0, 5), (1, 20), (2, 3)] {
+        let draw = Draw::new(&shape, Sizes { candidates, ..SIZES }, step);
+        for trials in [&mut by_hand, &mut exact] {
+            trials.step(&draw.data("balanced"), &[synthetic::settings(step, 0.5, 1.0)]).unwrap();
+        }
+    }
+    let (own, exact) = (by_hand.terms(), exact.terms());
+    for (own, exact) in own.iter().flatten().flatten().zip(exact.iter().flatten().flatten()) {
+        assert!((own - exact).abs() < 1e-3, "{own} {exact}");
+    }
+}
+
+#[test]
 fn slices_of_another_length_are_refused_with_their_name() {
     let shape = small(Trunk::Multiplicative, Heads::Autoregressive, 2);
     let weights = synthetic::weights(&shape, 1);
@@ -100,7 +141,8 @@ fn slices_of_another_length_are_refused_with_their_name() {
     let mut trials = Trials::new(&shape, Device::Cpu, &[&weights]).unwrap();
     let draw = Draw::new(&shape, SIZES, 1);
     let settings = [synthetic::settings(0, 0.5, 0.0)];
-    let short = cvae_torch::Data { noise: &draw.noise[1..], ..draw.data("none") };
+    let random = RandomData::Given { noise: &draw.noise[1..], codes: &[], uniforms: &[] };
+    let short = Data { random, ..draw.data("none") };
     assert!(trials.step(&short, &settings).unwrap_err().starts_with("noise: "));
     assert!(trials.step(&draw.data("none"), &[]).unwrap_err().starts_with("settings: "));
 }

@@ -29,7 +29,9 @@ fn terms_and_gradients_by_hand_are_those_of_the_single_trial() {
     compare(Trials::new);
 }
 
-fn compare(make: fn(&Shape, Device, &[&[f32]]) -> Result<Trials, String>) {
+type Make = fn(&Shape, Device, &[&[f32]]) -> Result<Trials, String>;
+
+fn compare(make: Make) {
     let mut cases = 0;
     for case in EXPECTED.split("case").skip(1) {
         let mut lines = case.lines();
@@ -62,5 +64,5 @@ fn compare(make: fn(&Shape, Device, &[&[f32]]) -> Result<Trials, String>) {
         assert_eq!(rows, shape.places().len());
         cases += 1;
     }
-    assert_eq!(cases, 26);
+    assert_eq!(cases, 24);
 }
