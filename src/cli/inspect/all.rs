@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use super::exact::{self, Exact};
 use super::row::Row;
 use super::{Inspect, Subject};
 use crate::analysis::{Warning, WarningRecord};
@@ -46,6 +47,7 @@ struct Report {
     ten_worst: Vec<Row>,
     warnings: Vec<WarningRecord>,
     seconds: f64,
+    exact: Option<Exact>,
 }
 
 /// A mean over conditions with half of its 95 % interval, and the worst condition.
@@ -76,13 +78,14 @@ pub fn run(options: &Inspect, subject: &Subject) -> anyhow::Result<Exit> {
     let bar = output::bar(conditions.len() as u64, "{bar:30} {human_pos}/{human_len} conditions  {eta} left");
     let tallies = subject.tally(&conditions, options.samples as usize, subject.decode, options.seed, &bar);
     bar.finish_and_clear();
-    let rows: Vec<Row> = tallies.iter().map(|tally| Row::new(subject, tally)).collect();
+    let mut rows: Vec<Row> = tallies.iter().map(|tally| Row::new(subject, tally)).collect();
     let seconds = started.elapsed().as_secs_f64();
+    let exact = exact::measure(options, subject, &conditions, &mut rows);
     let warnings = match subject.decode {
         Decode::Greedy => warn::warnings_of(&subject.model, &subject.valid, &subject.split, &tallies, options.seed),
         Decode::Sample { .. } => options.warnings(subject),
     };
-    let report = report(options, subject, &tallies, &rows, &warnings, seconds);
+    let report = report(options, subject, &tallies, &rows, &warnings, (seconds, exact));
     let report = report.ok_or_else(|| anyhow::anyhow!("no condition was measured"))?;
     // Files first: who reads the text may stop reading.
     let table = folder.join("conditions.csv");
@@ -115,7 +118,7 @@ fn report(
     tallies: &[Tally],
     rows: &[Row],
     warnings: &[Warning],
-    seconds: f64,
+    (seconds, exact): (f64, Option<Exact>),
 ) -> Option<Report> {
     let scores = Scores::of(tallies)?;
     let held_out = Scores::of(&held_out(&subject.split, tallies));
@@ -157,6 +160,7 @@ fn report(
         ten_worst: worst.into_iter().take(10).cloned().collect(),
         warnings: warnings.iter().copied().map(WarningRecord::from).collect(),
         seconds,
+        exact,
     })
 }
 
@@ -227,7 +231,10 @@ fn text(report: &Report, width: Option<usize>) -> (String, Vec<String>) {
         percent(report.trained),
         percent(report.expected_trained),
     );
-    (text, dropped)
+    let Some(exact) = &report.exact else { return (text, dropped) };
+    let (table, more) = exact.text(width);
+    dropped.extend(more);
+    (format!("{text}\n\n{table}"), dropped)
 }
 
 /// Draws the charts over all conditions.

@@ -57,6 +57,7 @@ impl Charts {
             seed: 1,
             threads: None,
             importance: 2,
+            codes: 0,
             output: None,
             json: false,
             wide: false,

@@ -3,6 +3,7 @@
 mod all;
 mod charts;
 mod codes;
+mod exact;
 mod latent;
 mod one;
 mod pictures;
@@ -73,6 +74,10 @@ pub struct Inspect {
     #[arg(long, value_name = "K", default_value_t = 512, value_parser = clap::value_parser!(u32).range(2..=100_000),
           allow_negative_numbers = true)]
     importance: u32,
+    /// Codes for each condition in the exact marginals of --all; 0 leaves them out
+    #[arg(long, value_name = "K", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(0..=1_000_000),
+          allow_negative_numbers = true)]
+    codes: u32,
     /// Where charts and tables go: a folder, or for one condition a .png or .svg file as well
     #[arg(short, long, value_name = "OUTPUT", value_parser = super::path)]
     output: Option<PathBuf>,

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::Subject;
 use crate::dates::Condition;
 use crate::metrics::{
-    Tally, coverage, distinct, duplicates, entropy, expected_coverage, expected_entropy, expected_tv, tv,
+    Marginal, Tally, coverage, distinct, duplicates, entropy, expected_coverage, expected_entropy, expected_tv, tv,
 };
 
 /// What was measured of one condition; rates and shares 0..=1.
@@ -55,6 +55,18 @@ pub struct Row {
     pub wrong_leap: u64,
     /// Samples in another decade.
     pub wrong_decade: u64,
+    /// Exact failure rate of sampled decoding, with its standard error.
+    pub invalid_mass: Option<f64>,
+    pub invalid_mass_error: Option<f64>,
+    /// KL(truth, marginal), nats, with its standard error.
+    pub nll_gap: Option<f64>,
+    pub nll_gap_error: Option<f64>,
+    /// Total variation between truth and marginal, noise removed.
+    pub marginal_tv: Option<f64>,
+    /// Mutual information of z and the date under prior and decoder, nats.
+    pub prior_mi: Option<f64>,
+    /// What is left to chance given z, nats.
+    pub entropy_given_z: Option<f64>,
 }
 
 impl Row {
@@ -85,7 +97,25 @@ impl Row {
             wrong_month: failures.month,
             wrong_leap: failures.leap,
             wrong_decade: failures.decade,
+            invalid_mass: None,
+            invalid_mass_error: None,
+            nll_gap: None,
+            nll_gap_error: None,
+            marginal_tv: None,
+            prior_mi: None,
+            entropy_given_z: None,
         }
+    }
+
+    /// Adds the exact figures of the condition's marginal and its total variation.
+    pub fn set_exact(&mut self, marginal: &Marginal, tv: f64) {
+        self.invalid_mass = Some(marginal.invalid_mass.value);
+        self.invalid_mass_error = Some(marginal.invalid_mass.error);
+        self.nll_gap = Some(marginal.nll_gap.value);
+        self.nll_gap_error = Some(marginal.nll_gap.error);
+        self.marginal_tv = Some(tv);
+        self.prior_mi = Some(marginal.prior_mi.value);
+        self.entropy_given_z = Some(marginal.entropy_given_z.value);
     }
 }
 
