@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use cvae::analysis::settings;
-use cvae::checksums::{self, Demand, SUMS, sha256};
+use cvae::checksums::{self, ChecksumPolicy, SUMS, sha256};
 use cvae::dates::{Date, Lines, ValidDates, has_date_shape, parse_line};
 use cvae::experiment::{Config, ConfigFile, Experiment, Metrics, Override, Reading, Run, Trial, named_hash};
 use cvae::metrics::Table;
@@ -164,8 +164,8 @@ impl Target {
                 fs::write(&path, "x")?;
                 Box::new(move |input| {
                     let sums = write(file(SUMS), input);
-                    assert!(checksums::read(&path, Demand::Always).is_err(), "these are not its checksums");
-                    let lenient = checksums::read(&path.with_file_name("default.toml"), Demand::Listed).is_ok();
+                    assert!(checksums::read(&path, ChecksumPolicy::Always).is_err(), "these are not its checksums");
+                    let lenient = checksums::read(&path.with_file_name("default.toml"), ChecksumPolicy::Listed).is_ok();
                     fs::remove_file(sums).expect("it was just written");
                     lenient
                 })
@@ -214,7 +214,7 @@ impl Target {
                             assert!(setting.failed() <= setting.trials.len());
                         }
                     }
-                    Table::read(&path, Demand::WithSums)
+                    Table::read(&path, ChecksumPolicy::WithSums)
                         .is_ok_and(|table| table.measures().is_ok_and(|rows| !rows.is_empty()))
                 })
             }

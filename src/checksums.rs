@@ -12,7 +12,7 @@ pub const SUMS: &str = "SHA256SUMS";
 
 /// Where a file must have a checksum to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Demand {
+pub enum ChecksumPolicy {
     /// Everywhere.
     Always,
     /// In folders that hold checksums, as those of finished trials do.
@@ -66,7 +66,7 @@ pub fn sha256(bytes: &[u8]) -> String {
 ///
 /// # Errors
 /// When it can't be read, does not match its checksum, or lacks one that is demanded.
-pub fn read(path: &Path, demand: Demand) -> Result<Vec<u8>, ChecksumError> {
+pub fn read(path: &Path, demand: ChecksumPolicy) -> Result<Vec<u8>, ChecksumError> {
     let bytes = files::read_bytes(path)?;
     check(path, &bytes, demand)?;
     Ok(bytes)
@@ -76,7 +76,7 @@ pub fn read(path: &Path, demand: Demand) -> Result<Vec<u8>, ChecksumError> {
 ///
 /// # Errors
 /// As [`read`], and when it is no UTF-8.
-pub fn read_text(path: &Path, demand: Demand) -> Result<String, ChecksumError> {
+pub fn read_text(path: &Path, demand: ChecksumPolicy) -> Result<String, ChecksumError> {
     let text = String::from_utf8(read(path, demand)?);
     text.map_err(|_| FileError::at("read", path)(std::io::ErrorKind::InvalidData.into()).into())
 }
@@ -85,14 +85,14 @@ pub fn read_text(path: &Path, demand: Demand) -> Result<String, ChecksumError> {
 ///
 /// # Errors
 /// When it does not match its checksum, or lacks one that is demanded.
-pub fn check(path: &Path, bytes: &[u8], demand: Demand) -> Result<bool, ChecksumError> {
+pub fn check(path: &Path, bytes: &[u8], demand: ChecksumPolicy) -> Result<bool, ChecksumError> {
     let sums = path.with_file_name(SUMS);
     let has_sums = sums.exists();
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     match if has_sums { listed(&sums, &name)? } else { None } {
         Some(digest) if digest == sha256(bytes) => Ok(true),
         Some(_) => Err(ChecksumError::Damaged { path: path.to_owned() }),
-        None if demand == Demand::Always || (demand == Demand::WithSums && has_sums) => {
+        None if demand == ChecksumPolicy::Always || (demand == ChecksumPolicy::WithSums && has_sums) => {
             Err(ChecksumError::unlisted(path))
         }
         None => Ok(false),
@@ -177,14 +177,14 @@ mod tests {
     fn a_file_is_read_only_as_it_was_written() {
         let folder = folder();
         let (a, b) = (folder.path().join("a"), folder.path().join("b"));
-        assert_eq!(read_text(&a, Demand::Always).unwrap(), "1");
+        assert_eq!(read_text(&a, ChecksumPolicy::Always).unwrap(), "1");
         // Another file in its place, then one bit, then nothing.
         for text in ["2", "0", ""] {
             fs::write(&a, text).unwrap();
-            let error = read(&a, Demand::Listed).unwrap_err().to_string();
+            let error = read(&a, ChecksumPolicy::Listed).unwrap_err().to_string();
             assert!(error.contains("/a is damaged or was edited"), "{error}");
         }
-        assert!(read(&b, Demand::Always).is_ok());
+        assert!(read(&b, ChecksumPolicy::Always).is_ok());
     }
 
     #[test]
@@ -192,16 +192,16 @@ mod tests {
         let folder = folder();
         let path = folder.path().join("c");
         fs::write(&path, "3").unwrap();
-        assert!(read(&path, Demand::Listed).is_ok());
-        let error = read(&path, Demand::WithSums).unwrap_err().to_string();
+        assert!(read(&path, ChecksumPolicy::Listed).is_ok());
+        let error = read(&path, ChecksumPolicy::WithSums).unwrap_err().to_string();
         assert!(error.ends_with("run in its folder: sha256sum c >> SHA256SUMS"), "{error}");
         fs::remove_file(folder.path().join(SUMS)).unwrap();
-        assert!(read(&path, Demand::WithSums).is_ok());
+        assert!(read(&path, ChecksumPolicy::WithSums).is_ok());
         // Of a folder without any, all that will be asked for.
         for name in ["model.safetensors", "config.toml", "log.txt"] {
             fs::write(folder.path().join(name), "4").unwrap();
         }
-        let error = read(&path, Demand::Always).unwrap_err().to_string();
+        let error = read(&path, ChecksumPolicy::Always).unwrap_err().to_string();
         assert!(
             error.ends_with("run in its folder: sha256sum c config.toml model.safetensors >> SHA256SUMS"),
             "{error}"
@@ -215,9 +215,12 @@ mod tests {
         let text = fs::read_to_string(&sums).unwrap();
         // Its first line end lost: the name is another one then.
         fs::write(&sums, text.replacen('\n', "x", 1)).unwrap();
-        assert!(matches!(read(&folder.path().join("a"), Demand::WithSums), Err(ChecksumError::Unlisted { .. })));
+        assert!(matches!(
+            read(&folder.path().join("a"), ChecksumPolicy::WithSums),
+            Err(ChecksumError::Unlisted { .. })
+        ));
         fs::write(&sums, text.replacen("  b", "b", 1)).unwrap();
-        let error = read(&folder.path().join("a"), Demand::Listed).unwrap_err().to_string();
+        let error = read(&folder.path().join("a"), ChecksumPolicy::Listed).unwrap_err().to_string();
         assert!(error.contains("SHA256SUMS:2: no line of sha256sum"), "{error}");
     }
 }

@@ -9,7 +9,7 @@ use serde::de::IntoDeserializer;
 use serde::de::value::Error;
 
 use super::settings::Setting;
-use crate::dates::{Condition, Held, Split, ValidDates};
+use crate::dates::{Condition, Holdout, Split, ValidDates};
 use crate::experiment::{Metrics, Outcome, Provenance, RunTrial};
 use crate::metrics::{Measure, Row};
 
@@ -99,7 +99,7 @@ pub fn complete(trials: &mut [RunTrial]) {
 
 /// The number of conditions that a split holds out; none where its values can't be read.
 fn held_out(valid: &ValidDates, [split, share, seed]: &[String; 3]) -> Option<usize> {
-    let held: Result<Held, Error> = Held::deserialize(split.as_str().into_deserializer());
+    let held: Result<Holdout, Error> = Holdout::deserialize(split.as_str().into_deserializer());
     Some(Split::new(valid, held.ok()?, share.parse().ok()?, seed.parse().ok()?).ok()?.held_out.len())
 }
 

@@ -153,7 +153,7 @@ impl fmt::Display for Warning {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dates::{Condition, Date, Held, Split, ValidDates};
+    use crate::dates::{Condition, Date, Holdout, Split, ValidDates};
     use crate::metrics::{Draws, Scores, Tally, latent_use, tally_model, test_terms, unwatched};
     use crate::model::{Decode, Model, ModelConfig};
 
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn a_sampler_that_knows_its_training_conditions_by_heart_shows_a_gap() {
         let valid = ValidDates::new();
-        let split = Split::new(&valid, Held::Conditions, 0.1, 1).unwrap();
+        let split = Split::new(&valid, Holdout::Conditions, 0.1, 1).unwrap();
         let seen: std::collections::HashSet<Condition> = split.seen.iter().copied().collect();
         let pass = |conditions: &[Condition]| pass_of(conditions, &valid, |condition| seen.contains(&condition));
         let figures =

@@ -210,9 +210,9 @@ impl Observer for Bar {
 
     fn phase(&mut self, step: u64, phase: Phase) {
         let what = match phase {
-            Phase::Calendar => "the decoder learns the calendar",
-            Phase::Code => "the calendar is known, z takes over the choice of the date",
-            Phase::Match => "z carries the choice, its distribution is matched with the prior",
+            Phase::Condition => "the decoder learns the calendar",
+            Phase::Encode => "the calendar is known, z takes over the choice of the date",
+            Phase::Align => "z carries the choice, its distribution is matched with the prior",
         };
         self.line(&format!("step {step:>6}  {what}"));
     }

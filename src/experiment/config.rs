@@ -9,7 +9,7 @@ use super::overrides::Override;
 use super::provenance::Provenance;
 use super::source::{Origin, Source};
 use crate::checksums::ChecksumError;
-use crate::dates::Held;
+use crate::dates::Holdout;
 use crate::files::FileError;
 use crate::model::{DeviceChoice, EngineKind, ModelConfig};
 use crate::training::{BetaConfig, EvaluationConfig, Objective, StepConfig, TrainingConfig};
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub struct DataConfig {
     /// Whether whole conditions or single dates are held out.
-    pub split: Held,
+    pub split: Holdout,
     /// The share held out.
     pub held_out: f64,
     /// Seed of the split; apart from the run's seed, so that runs of several seeds share their test data.
@@ -29,7 +29,7 @@ pub struct DataConfig {
 
 impl Default for DataConfig {
     fn default() -> Self {
-        Self { split: Held::default(), held_out: 0.1, seed: 1 }
+        Self { split: Holdout::default(), held_out: 0.1, seed: 1 }
     }
 }
 

@@ -14,7 +14,7 @@ const MODE: &str = "CVAE_LOCKS";
 /// A lock that is held as long as the value lives; without a file where locks are switched off.
 #[derive(Debug)]
 pub struct Lock {
-    // Held, not read: the system frees the lock with the file, even when the process is killed.
+    // Holdout, not read: the system frees the lock with the file, even when the process is killed.
     _file: Option<File>,
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
-use crate::checksums::{self, ChecksumError, Demand};
+use crate::checksums::{self, ChecksumError, ChecksumPolicy};
 use crate::files::{self, FileError};
 use crate::metrics::{Measure, Row, Table, TableError};
 use crate::training::{Evaluation, Phase};
@@ -75,14 +75,14 @@ impl Metrics {
     /// # Errors
     /// When the file can't be read, does not match its checksum or has none.
     pub fn read(path: &Path) -> Result<Self, MetricsError> {
-        Self::read_with(path, Demand::Always)
+        Self::read_with(path, ChecksumPolicy::Always)
     }
 
     /// Reads metrics whose checksum is demanded like this.
     ///
     /// # Errors
     /// As [`Metrics::read`].
-    pub(super) fn read_with(path: &Path, demand: Demand) -> Result<Self, MetricsError> {
+    pub(super) fn read_with(path: &Path, demand: ChecksumPolicy) -> Result<Self, MetricsError> {
         let rows = Table::read(path, demand)?.measures()?;
         let damaged = |reason: &str| MetricsError::Format { path: path.to_owned(), reason: reason.to_owned() };
         let row = rows.into_iter().next().ok_or_else(|| damaged("it has no row"))?;
@@ -104,13 +104,13 @@ mod tests {
         metrics.write(&path, &[]).unwrap();
         assert_eq!(Metrics::read(&path).unwrap(), metrics);
         std::fs::write(&path, "greedy_pass,a_column_of_a_newer_version\n0.5,1\n").unwrap();
-        let older = Metrics::read_with(&path, Demand::Listed);
+        let older = Metrics::read_with(&path, ChecksumPolicy::Listed);
         assert!(older.is_err(), "its checksum is another one");
         std::fs::remove_file(folder.path().join(checksums::SUMS)).unwrap();
-        let older = Metrics::read_with(&path, Demand::WithSums).unwrap();
+        let older = Metrics::read_with(&path, ChecksumPolicy::WithSums).unwrap();
         assert!(older.number(Measure::GreedyPass) == 0.5 && !older.has(Measure::TestMi));
         std::fs::write(&path, "greedy_pass\n").unwrap();
-        let error = Metrics::read_with(&path, Demand::WithSums).unwrap_err().to_string();
+        let error = Metrics::read_with(&path, ChecksumPolicy::WithSums).unwrap_err().to_string();
         assert!(error.contains("metrics.csv: it has no row"), "{error}");
     }
 }

@@ -12,7 +12,7 @@ use super::names::{is_hash_of, named_hash};
 use super::provenance::Provenance;
 use super::source::resolved;
 use super::trial::{TrialError, weights_file};
-use crate::checksums::{self, Demand};
+use crate::checksums::{self, ChecksumPolicy};
 use crate::files::{self, FileError};
 use crate::metrics::{Measure, Row, Table, TableError};
 
@@ -76,7 +76,7 @@ impl fmt::Display for Skipped {
 #[derive(Clone, Copy, Debug)]
 pub struct Reading {
     /// Which checksums metrics must have.
-    pub demand: Demand,
+    pub demand: ChecksumPolicy,
     /// Whether histories are read.
     pub histories: bool,
     /// Whether rows of results.csv stand for trials whose folders are gone.
@@ -85,9 +85,9 @@ pub struct Reading {
 
 impl Reading {
     /// What tables are made of: the metrics alone, which must have checksums.
-    pub const METRICS: Self = Self { demand: Demand::Always, histories: false, results: false };
+    pub const METRICS: Self = Self { demand: ChecksumPolicy::Always, histories: false, results: false };
     /// What charts are made of: everything that is there.
-    pub const ALL: Self = Self { demand: Demand::WithSums, histories: true, results: true };
+    pub const ALL: Self = Self { demand: ChecksumPolicy::WithSums, histories: true, results: true };
 }
 
 /// How many levels of folders may lie above a trial.
@@ -172,7 +172,7 @@ fn history(path: &Path, outcome: &Outcome) -> Result<Vec<Row>, TrialError> {
     if !path.exists() {
         return Ok(Vec::new());
     }
-    let text = checksums::read_text(path, Demand::WithSums).map_err(TableError::from)?;
+    let text = checksums::read_text(path, ChecksumPolicy::WithSums).map_err(TableError::from)?;
     let whole = match outcome {
         Outcome::Finished(_) => text.as_str(),
         _ => text.rfind('\n').map_or("", |end| &text[..=end]),
@@ -259,7 +259,7 @@ fn folders_in(path: &Path) -> Result<Vec<PathBuf>, FileError> {
 
 /// The trials of a results.csv.
 fn rows(path: &Path) -> Result<Vec<RunTrial>, TrialError> {
-    let table = Table::read(path, Demand::WithSums)?;
+    let table = Table::read(path, ChecksumPolicy::WithSums)?;
     // Earlier versions left the file empty while nothing had finished.
     if table.is_empty() {
         return Ok(Vec::new());

@@ -7,7 +7,7 @@ use super::config::{Config, ConfigError, ConfigFile};
 use super::hints;
 use super::locate::{locate, position};
 use super::overrides::Override;
-use crate::checksums::{self, Demand};
+use crate::checksums::{self, ChecksumPolicy};
 use crate::files;
 
 /// A config file with those it builds on (`base = "other.toml"`, relative to it), read and merged.
@@ -29,7 +29,7 @@ struct Layer {
 /// # Errors
 /// The first thing that is wrong, with its place.
 pub fn resolved(folder: &Path) -> Result<Config, ConfigError> {
-    Source::load_checked(&folder.join("config.toml"), Demand::WithSums)?.resolve(std::iter::empty())
+    Source::load_checked(&folder.join("config.toml"), ChecksumPolicy::WithSums)?.resolve(std::iter::empty())
 }
 
 /// Where a replaced value was given.
@@ -53,7 +53,7 @@ impl Source {
     /// When a file can't be read or is no config.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         // It may lie anywhere; a resolved config in a finished trial's folder has its checksum there.
-        let mut source = Self::load_checked(path, Demand::Listed)?;
+        let mut source = Self::load_checked(path, ChecksumPolicy::Listed)?;
         // What is trained now was not made by what trained a resolved config.
         source.merged.remove("provenance");
         Ok(source)
@@ -63,14 +63,14 @@ impl Source {
     ///
     /// # Errors
     /// As [`Source::load`], and when the checksum that is demanded is missing.
-    fn load_checked(path: &Path, demand: Demand) -> Result<Self, ConfigError> {
+    fn load_checked(path: &Path, demand: ChecksumPolicy) -> Result<Self, ConfigError> {
         let mut layers: Vec<Layer> = Vec::new();
         let mut next = Some(path.to_owned());
         while let Some(path) = next {
             if layers.len() == MOST_LAYERS {
                 return Err(ConfigError::Circle(path));
             }
-            let demand = if layers.is_empty() { demand } else { Demand::Listed };
+            let demand = if layers.is_empty() { demand } else { ChecksumPolicy::Listed };
             let text = match (read(&path, demand), layers.last()) {
                 (Err(ConfigError::File(error)), Some(above)) => {
                     let problem = format!("base: {error}");
@@ -190,7 +190,7 @@ impl Layer {
     }
 }
 
-fn read(path: &Path, demand: Demand) -> Result<String, ConfigError> {
+fn read(path: &Path, demand: ChecksumPolicy) -> Result<String, ConfigError> {
     let bytes = files::read_regular(path, LARGEST)?;
     checksums::check(path, &bytes, demand)?;
     hints::utf8(bytes)

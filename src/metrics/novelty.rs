@@ -61,11 +61,11 @@ impl Trained {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dates::Held;
+    use crate::dates::Holdout;
 
     fn setting() -> (ValidDates, Split, Trained, Condition) {
         let valid = ValidDates::new();
-        let split = Split::new(&valid, Held::Dates, 0.3, 1).unwrap();
+        let split = Split::new(&valid, Holdout::Dates, 0.3, 1).unwrap();
         let trained = Trained::new(&valid, &split);
         let condition = Condition::of(Date::new(3, 12, 1962).unwrap());
         (valid, split, trained, condition)
@@ -99,7 +99,7 @@ mod tests {
         let mut tally = Tally::new(&valid, condition);
         tally.add_date(&valid, None);
         assert_eq!((trained.copied(&tally), trained.held_out_coverage(&tally)), (0.0, Some(0.0)));
-        let split = Split::new(&valid, Held::Conditions, 0.1, 1).unwrap();
+        let split = Split::new(&valid, Holdout::Conditions, 0.1, 1).unwrap();
         let trained = Trained::new(&valid, &split);
         assert_eq!(trained.held_out_coverage(&Tally::new(&valid, split.seen[0])), None);
         assert_eq!(trained.share(split.held_out[0]), 0.0);

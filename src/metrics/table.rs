@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::registry::Measure;
 use super::row::{CellError, Row};
-use crate::checksums::{self, ChecksumError, Demand};
+use crate::checksums::{self, ChecksumError, ChecksumPolicy};
 
 /// A CSV file in memory.
 #[derive(Clone, Debug)]
@@ -74,7 +74,7 @@ impl Table {
     ///
     /// # Errors
     /// When it can't be read, does not match its checksum, or is not CSV with a header.
-    pub fn read(path: &Path, demand: Demand) -> Result<Self, TableError> {
+    pub fn read(path: &Path, demand: ChecksumPolicy) -> Result<Self, TableError> {
         Self::parse(path, &checksums::read_text(path, demand)?)
     }
 
@@ -178,7 +178,7 @@ mod tests {
         let path = folder.path().join("a.csv");
         std::fs::write(&path, "beta\n1\n").unwrap();
         checksums::write(folder.path(), &[], ("a.csv", b"beta\n1\n")).unwrap();
-        let read = || Table::read(&path, Demand::WithSums);
+        let read = || Table::read(&path, ChecksumPolicy::WithSums);
         assert_eq!(read().unwrap().measures().unwrap()[0].number(Measure::Beta), 1.0);
         std::fs::write(&path, "beta\n2\n").unwrap();
         assert!(matches!(read(), Err(TableError::Checksum(ChecksumError::Damaged { .. }))));

@@ -1,6 +1,6 @@
 //! Counting what was generated for one condition: the ground on which the sampling metrics stand.
 
-use crate::dates::{Condition, Date, DateTokens, Miss, Outcome, ValidDates};
+use crate::dates::{Condition, Date, DateTokens, Mismatch, Outcome, ValidDates};
 
 /// What was generated for one condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl Tally {
     pub fn add(&mut self, valid: &ValidDates, tokens: DateTokens) {
         match valid.outcome(self.condition, tokens) {
             Outcome::Pass(rank) => self.counts[rank] += 1,
-            Outcome::Fail(met) => self.failures.add_miss(self.condition.differences(met)),
+            Outcome::Fail(met) => self.failures.add_mismatch(self.condition.differences(met)),
             Outcome::NoDate => self.failures.add_no_date(),
         }
     }
@@ -71,7 +71,7 @@ impl Tally {
 
 impl Failures {
     /// Counts a date that misses these fields.
-    pub fn add_miss(&mut self, miss: Miss) {
+    pub fn add_mismatch(&mut self, miss: Mismatch) {
         self.total += 1;
         self.weekday += u64::from(miss.weekday);
         self.month += u64::from(miss.month);

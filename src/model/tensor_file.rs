@@ -12,7 +12,7 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
 use super::weights::WeightsError;
-use crate::checksums::{self, ChecksumError, Demand, sha256};
+use crate::checksums::{self, ChecksumError, ChecksumPolicy, sha256};
 use crate::files;
 
 /// Numbers of a tensor, by rows.
@@ -122,7 +122,7 @@ pub(super) fn read_tensors(bytes: &[u8], path: &Path) -> Result<Tensors, Weights
 /// The bytes of a file of tensors, which can be read as such and match their checksums.
 fn read_checked(path: &Path) -> Result<Vec<u8>, WeightsError> {
     files::check_readable(path)?;
-    let bytes = checksums::read(path, Demand::WithSums)?;
+    let bytes = checksums::read(path, ChecksumPolicy::WithSums)?;
     let format = |reason: String| WeightsError::Format { path: path.to_owned(), reason };
     if let Some(digest) = own_digest(&bytes)
         && digest != digest_of(&bytes)
@@ -131,7 +131,7 @@ fn read_checked(path: &Path) -> Result<Vec<u8>, WeightsError> {
     }
     check_sizes(&bytes).map_err(format)?;
     SafeTensors::deserialize(&bytes).map_err(|error| format(error.to_string()))?;
-    if own_digest(&bytes).is_none() && !checksums::check(path, &bytes, Demand::WithSums)? {
+    if own_digest(&bytes).is_none() && !checksums::check(path, &bytes, ChecksumPolicy::WithSums)? {
         return Err(ChecksumError::unlisted(path).into());
     }
     Ok(bytes)

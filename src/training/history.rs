@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::checksums::{Demand, sha256};
+use crate::checksums::{ChecksumPolicy, sha256};
 use crate::files::{self, FileError};
 use crate::metrics::{Measure, Row, Table, TableError};
 
@@ -101,7 +101,7 @@ impl History {
     /// # Errors
     /// When the file can't be read, does not match its checksum or has a damaged row.
     pub fn read(path: &Path) -> Result<Vec<Row>, TableError> {
-        Table::read(path, Demand::WithSums)?.measures()
+        Table::read(path, ChecksumPolicy::WithSums)?.measures()
     }
 }
 

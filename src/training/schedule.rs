@@ -51,17 +51,19 @@ pub enum BetaSchedule {
     },
 }
 
-/// Phases of a phased schedule.
+/// Phases of a phased schedule. Files keep the first names: `calendar`, `code`, `match`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// The decoder learns p(date | condition).
+    /// The decoder learns p(y | condition); z is closed or held back.
     #[default]
-    Calendar,
+    #[serde(rename = "calendar")]
+    Condition,
     /// z takes over the choice.
-    Code,
-    /// The aggregated posterior is moved towards the prior. Schedules without phases are here throughout.
-    Match,
+    #[serde(rename = "code")]
+    Encode,
+    /// The aggregated posterior is aligned with the prior. Schedules without phases are here throughout.
+    #[serde(rename = "match")]
+    Align,
 }
 
 /// Share of a running mean that a new step replaces: it looks back some 20 steps.
@@ -83,7 +85,7 @@ pub struct ScheduleState {
 impl ScheduleState {
     /// The state before the first step.
     pub fn new(schedule: &BetaSchedule) -> Self {
-        let phase = if matches!(schedule, BetaSchedule::Phased { .. }) { Phase::Calendar } else { Phase::Match };
+        let phase = if matches!(schedule, BetaSchedule::Phased { .. }) { Phase::Condition } else { Phase::Align };
         Self { phase, ..Self::default() }
     }
 
@@ -97,9 +99,9 @@ impl ScheduleState {
             BetaSchedule::Linear { from, to, rise } => rising(from, to, step, rise),
             BetaSchedule::Cyclical { from, to, cycle, rise } => rising(from, to, step % cycle, rise),
             BetaSchedule::Phased { high, low, end, rise, .. } => match self.phase {
-                Phase::Calendar => high,
-                Phase::Code => low,
-                Phase::Match => rising(low, end, step.saturating_sub(self.since), rise),
+                Phase::Condition => high,
+                Phase::Encode => low,
+                Phase::Align => rising(low, end, step.saturating_sub(self.since), rise),
             },
         }
     }
@@ -111,8 +113,8 @@ impl ScheduleState {
         self.kl = update(self.kl, kl);
         let BetaSchedule::Phased { calendar, code, .. } = *schedule else { return false };
         let next = match self.phase {
-            Phase::Calendar if self.recon.is_some_and(|recon| recon < calendar) => Phase::Code,
-            Phase::Code if self.kl.is_some_and(|kl| kl > code) => Phase::Match,
+            Phase::Condition if self.recon.is_some_and(|recon| recon < calendar) => Phase::Encode,
+            Phase::Encode if self.kl.is_some_and(|kl| kl > code) => Phase::Align,
             _ => return false,
         };
         (self.phase, self.since) = (next, step + 1);
@@ -124,9 +126,9 @@ impl Phase {
     /// The phase's name in tables and messages.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Calendar => "calendar",
-            Self::Code => "code",
-            Self::Match => "match",
+            Self::Condition => "calendar",
+            Self::Encode => "code",
+            Self::Align => "match",
         }
     }
 }
@@ -159,10 +161,10 @@ mod tests {
         // The running mean, not one lucky step, turns the phase.
         assert!(!state.observe(&schedule, 1, 0.0, 0.0));
         let turned = (2..200).find(|step| state.observe(&schedule, *step, 3.2, 0.0)).unwrap();
-        assert_eq!((state.phase, state.since), (Phase::Code, turned + 1));
+        assert_eq!((state.phase, state.since), (Phase::Encode, turned + 1));
         assert_eq!(state.beta(&schedule, turned + 1), 0.1);
         let turned = (turned + 1..400).find(|step| state.observe(&schedule, *step, 1.0, 4.0)).unwrap();
-        assert_eq!(state.phase, Phase::Match);
+        assert_eq!(state.phase, Phase::Align);
         assert_eq!(state.beta(&schedule, turned + 1), 0.1);
         assert!((state.beta(&schedule, turned + 3) - 0.3).abs() < 1e-12);
         assert_eq!(state.beta(&schedule, turned + 5), 0.5);

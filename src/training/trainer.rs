@@ -282,7 +282,7 @@ impl<'a> Trainer<'a> {
 
     fn weights(&self, step: u64) -> ObjectiveWeights {
         // z from the prior is trained on once the code is there to be aligned with it.
-        let aligning = self.state.schedule.phase == Phase::Match;
+        let aligning = self.state.schedule.phase == Phase::Align;
         let hybrid = if aligning { self.config.objective.hybrid } else { 0.0 };
         ObjectiveWeights { beta: self.beta(step), hybrid, free_bits: self.config.objective.free_bits }
     }

@@ -12,7 +12,7 @@ use crate::analysis::{Warning, WarningRecord};
 use crate::cli::exit::Exit;
 use crate::cli::output;
 use crate::cli::warn::{self, held_out};
-use crate::dates::{Condition, Held};
+use crate::dates::{Condition, Holdout};
 use crate::figures::{Histogram, Panel, Rate, Rates, count, write_both};
 use crate::files;
 use crate::metrics::{Scores, Summary, Tally, Worst, coverage, tv};
@@ -123,7 +123,7 @@ fn report(
     let scores = Scores::of(tallies)?;
     let held_out = Scores::of(&held_out(&subject.split, tallies));
     // Where whole conditions are held out, this is their coverage again.
-    let by_date = subject.config.data.split == Held::Dates;
+    let by_date = subject.config.data.split == Holdout::Dates;
     let of_dates = tallies
         .iter()
         .filter(|_| by_date)

@@ -74,7 +74,7 @@ pub struct Condition {
 
 /// Which fields of a condition a date misses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Miss {
+pub struct Mismatch {
     /// The date falls on another weekday.
     pub weekday: bool,
     /// The date lies in another month.
@@ -85,7 +85,7 @@ pub struct Miss {
     pub decade: bool,
 }
 
-impl Miss {
+impl Mismatch {
     /// Whether any field is missed.
     pub fn any(self) -> bool {
         self.weekday || self.month || self.leap || self.decade
@@ -137,7 +137,7 @@ impl Condition {
     }
 
     /// The fields that this date misses.
-    pub fn misses(self, date: Date) -> Miss {
+    pub fn misses(self, date: Date) -> Mismatch {
         self.differences(Self::of(date))
     }
 
@@ -155,8 +155,8 @@ impl Condition {
     }
 
     /// The fields in which the condition that a date meets differs from this one.
-    pub fn differences(self, met: Condition) -> Miss {
-        Miss {
+    pub fn differences(self, met: Condition) -> Mismatch {
+        Mismatch {
             weekday: met.weekday != self.weekday,
             month: met.month != self.month,
             leap: met.leap != self.leap,
@@ -199,7 +199,7 @@ mod tests {
         assert_eq!(condition.to_string(), "[MON] [DEC] [False] [196]");
         assert!(!condition.misses(date).any());
         let next = Date::new(4, 12, 1962).unwrap();
-        assert_eq!(condition.misses(next), Miss { weekday: true, ..Miss::default() });
+        assert_eq!(condition.misses(next), Mismatch { weekday: true, ..Mismatch::default() });
         assert_eq!((condition.explain(date), condition.explain(next)), (String::new(), "falls on TUE".to_owned()));
         let far = Date::new(1, 1, 2000).unwrap();
         assert_eq!(condition.explain(far), "falls on SAT, lies in JAN, 2000 is a leap year, lies in decade 200");

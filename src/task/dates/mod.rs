@@ -12,11 +12,11 @@ mod tokens;
 mod valid;
 
 pub use calendar::{Date, DateError, FIRST_YEAR, LAST_YEAR, Month, Weekday};
-pub use condition::{CONDITION_FIELDS, CONDITION_WIDTH, Condition, Decade, Miss};
+pub use condition::{CONDITION_FIELDS, CONDITION_WIDTH, Condition, Decade, Mismatch};
 pub use files::{DATA_FILE, EXAMPLE_FILE, EXAMPLE_STRIDE, YearRange, YearRangeError, write_data, write_example};
 pub use lines::{FieldError, LineError, Parsed, has_date_shape, parse_line};
 pub use reader::{Line, Lines};
-pub use split::{Held, Split, SplitError};
+pub use split::{Holdout, Split, SplitError};
 pub use tokens::{DATE_FIELDS, DATE_WIDTH, DateTokens, Field};
 pub use valid::{Outcome, ValidDates};
 

@@ -11,7 +11,7 @@ use crate::random::{Purpose, stream};
 /// What is held out of training.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Held {
+pub enum Holdout {
     /// Whole conditions: no date of a held-out condition is trained on.
     #[default]
     Conditions,
@@ -42,7 +42,7 @@ impl Split {
     ///
     /// # Errors
     /// When the share lies outside 0.001 to 0.9.
-    pub fn new(valid: &ValidDates, held: Held, share: f64, seed: u64) -> Result<Self, SplitError> {
+    pub fn new(valid: &ValidDates, held: Holdout, share: f64, seed: u64) -> Result<Self, SplitError> {
         if !(0.001..=0.9).contains(&share) {
             return Err(SplitError(share));
         }
@@ -59,12 +59,12 @@ impl Split {
         let (mut train, mut test) = (Vec::new(), Vec::new());
         let dates = || conditions.iter().flat_map(|condition| valid.of(*condition));
         match held {
-            Held::Conditions => {
+            Holdout::Conditions => {
                 for (condition, is_test) in conditions.iter().zip(is_test(conditions.len())) {
                     if is_test { &mut test } else { &mut train }.extend(valid.of(*condition));
                 }
             }
-            Held::Dates => {
+            Holdout::Dates => {
                 for (date, is_test) in dates().zip(is_test(dates().count())) {
                     if is_test { &mut test } else { &mut train }.push(*date);
                 }
@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn no_training_date_has_a_held_out_condition() {
         let valid = ValidDates::new();
-        let split = Split::new(&valid, Held::Conditions, 0.1, 1).unwrap();
+        let split = Split::new(&valid, Holdout::Conditions, 0.1, 1).unwrap();
         assert_eq!(split.held_out.len(), 680);
         assert_eq!(split.seen.len() + split.held_out.len(), 6804);
         assert_eq!(split.train.len() + split.test.len(), 146_462);
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn the_seed_decides_and_repeats() {
         let valid = ValidDates::new();
-        for held in [Held::Conditions, Held::Dates] {
+        for held in [Holdout::Conditions, Holdout::Dates] {
             let split = |seed| Split::new(&valid, held, 0.1, seed).unwrap().test;
             assert_eq!(split(1), split(1));
             assert_ne!(split(1), split(2));
@@ -108,10 +108,10 @@ mod tests {
     #[test]
     fn a_split_by_date_holds_out_dates_of_seen_conditions() {
         let valid = ValidDates::new();
-        let split = Split::new(&valid, Held::Dates, 0.1, 1).unwrap();
+        let split = Split::new(&valid, Holdout::Dates, 0.1, 1).unwrap();
         assert_eq!(split.test.len(), 14_646);
         assert!(split.held_out.len() < 10, "{}", split.held_out.len());
-        assert!(Split::new(&valid, Held::Dates, 0.0, 1).is_err());
-        assert!(Split::new(&valid, Held::Dates, f64::NAN, 1).is_err());
+        assert!(Split::new(&valid, Holdout::Dates, 0.0, 1).is_err());
+        assert!(Split::new(&valid, Holdout::Dates, f64::NAN, 1).is_err());
     }
 }
