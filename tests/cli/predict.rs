@@ -346,7 +346,8 @@ fn a_program_by_itself_predicts_from_any_folder_and_says_what_the_other_engine_n
     let output = run(&["predict", "-i", "in.txt", "out.txt"]);
     assert_eq!(code(&output), 0, "{}", errors(&output));
     // The released model is part of the program.
-    let output = run(&["predict", "-i", "in.txt", "same.txt", "--model", model().to_str().unwrap()]);
+    let release = concat!(env!("CARGO_MANIFEST_DIR"), "/model");
+    let output = run(&["predict", "-i", "in.txt", "same.txt", "--model", release]);
     assert_eq!(code(&output), 0, "{}", errors(&output));
     let read = |name: &str| fs::read(folder.path().join(name)).unwrap();
     assert_eq!(read("out.txt"), read("same.txt"));
