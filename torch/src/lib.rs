@@ -3,6 +3,7 @@
 //!
 //! [`Shape`] says what is trained and how weights lie in a flat slice, [`Trials`] takes steps, [`model`] is the model.
 
+mod data;
 pub mod engine;
 mod kernels;
 pub mod layout;
@@ -12,6 +13,7 @@ mod random;
 pub mod step;
 pub mod synthetic;
 
+pub use data::{Data, PairedData, PriorData, RandomData, Settings};
 pub use kernels::{allow_tf32, peak_memory};
 pub use layout::{Column, Heads, Shape, Trunk};
-pub use step::{Data, PairedData, PriorData, RandomData, Settings, Trials};
+pub use step::Trials;

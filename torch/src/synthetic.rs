@@ -1,7 +1,7 @@
 //! Made-up weights, data and settings, the same on every machine: for tests and the bench.
 
+use crate::data::{Data, PairedData, PriorData, RandomData, Settings};
 use crate::layout::{Column, Heads, Shape, Trunk};
-use crate::step::{Data, PairedData, PriorData, RandomData, Settings};
 
 /// SplitMix64 (Steele et al. 2014).
 #[derive(Clone, Debug)]

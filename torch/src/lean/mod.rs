@@ -1,22 +1,25 @@
 //! The same step as `model`'s with a gradient derived by hand: products of libtorch, and between them one kernel of
-//! `kernels.cpp` where autograd takes five to ten. All buffers are made once, so that on a GPU a step can be captured as
+//! `kernels/` where autograd takes five to ten. All buffers are made once, so that on a GPU a step can be captured as
 //! a CUDA graph. For multiplicative trunks; `step` leaves the others to autograd.
 //!
-//! The names of sizes are those of `kernels.cpp`.
+//! The names of sizes are those of `kernels/`.
+
+mod buffers;
 
 use std::ffi::CStr;
-use std::ops::Range;
 use std::rc::Rc;
 
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
+use self::buffers::{Buffers, HeadBuffers, Input, Maps, Place, Sizes, TableMap, padded};
+pub(crate) use self::buffers::{PriorKind, Variant};
+use crate::data::{Data, PriorData, RandomData, Settings};
 use crate::kernels::{Graph, Kernels};
-use crate::layout::{Heads, Linear, Parts, Shape, Trunk};
+use crate::layout::{Linear, Parts, Shape, Trunk};
 use crate::model::ROUNDS;
 use crate::random;
-use crate::step::{Data, KNOBS, PriorData, RandomData, Settings};
 
-/// Rows of a chunk, as in `kernels.cpp`.
+/// Rows of a chunk, as in `kernels/`.
 const CHUNK: i64 = 16;
 /// Rows that a kernel reads before it writes any.
 const AHEAD: i64 = 4;
@@ -28,32 +31,6 @@ const MANY_TRIALS: i64 = 32;
 const LARGEST: usize = 48;
 /// Steps before a graph is captured: libraries allocate at their first calls.
 const EAGER_STEPS: u32 = 2;
-
-/// What changes which launches a step is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Variant {
-    /// Trials.
-    pub trials: i64,
-    /// Rows of the batch.
-    pub n: i64,
-    /// Whether any trial's code is open.
-    pub open: bool,
-    /// Where codes from the prior come from.
-    pub prior: PriorKind,
-    /// Whether random numbers are drawn on the device.
-    pub seeds: bool,
-}
-
-/// Kind and sizes of the hybrid term.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PriorKind {
-    None,
-    Own,
-    Paired { m: i64, p: i64, k: i64, balanced: bool },
-}
-
-/// A place of the flat weights and, for a matrix, its rows and columns.
-type Place = (Range<usize>, Vec<usize>);
 
 /// Buffers of a step.
 #[derive(Debug)]
@@ -70,183 +47,6 @@ pub(crate) struct Lean {
     steps: u32,
 }
 
-/// Sizes, named as in `kernels.cpp`; `h` is the encoder's width, `s` the state's, `w` twice the heads' widths, `b` the
-/// biases' number, `states` the number of different states, `len` the weights of a trial.
-#[derive(Clone, Copy, Debug)]
-struct Sizes {
-    e: i64,
-    n: i64,
-    r: i64,
-    rows: i64,
-    c: i64,
-    q: i64,
-    z: i64,
-    h: i64,
-    s: i64,
-    angles: i64,
-    f: i64,
-    w: i64,
-    b: i64,
-    encoder_b: i64,
-    states: i64,
-    len: i64,
-}
-
-/// What a step is taken on.
-#[derive(Debug)]
-struct Input {
-    /// All that is copied to the device, one after the other.
-    all: Tensor,
-    /// The encoder's rows: the batch's, then candidates, `[E, N, C]`, 32-bit.
-    encoder_rows: Tensor,
-    /// `[E, m]`, 32-bit.
-    counts: Tensor,
-    /// `[E, 2]`, where random numbers are drawn on the device; then what follows is not copied.
-    seeds: Tensor,
-    /// `[E, KNOBS]`.
-    knobs: Tensor,
-    /// `[E, n, Z]`.
-    noise: Tensor,
-    /// `[E, m, k, Z]`, or `[E, n, Z]` where each row of the batch has one.
-    codes: Tensor,
-    /// `[E, m, k]`.
-    uniforms: Tensor,
-    /// The decoder's rows: the batch's, then those of codes from the prior, `[E, R, C]`, 32-bit.
-    rows: Tensor,
-    /// `[E, R, Z]`.
-    z: Tensor,
-}
-
-impl Input {
-    fn new(sizes: &Sizes, variant: &Variant, device: Device) -> Self {
-        let Sizes { e, n, r, rows, c, z, .. } = *sizes;
-        let (m, k) = match variant.prior {
-            PriorKind::Paired { m, k, .. } => (m, k),
-            _ => (0, 0),
-        };
-        let noise = if variant.open { e * n * z } else { 0 };
-        let codes = e * if variant.prior == PriorKind::Own { n * z } else { m * k * z };
-        let lens = [e * rows * c, e * m, 2 * e, e * KNOBS as i64, noise, codes, e * m * k];
-        // What is drawn on the device lies elsewhere.
-        let copied = if variant.seeds { 4 } else { lens.len() };
-        let zeros =
-            |lens: &[i64]| Tensor::zeros([lens.iter().map(|len| padded(*len)).sum::<i64>()], (Kind::Int, device));
-        let (all, drawn) = (zeros(&lens[..copied]), zeros(&lens[copied..]));
-        let places = |buffer: &Tensor, lens: &[i64]| {
-            let mut start = 0;
-            let parts = lens.iter().map(|len| {
-                start += padded(*len);
-                buffer.narrow(0, start - padded(*len), *len)
-            });
-            parts.collect::<Vec<_>>()
-        };
-        let mut parts = places(&all, &lens[..copied]).into_iter().chain(places(&drawn, &lens[copied..]));
-        let mut next = || parts.next().unwrap_or_else(|| all.shallow_clone());
-        let [encoder_rows, counts, seeds] = [(); 3].map(|()| next());
-        let [knobs, noise, codes, uniforms] = [(); 4].map(|()| next().view_dtype(Kind::Float));
-        let rows = Tensor::zeros([e, r, c], (Kind::Int, device));
-        let z = Tensor::zeros([e, r, z], (Kind::Float, device));
-        Self { all, encoder_rows, counts, seeds, knobs, noise, codes, uniforms, rows, z }
-    }
-}
-
-/// So much that what follows begins at a multiple of 128 bytes.
-fn padded(len: i64) -> i64 {
-    (len + 31) / 32 * 32
-}
-
-/// Constant indices, 32-bit.
-#[derive(Debug)]
-struct Maps {
-    /// Where each column's values begin, `[C]`.
-    starts: Tensor,
-    /// Places of the biases' gradients, `[B]`.
-    biases: Tensor,
-    embed: TableMap,
-    condition: TableMap,
-    prefix: TableMap,
-}
-
-/// What the rows of a table stand for.
-#[derive(Debug)]
-struct TableMap {
-    /// Column, value and state of each row.
-    rows: [Tensor; 3],
-    /// Of each column: its number, first row, size and state, `[columns, 4]`.
-    columns: Tensor,
-    /// The most values of a column.
-    largest: usize,
-}
-
-#[derive(Debug)]
-struct Buffers {
-    gradient: Tensor,
-    bias_parts: Tensor,
-    terms: Tensor,
-    norm: [Tensor; 3],
-    // Encoder: units, slopes, outputs, their gradients.
-    embedded: Tensor,
-    embedded_slopes: Tensor,
-    hidden: Tensor,
-    hidden_slopes: Tensor,
-    posterior: Tensor,
-    posterior_back: Tensor,
-    z_back: Tensor,
-    hidden_back: Tensor,
-    embedded_back: Tensor,
-    kl_parts: Tensor,
-    kl: Tensor,
-    kl_slopes: Tensor,
-    // Pairing.
-    density: Tensor,
-    code_mass: Tensor,
-    row_mass: Tensor,
-    // Decoder.
-    columns: Tensor,
-    features: Tensor,
-    features_back: Tensor,
-    states_back: Tensor,
-    latent: Tensor,
-    losses: Tensor,
-    loss_parts: Tensor,
-    heads: Vec<HeadBuffers>,
-}
-
-/// Buffers of the heads of one width, which take turns.
-#[derive(Clone, Debug)]
-struct HeadBuffers {
-    units: Rc<Tensor>,
-    gated: Rc<Tensor>,
-    hidden: Rc<Tensor>,
-    sum: Rc<Tensor>,
-    back: Rc<Tensor>,
-    /// `[E, size, Q]`: neighbours on the device read neighbours in memory.
-    logits: Rc<Tensor>,
-}
-
-impl Variant {
-    /// The same with longer lists of candidates, so that steps whose longest lists differ can be of one variant.
-    pub fn with_room(self) -> Self {
-        match self.prior {
-            PriorKind::Paired { m, p, k, balanced } => {
-                Self { prior: PriorKind::Paired { m, p: (p + 7) / 8 * 8, k, balanced }, ..self }
-            }
-            _ => self,
-        }
-    }
-
-    /// Whether a step of this variant can be taken in the buffers of another.
-    pub fn fits(self, other: Self) -> bool {
-        match (self.prior, other.prior) {
-            (PriorKind::Paired { m, p, k, balanced }, PriorKind::Paired { p: room, .. }) => {
-                let prior = PriorKind::Paired { m, p: room, k, balanced };
-                p <= room && Self { prior, ..self } == other
-            }
-            _ => self == other,
-        }
-    }
-}
-
 impl Lean {
     /// Whether models of this shape are computed here.
     pub fn fits(shape: &Shape) -> bool {
@@ -257,57 +57,8 @@ impl Lean {
         let mut places = shape.padded().0.into_iter();
         let parts = shape.parts(|_, sizes| (places.next().unwrap_or_default(), sizes.to_vec()));
         let sizes = Sizes::new(shape, &variant);
-        let Sizes { e, n, r, rows, c, q, z, h, s, f, w, b, states, len, .. } = sizes;
-        let float = |sizes: &[i64]| Tensor::zeros(sizes, (Kind::Float, device));
-        let int = |sizes: &[i64]| Tensor::zeros(sizes, (Kind::Int, device));
-        let (m, p, k) = match variant.prior {
-            PriorKind::Paired { m, p, k, .. } => (m, p, k),
-            _ => (0, 0, 0),
-        };
         let input = Input::new(&sizes, &variant, device);
-        let mut heads: Vec<HeadBuffers> = Vec::new();
-        for column in 0..shape.generated.len() {
-            let width = shape.width(column) as i64;
-            let wide = || Rc::new(float(&[e, r, width]));
-            let logits = Rc::new(float(&[e, shape.generated[column].size as i64, q]));
-            let alike = (0..column).find(|other| shape.width(*other) as i64 == width).map(|other| heads[other].clone());
-            heads.push(match alike {
-                Some(buffers) => HeadBuffers { logits, ..buffers },
-                None => HeadBuffers { units: wide(), gated: wide(), hidden: wide(), sum: wide(), back: wide(), logits },
-            });
-        }
-        // The encoder's buffers are not needed while all codes are closed.
-        let [e1, rows1, n1] = if variant.open { [e, rows, n] } else { [0, 0, 0] };
-        let chunks = |rows: i64| (rows + CHUNK - 1) / CHUNK;
-        let a = Buffers {
-            gradient: float(&[e, len]),
-            bias_parts: float(&[e, chunks(r), b]),
-            terms: float(&[e, 4]),
-            norm: [float(&[e, NORM_PARTS]), float(&[e, NORM_PARTS / NORM_FOLD]), float(&[e])],
-            embedded: float(&[e1, rows1, h]),
-            embedded_slopes: float(&[e1, rows1, h]),
-            hidden: float(&[e1, rows1, h]),
-            hidden_slopes: float(&[e1, rows1, h]),
-            posterior: float(&[e1, rows1, 2 * z]),
-            posterior_back: float(&[e1, n1, 2 * z]),
-            z_back: float(&[e1, n1, z]),
-            hidden_back: float(&[e1, n1, h]),
-            embedded_back: float(&[e1, n1, h]),
-            kl_parts: float(&[e, chunks(n), z]),
-            kl: float(&[e, z]),
-            kl_slopes: float(&[e, z]),
-            density: float(&[e, m, k, p]),
-            code_mass: float(&[e, m, k]),
-            row_mass: float(&[e, m, p]),
-            columns: int(&[e, c, q]),
-            features: float(&[states, e, r, f]),
-            features_back: float(&[states, e, r, f]),
-            states_back: float(&[states, e, r, s]),
-            latent: float(&[e1, if variant.open { r } else { 0 }, w]),
-            losses: float(&[e, r]),
-            loss_parts: float(&[e, chunks(n) + chunks(r - n)]),
-            heads,
-        };
+        let a = Buffers::new(shape, &sizes, &variant, device);
         let maps = Maps::new(shape, &parts, device);
         Self { shape: shape.clone(), variant, kernels, parts, sizes, input, maps, a, graph: None, steps: 0 }
     }
@@ -635,76 +386,6 @@ impl Lean {
     fn matrix(&self, flat: &Tensor, (place, sizes): &Place) -> Tensor {
         let sizes: Vec<i64> = sizes.iter().map(|size| *size as i64).collect();
         flat.narrow(1, place.start as i64, place.len() as i64).view([self.sizes.e, sizes[0], sizes[1]])
-    }
-}
-
-impl Sizes {
-    fn new(shape: &Shape, variant: &Variant) -> Self {
-        let Variant { trials: e, n, prior, .. } = *variant;
-        let (r, rows) = match prior {
-            PriorKind::None => (n, n),
-            PriorKind::Own => (2 * n, n),
-            PriorKind::Paired { m, p, k, .. } => (n + m * k, n + m * p),
-        };
-        // A model without z has no encoder.
-        let (z, h) = (shape.latent as i64, if shape.latent > 0 { shape.hidden as i64 } else { 0 });
-        let encoder_b = h + 2 * z;
-        let outputs: usize = shape.generated.iter().map(|column| column.size).sum();
-        let w = 2 * shape.widths() as i64;
-        Self {
-            e,
-            n,
-            r,
-            rows,
-            c: shape.columns() as i64,
-            q: (r + 3) / 4 * 4,
-            z,
-            h,
-            s: shape.state() as i64,
-            angles: shape.angles as i64,
-            f: shape.features() as i64,
-            w,
-            b: encoder_b + 2 * shape.widths() as i64 + outputs as i64 + w,
-            encoder_b,
-            states: if shape.heads == Heads::Autoregressive { shape.generated.len() as i64 } else { 1 },
-            len: shape.padded().1 as i64,
-        }
-    }
-}
-
-impl Maps {
-    fn new(shape: &Shape, parts: &Parts<Place>, device: Device) -> Self {
-        let ints = |values: Vec<i32>| Tensor::from_slice(&values).to_device(device);
-        let sizes = shape.sizes();
-        let starts = (0..sizes.len()).map(|column| sizes[..column].iter().sum::<usize>() as i32).collect();
-        let head = |head: &crate::layout::Head<Place>| {
-            [&head.input.bias, &head.hidden.bias, &head.output.bias].map(|(place, _)| place.clone())
-        };
-        let encoder = [&parts.hidden.bias, &parts.output.bias].map(|(place, _)| place.clone());
-        let places = encoder.into_iter().chain(parts.heads.iter().flat_map(head)).chain([parts.latent.bias.0.clone()]);
-        let biases = places.flatten().map(|place| place as i32).collect();
-        // The rows of a table that holds the values of these columns; the n-th of them reads the state `part(n)`.
-        let table = |columns: Range<usize>, part: &dyn Fn(usize) -> usize| {
-            let rows = columns.clone().flat_map(|column| (0..sizes[column]).map(move |value| (column, value)));
-            let rows: Vec<_> = rows.collect();
-            let map = |of: &dyn Fn(&(usize, usize)) -> usize| ints(rows.iter().map(|row| of(row) as i32).collect());
-            let of_row = [map(&|row| row.0), map(&|row| row.1), map(&|row| part(row.0 - columns.start))];
-            let mut first = 0;
-            let of_column = columns.clone().flat_map(|column| {
-                first += sizes[column];
-                [column, first - sizes[column], sizes[column], part(column - columns.start)].map(|number| number as i32)
-            });
-            let (of_column, largest) = (ints(of_column.collect()), sizes[columns.clone()].iter().max().copied());
-            TableMap { rows: of_row, columns: of_column, largest: largest.unwrap_or(0) }
-        };
-        let given = shape.given.len();
-        Self {
-            starts: ints(starts),
-            biases: ints(biases),
-            embed: table(0..sizes.len(), &|_| 0),
-            condition: table(0..given, &|_| 0),
-            prefix: table(given..sizes.len().max(given + 1) - 1, &|column| column + 1),
-        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Runs the kernels of `kernels.cpp`: on the CPU as compiled with this package, on a GPU as compiled by NVRTC, which
+//! Runs the kernels of this folder: on the CPU as compiled with this package, on a GPU as compiled by NVRTC, which
 //! comes with every CUDA build of libtorch. Also captures a step's launches as a CUDA graph.
 
 use std::cell::{Cell, RefCell};
@@ -9,7 +9,8 @@ use std::rc::Rc;
 
 use tch::{Device, Tensor};
 
-const SOURCE: &str = include_str!("kernels.cpp");
+const SOURCE: &str =
+    concat!(include_str!("common.h"), include_str!("encoder.h"), include_str!("decoder.h"), include_str!("update.h"));
 /// Threads of a block.
 const BLOCK: u32 = 256;
 const RTLD_NOW: c_int = 2;
@@ -115,7 +116,7 @@ impl Kernels {
             Some(gpu) => gpu.launch(name, count as u32, &args),
             // SAFETY: the kernels read and write inside tensors of the sizes that the numbers state.
             None => unsafe {
-                let run = cvae_kernel(name.as_ptr()).expect("every kernel that is named here is in kernels.cpp");
+                let run = cvae_kernel(name.as_ptr()).expect("every kernel that is named here is in this folder");
                 run(&args, count as u32);
             },
         });
@@ -233,7 +234,7 @@ impl Gpu {
         }
         let source = CString::new(SOURCE).map_err(|error| error.to_string())?;
         let mut program: *mut c_void = null_mut();
-        let name = c"kernels.cpp".as_ptr() as usize;
+        let name = c"kernels".as_ptr() as usize;
         self.call(c"nvrtcCreateProgram", &[&raw mut program as usize, source.as_ptr() as usize, name, 0, 0, 0])?;
         let architecture = CString::new(format!("--gpu-architecture=sm_{major}{minor}")).unwrap_or_default();
         let options = [architecture.as_ptr(), c"--std=c++17".as_ptr()];
