@@ -13,6 +13,8 @@ use crate::{Column, Data, Heads, PairedData, PriorData, RandomData, Settings, Sh
 pub struct TorchEngine {
     trials: Trials,
     device: Device,
+    /// Why the GPU's own kernels are not used.
+    slower: Option<String>,
 }
 
 /// The shape of a model of `cvae`.
@@ -55,15 +57,16 @@ pub fn make(
     };
     tch::set_num_threads(options.threads as i32);
     let (shape, weights) = (shape(model), [state.weights.as_slice()]);
-    let trials = if device.is_cuda() {
-        // The derived gradient needs a compiler on the GPU's machine; autograd needs none.
-        Trials::new(&shape, device, &weights).or_else(|_| Trials::by_autograd(&shape, device, &weights))
-    } else {
-        Trials::by_autograd(&shape, device, &weights)
+    // On a GPU the derived gradient needs a compiler, which autograd does not.
+    let fused = device.is_cuda().then(|| Trials::new(&shape, device, &weights));
+    let (trials, slower) = match fused {
+        Some(Ok(trials)) => (Ok(trials), None),
+        Some(Err(reason)) => (Trials::by_autograd(&shape, device, &weights), Some(reason)),
+        None => (Trials::by_autograd(&shape, device, &weights), None),
     };
     let mut trials = trials.map_err(EngineError::Device)?;
     trials.set_moments(0, [&state.first, &state.second]).map_err(EngineError::Device)?;
-    Ok(Box::new(TorchEngine { trials, device }))
+    Ok(Box::new(TorchEngine { trials, device, slower }))
 }
 
 /// The settings of a step.
@@ -144,7 +147,10 @@ impl Engine for TorchEngine {
     fn device(&self) -> String {
         match self.device {
             Device::Cpu => format!("the CPU by libtorch with {} thread(s)", tch::get_num_threads()),
-            device => format!("the GPU by libtorch ({device:?})"),
+            device => match &self.slower {
+                None => format!("the GPU by libtorch ({device:?})"),
+                Some(reason) => format!("the GPU by libtorch's autograd ({device:?}; its kernels failed: {reason})"),
+            },
         }
     }
 
