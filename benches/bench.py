@@ -21,7 +21,7 @@ import time
 
 import arithmetic
 import results
-from results import AFTER, ARITHMETIC, AUTOGRAD, DEFAULT, HAND, LIMIT, ROOT, SAME, SIDE, TRIALS, WHOLE
+from results import AFTER, ARITHMETIC, AUTOGRAD, DEFAULT, HAND, KINDS, LIMIT, ROOT, SAME, SIDE, TRIALS, WHOLE
 
 CVAE = ROOT / "target" / "release" / "cvae"
 BASELINE = ROOT / "benches" / "pytorch_baseline.py"
@@ -40,6 +40,7 @@ FULL = {
     "pairs": 3,
     # Of the last phase: what it is held against changes with the machine's pace, within minutes by a quarter.
     "last_pairs": 7,
+    "kind_pairs": 5,
     "steps": {"cvae": 150, "tuned": 50, "plain": 40, "compile": 50},
     "starts": 5,
     # `cvae predict` takes 65,536 lines at once: whole ones, but for the last size.
@@ -61,6 +62,7 @@ TINY = ["training.steps=20", "training.warm_up=5", "evaluation.final_samples=2",
 QUICK = {
     "pairs": 1,
     "last_pairs": 2,
+    "kind_pairs": 1,
     "steps": {"cvae": 5, "tuned": 5, "plain": 5, "compile": 5},
     "starts": 1,
     "lines": [1000, 2000, 4000],
@@ -134,7 +136,8 @@ def run(*command, watch=None, threads=1):
 
 
 def measure_binary():
-    command = ["cargo", "bench", "--locked", "--bench", "measure", "--no-run", "--message-format=json"]
+    command = ["cargo", "bench", "--locked", "-p", "cvae-torch", "--bench", "measure", "--no-run"]
+    command.append("--message-format=json")
     lines = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
     messages = [json.loads(line) for line in lines if line.startswith("{")]
     return next(message["executable"] for message in messages if message.get("target", {}).get("name") == "measure")
@@ -154,7 +157,8 @@ def hold():
 def versions(torch):
     """What is measured, and with what it was built."""
     manifest = (ROOT / "Cargo.toml").read_text()
-    crates = {name: re.search(rf'^{name} = .*?"=([0-9.]+)"', manifest, re.MULTILINE) for name in ("tch", "gemm")}
+    names = ("tch", "gemm-f32")
+    crates = {name: re.search(rf'^{name} = .*?"=([0-9.]+)"', manifest, re.MULTILINE) for name in names}
     rustc = subprocess.run(["rustc", "--version"], cwd=ROOT, capture_output=True, text=True).stdout.split()
     return {
         **torch.ask("versions"),
@@ -165,7 +169,7 @@ def versions(torch):
 
 
 def libtorch():
-    """The version of the libtorch that `cvae` is linked to, by the same precedence as the build's."""
+    """The version of the libtorch that `cvae-torch` is linked to, by the same precedence as the build's."""
     if os.environ.get("LIBTORCH_USE_PYTORCH"):
         return "of an installed PyTorch"
     own = os.environ.get("LIBTORCH")
@@ -232,6 +236,28 @@ def training(table, rust, torch, compiled, size, case):
                 timed(torch, name, way, phase, size["steps"][way])
             if last and compiled:
                 timed(compiled, "PyTorch compiled, tuned", "tuned", phase, size["steps"]["compile"], "compile")
+
+
+def kinds(table, binary, baseline, size, folder):
+    """Steps of the last phase of other kinds of model, from weights that each kind was trained to for some steps."""
+    for kind, override in KINDS.items():
+        case = folder / f"{override}.safetensors"
+        rust = Server([binary, CONFIG, 1, override])
+        described = rust.ask("case", case)
+        case.with_suffix(".json").write_text(json.dumps(described))
+        torch = Server([*baseline, case, 1])
+        say(f"kind of model: {kind}")
+        check(torch, WAYS)
+        for _ in range(size["kind_pairs"]):
+            say(f"training steps, {kind}")
+            for name, server, *words in (
+                ("cvae", rust, PHASES[-1], size["steps"]["cvae"]),
+                *((name, torch, way, PHASES[-1], size["steps"][way]) for way, name in WAYS.items()),
+            ):
+                rate = server.ask("train", *words)["steps_per_second"]
+                table.add(f"training, {kind}", name, "dates/s", rate * described["batch"])
+        torch.close()
+        rust.close()
 
 
 def same(table, rust, size):
@@ -377,7 +403,8 @@ def main():
         rust = Server([binary, CONFIG, 1])
         case = rust.ask("case", folder / "case.safetensors", "model")
         (folder / "case.json").write_text(json.dumps(case))
-        torch_command = [python, "-W", "ignore", BASELINE, "serve", folder / "case.safetensors", 1]
+        baseline = [python, "-W", "ignore", BASELINE, "serve"]
+        torch_command = [*baseline, folder / "case.safetensors", 1]
         torch = Server(torch_command)
         check(torch, WAYS)
         built_with = versions(torch)
@@ -389,6 +416,7 @@ def main():
         evaluation(table, rust, torch, size)
         torch.close()
         rust.close()
+        kinds(table, binary, baseline, size, folder)
         predict(table, python, size, folder)
         sweeps(table, size, folder)
         whole_runs(table, size, folder)

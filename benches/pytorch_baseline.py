@@ -53,8 +53,9 @@ class OneHot(torch.nn.Module):
 
 
 def tensors(path):
-    """A file's tensors by name."""
-    return {name: torch.from_numpy(array) for name, array in load_file(path).items()}
+    """A file's tensors by name; bytes are indices."""
+    loaded = {name: torch.from_numpy(array) for name, array in load_file(path).items()}
+    return {name: tensor.long() if tensor.dtype == torch.uint8 else tensor for name, tensor in loaded.items()}
 
 
 def linear(scope, name, inputs, outputs):
@@ -91,7 +92,11 @@ class Decoder(torch.nn.Module):
         if self.autoregressive:
             self.trunk.prefix = OneHot(DATE[:3], state, look_up)
         self.widths = [max(hidden // 4, 1), max(hidden // 4, 1), hidden, hidden]
-        linear(self, "latent", settings["latent_dim"], 2 * sum(self.widths))
+        # A model without z has constant gates and shifts.
+        self.has_codes, outputs = settings["latent_dim"] > 0, 2 * sum(self.widths)
+        self.latent = torch.nn.Linear(settings["latent_dim"], outputs) if self.has_codes else torch.nn.Module()
+        if not self.has_codes:
+            self.latent.bias = torch.nn.Parameter(torch.empty(outputs))
         for name, width, size in zip(FIELDS, self.widths, DATE):
             head = torch.nn.Module()
             linear(head, "input", features, width)
@@ -108,8 +113,8 @@ class Decoder(torch.nn.Module):
     def advance(self, state, field, values):
         return state + self.trunk.prefix.field(field, values) if self.autoregressive and field < 3 else state
 
-    def units(self, state, field):
-        return F.silu(getattr(self, FIELDS[field]).input(self.features(state)))
+    def units(self, features, field):
+        return F.silu(getattr(self, FIELDS[field]).input(features))
 
     def logits(self, units, part, field):
         head, (gate, shift) = getattr(self, FIELDS[field]), part.chunk(2, 1)
@@ -117,12 +122,16 @@ class Decoder(torch.nn.Module):
         return head.output(F.silu(head.hidden(gated)) + gated)
 
     def parts(self, z):
-        return self.latent(z).split([2 * width for width in self.widths], 1)
+        gates = self.latent(z) if self.has_codes else self.latent.bias.unsqueeze(0)
+        return gates.split([2 * width for width in self.widths], 1)
 
     def forced_units(self, condition, date):
         state, units = self.trunk.condition(condition), []
+        features = self.features(state)
         for field in range(4):
-            units.append(self.units(state, field))
+            # Independent heads read the same features.
+            features = self.features(state) if self.autoregressive and field else features
+            units.append(self.units(features, field))
             state = self.advance(state, field, date[:, field])
         return units
 
@@ -130,7 +139,7 @@ class Decoder(torch.nn.Module):
         """Greedy dates [n, 4]."""
         state, parts, fields = self.trunk.condition(condition), self.parts(z), []
         for field in range(4):
-            values = self.logits(self.units(state, field), parts[field], field).argmax(1)
+            values = self.logits(self.units(self.features(state), field), parts[field], field).argmax(1)
             state = self.advance(state, field, values)
             fields.append(values)
         return torch.stack(fields, 1)
@@ -139,7 +148,8 @@ class Decoder(torch.nn.Module):
 class Model(torch.nn.Module):
     def __init__(self, settings, look_up):
         super().__init__()
-        self.encoder, self.decoder = Encoder(settings, look_up), Decoder(settings, look_up)
+        self.encoder = Encoder(settings, look_up) if settings["latent_dim"] else None
+        self.decoder = Decoder(settings, look_up)
 
     def reconstruction(self, units, z, date):
         parts = self.decoder.parts(z)
@@ -167,7 +177,7 @@ def objective(model, batch, noise, prior, weights, way, pairing):
     (condition, date), (beta, hybrid, free_bits) = batch, weights
     units = model.decoder.forced_units(condition, date)
     zero = torch.zeros(())
-    if math.isinf(beta):
+    if math.isinf(beta) or model.encoder is None:
         recon = model.reconstruction(units, torch.zeros_like(noise), date)
         return recon, recon, zero, zero
     mu, logvar = model.encoder(condition, date)
@@ -204,6 +214,10 @@ class Bench:
         weights = {name[8:]: tensor for name, tensor in self.case.items() if name.startswith("weights.")}
         model.load_state_dict(weights)
         return model
+
+    @property
+    def latent(self):
+        return self.settings["model"]["latent_dim"]
 
     def phase(self, phase):
         """Weights of the terms, learning rate, largest norm of the gradient, memory of Adam's second moments and decay
@@ -244,11 +258,13 @@ class Bench:
         """The largest differences from what `cvae` made of the same batch and noise. NaN, of whichever side, is one."""
         case, found = self.case, {}
         batch = case["batch.condition"], case["batch.date"]
-        prior = tuple(case[f"prior.{name}"] for name in ("condition", "dates", "mask", "z", "uniform"))
+        # A model without z has no noise and no codes, and needs none.
+        noise = case.get("noise", torch.empty(len(batch[0]), 0))
+        prior = tuple(case.get(f"prior.{name}") for name in ("condition", "dates", "mask", "z", "uniform"))
         for phase in PHASES[-1:] if compiled else PHASES:
             model, (_, rate, _, _) = self.model(way), self.phase(phase)
             optimizer = self.optimizer(model, phase)
-            terms = self.step(model, optimizer, batch, case["noise"], prior, phase, way, compiled)
+            terms = self.step(model, optimizer, batch, noise, prior, phase, way, compiled)
             terms = torch.stack([term.detach() for term in terms]).double()
             theirs = {name: case[f"updated.{phase}.{name}"] for name, _ in model.named_parameters()}
             moved = [(tensor - theirs[name]).abs().view(-1) / rate for name, tensor in model.state_dict().items()]
@@ -275,7 +291,7 @@ class Bench:
         size, codes = self.settings["batch"], self.settings["codes"]
         dates = torch.utils.data.TensorDataset(case["train.condition"], case["train.date"])
         groups = torch.utils.data.TensorDataset(*(case[f"groups.{name}"] for name in ("condition", "dates", "mask")))
-        latent, grouped = self.settings["model"]["latent_dim"], size // codes
+        latent, grouped = self.latent, size // codes
         order, conditions = torch.randperm(len(dates)), torch.randperm(len(groups))
         warm_up, window = max(steps // 10, 3), []
         for step in range(warm_up + steps):
@@ -283,7 +299,7 @@ class Bench:
                 started = time.perf_counter()
             rows = order[step * size % (len(order) - size) :][:size]
             prior = None
-            if self.phase(phase)[0][1] > 0:
+            if self.phase(phase)[0][1] > 0 and latent:
                 some = conditions[step * grouped % (len(conditions) - grouped) :][:grouped]
                 prior = (*groups[some], torch.randn(grouped, codes, latent), torch.rand(grouped, codes))
             noise = torch.randn(size, latent)
@@ -300,7 +316,7 @@ class Bench:
         """Pass rate and coverage of greedy samples of every condition that some date meets."""
         model, latent = load_model(folder)
         started = time.perf_counter()
-        met = self.case["valid"].flatten()
+        met = self.case["valid"].flatten().long()
         dates = torch.zeros(7 * 12 * 2 * 41).index_add(0, met.clamp_min(0), (met >= 0).float())
         conditions = dates.nonzero().squeeze(1)
         counts = torch.zeros(len(met))

@@ -1,12 +1,13 @@
 //! What `make bench` measures from inside the library: one command a line on standard input, one line of JSON each.
 //!
-//!     case FILE MODEL           a batch with its noise and what a step makes of it, for the baseline to compare with
+//!     case FILE [MODEL]         a batch with its noise and what a step makes of it, for the baseline to compare with;
+//!                               without a folder of weights, those of a hundred steps
 //!     train PHASE STEPS         seconds of so many steps of the training loop, after a tenth as many to warm up
 //!     whole WAY SEED STEPS      what a run of so many steps ends with, its steps taken by `hand` or by `autograd`
 //!     evaluate MODEL SAMPLES    seconds of so many greedy samples of every condition, tallied, and the pass rate
 //!     products                  32-bit matrix products of several shapes by two libraries, FLOP a second
 //!
-//! Arguments: a config and the number of threads.
+//! Arguments: a config, the number of threads, and keys of the config to be changed, as `--set` of `cvae train` takes them.
 
 use std::fs;
 use std::hint::black_box;
@@ -15,39 +16,57 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use cvae::dates::{DATE_FIELDS, DateTokens, Split, ValidDates};
-use cvae::experiment::{Config, ConfigFile, load_model};
-use cvae::metrics::{Dataset, Groups, Scores, tally_model};
-use cvae::model::products::{Matrix, forward};
-use cvae::model::{Decode, Pairing, Prior, Weights, save_tensors};
-use cvae::random::{Purpose, normal, stream};
-use cvae::training::{
-    Adam, Ending, Learner, Observer, Phase, Progress, Row, Schedule, StepConfig, Stride, Trainer, TrainingConfig,
+use cvae::dates::{CONDITION_FIELDS, DATE_FIELDS, DateTokens, Split, ValidDates};
+use cvae::experiment::{Config, ConfigFile, Override, load_model};
+use cvae::metrics::{Draws, Scores, draw_codes, tally_model, unwatched};
+use cvae::model::cpu::products::{Matrix, forward};
+use cvae::model::{
+    AdamHyperparams, CpuEngine, Decode, DeviceChoice, Engine, EngineKind, EngineOptions, MakeEngine, Model,
+    ObjectiveWeights, PairedCodes, Pairing, PriorCodes, StepInput, Tensor, Tensors, TrainingState, Values, named,
+    save_tensors,
 };
+use cvae::random::{Purpose, normal, stream};
+use cvae::task::{Groups, Rows, dates};
+use cvae::training::{Ending, Observer, Phase, Progress, Row, Schedule, Trainer, TrainingConfig, adam_hyperparams};
 use serde_json::{Value, json};
-use tch::{Device, Tensor};
 
 const PHASES: [&str; 3] = ["calendar", "code", "match"];
+
+/// What every command measures with.
+struct Bench {
+    config: Config,
+    threads: usize,
+    valid: ValidDates,
+    split: Split,
+}
 
 fn main() -> anyhow::Result<()> {
     // cargo adds an option of its own.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let [config, threads] = arguments.as_slice() else {
+    let [config, threads, overrides @ ..] = arguments.as_slice() else {
         // `cargo bench` without arguments has nothing to ask.
         return Ok(());
     };
-    let config = ConfigFile::load(Path::new(config), &[])?;
-    tch::set_num_threads(threads.parse().context("the number of threads")?);
+    let overrides: Vec<Override> = overrides.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
+    let config = ConfigFile::load(Path::new(config), &overrides)?;
+    let threads: u16 = threads.parse().context("the number of threads")?;
+    tch::set_num_threads(i32::from(threads));
     let valid = ValidDates::new();
     let split = Split::new(&valid, config.data.split, config.data.held_out, config.data.seed)?;
+    let bench = Bench { config, threads: usize::from(threads), valid, split };
     for line in io::stdin().lock().lines() {
         let line = line?;
         let words: Vec<&str> = line.split_whitespace().collect();
         let answer = match words.as_slice() {
-            ["case", file, model] => case(&config, (&valid, &split), Path::new(file), Path::new(model))?,
-            ["train", phase, steps] => train(&config, (&valid, &split), phase, steps.parse()?)?,
-            ["whole", way, seed, steps] => whole(&config, (&valid, &split), way, seed.parse()?, steps.parse()?)?,
-            ["evaluate", model, samples] => evaluate(&valid, Path::new(model), samples.parse()?)?,
+            ["case", file] => bench.case(Path::new(file), bench.train(PHASES[2], 100)?.1)?,
+            ["case", file, model] => bench.case(Path::new(file), bench.trained(Path::new(model))?)?,
+            ["train", phase, steps] => {
+                let (steps, batch) = (steps.parse()?, bench.config.training.batch_size);
+                let (seconds, _) = bench.train(phase, steps)?;
+                json!({ "seconds": seconds, "steps_per_second": steps as f64 / seconds, "batch": batch })
+            }
+            ["whole", way, seed, steps] => bench.whole(way, seed.parse()?, steps.parse()?)?,
+            ["evaluate", model, samples] => bench.evaluate(Path::new(model), samples.parse()?)?,
             ["products"] => products(),
             _ => bail!("no such command: {line}"),
         };
@@ -97,153 +116,222 @@ impl Observer for Timer {
     }
 }
 
-fn train(config: &Config, data: (&ValidDates, &Split), phase: &str, steps: u64) -> anyhow::Result<Value> {
-    let mut settings = of_phase(config, phase)?;
-    let first = (steps / 10).max(3);
-    let mut timer = Timer { first, last: first + steps, started: None, seconds: 0.0, stop: false };
-    // Stopped before its end, a run saves a checkpoint and measures nothing.
-    settings.training.steps = 2 * timer.last;
-    settings.training.checkpoint_every = settings.training.steps;
-    settings.evaluation.every = settings.training.steps;
-    let folder = tempfile::tempdir()?;
-    let (history, checkpoint) = (folder.path().join("history.csv"), folder.path().join("checkpoint.safetensors"));
-    let batch = settings.training.batch_size;
-    let mut trainer = Trainer::new(settings, config.model, data, Device::Cpu, (&history, &checkpoint))?;
-    trainer.run(&mut timer)?;
-    let seconds = timer.seconds;
-    Ok(json!({ "seconds": seconds, "steps_per_second": steps as f64 / seconds, "batch": batch }))
-}
-
-/// A run of the recipe in so many steps, with a rise of beta to fit: a faster step must end with the same metrics as the
-/// one that defines it.
-fn whole(config: &Config, data: (&ValidDates, &Split), way: &str, seed: u64, steps: u64) -> anyhow::Result<Value> {
-    let mut settings = config.training();
-    settings.seed = seed;
-    settings.training.steps = steps;
-    settings.training.warm_up = settings.training.warm_up.min(steps / 4);
-    settings.training.checkpoint_every = steps;
-    settings.beta.rise = settings.beta.rise.min(steps / 4);
-    settings.evaluation.every = steps;
-    (settings.evaluation.final_samples, settings.evaluation.importance) = (100, 0);
-    let folder = tempfile::tempdir()?;
-    let (history, checkpoint) = (folder.path().join("history.csv"), folder.path().join("checkpoint.safetensors"));
-    let trainer = Trainer::new(settings, config.model, data, Device::Cpu, (&history, &checkpoint))?;
-    let mut trainer = match way {
-        "hand" => trainer,
-        "autograd" => trainer.by_autograd(),
-        _ => bail!("no such way: {way}"),
-    };
-    let mut never = Timer { first: u64::MAX, last: u64::MAX, started: None, seconds: 0.0, stop: false };
-    let Ending::Finished(evaluation) = trainer.run(&mut never)? else { bail!("the run was interrupted") };
-    Ok(json!({ "elbo": evaluation.test.elbo(), "sampled_pass": evaluation.sampled.pass.mean }))
-}
-
-/// Writes weights, data, a batch, noise, and for each phase the terms and the weights after one update. The weights
-/// are trained ones: those of a new model make much the same of right and of slightly wrong arithmetic.
-fn case(config: &Config, (valid, split): (&ValidDates, &Split), file: &Path, folder: &Path) -> anyhow::Result<Value> {
-    let (trained, _) = load_model(folder)?;
-    if trained.config != config.model {
-        bail!("{} is not of the config's model, {:?}", folder.display(), config.model);
+impl Bench {
+    fn options(&self, engine: EngineKind) -> EngineOptions {
+        EngineOptions { threads: self.threads, device: DeviceChoice::Cpu, engine }
     }
-    let device = Device::Cpu;
-    let (data, groups) = (Dataset::new(&split.train, device), Groups::new(&split.train, device));
-    let (batch_size, latent) = (config.training.batch_size, config.model.latent_dim);
-    let indices = |count: i64, of: i64| {
-        let rows: Vec<i64> = (0..count).map(|row| row * 7919 % of).collect();
-        Tensor::from_slice(&rows)
-    };
-    let batch = data.rows(&indices(batch_size, data.len));
-    let mut random = stream(config.seed, Purpose::Noise, 0);
-    let noise = normal(&mut random, &[batch_size, latent], device);
-    let codes = config.objective.codes;
-    let drawn = || {
+
+    /// The weights of a release or a run of the config's model.
+    fn trained(&self, folder: &Path) -> anyhow::Result<Model> {
+        let (model, _) = load_model(folder)?;
+        if model.config != self.config.model {
+            bail!("{} is not of the config's model, {:?}", folder.display(), self.config.model);
+        }
+        Ok(model)
+    }
+
+    /// Seconds of so many steps with a phase's terms, and what they make of a new model.
+    fn train(&self, phase: &str, steps: u64) -> anyhow::Result<(f64, Model)> {
+        let mut settings = of_phase(&self.config, phase)?;
+        let first = (steps / 10).max(3);
+        let mut timer = Timer { first, last: first + steps, started: None, seconds: 0.0, stop: false };
+        // Stopped before its end, a run saves a checkpoint and measures nothing.
+        settings.training.steps = 2 * timer.last;
+        settings.training.checkpoint_every = settings.training.steps;
+        settings.evaluation.every = settings.training.steps;
+        let (_, model) = self.run(settings, EngineKind::Builtin, &mut timer)?;
+        Ok((timer.seconds, model))
+    }
+
+    fn run(
+        &self,
+        settings: TrainingConfig,
+        engine: EngineKind,
+        observer: &mut Timer,
+    ) -> anyhow::Result<(Ending, Model)> {
+        let make: MakeEngine = match engine {
+            EngineKind::Builtin => CpuEngine::make,
+            EngineKind::Torch => cvae_torch::engine::make,
+        };
+        let folder = tempfile::tempdir()?;
+        let (history, checkpoint) = (folder.path().join("history.csv"), folder.path().join("checkpoint.safetensors"));
+        let (data, engine) = ((&self.valid, &self.split), (make, self.options(engine)));
+        let mut trainer = Trainer::new(settings, self.config.model, data, engine, (&history, &checkpoint))?;
+        let ending = trainer.run(observer)?;
+        Ok((ending, trainer.model().clone()))
+    }
+
+    /// A run of the recipe in so many steps, with a rise of beta to fit: a faster step must end with the same metrics as
+    /// the one that defines it.
+    fn whole(&self, way: &str, seed: u64, steps: u64) -> anyhow::Result<Value> {
+        let mut settings = self.config.training();
+        settings.seed = seed;
+        settings.training.steps = steps;
+        settings.training.warm_up = settings.training.warm_up.min(steps / 4);
+        settings.training.checkpoint_every = steps;
+        settings.beta.rise = settings.beta.rise.min(steps / 4);
+        settings.evaluation.every = steps;
+        (settings.evaluation.final_samples, settings.evaluation.importance) = (100, 0);
+        let engine = match way {
+            "hand" => EngineKind::Builtin,
+            "autograd" => EngineKind::Torch,
+            _ => bail!("no such way: {way}"),
+        };
+        let mut never = Timer { first: u64::MAX, last: u64::MAX, started: None, seconds: 0.0, stop: false };
+        let (Ending::Finished(evaluation), _) = self.run(settings, engine, &mut never)? else {
+            bail!("the run was interrupted")
+        };
+        Ok(json!({ "elbo": evaluation.test.elbo(), "sampled_pass": evaluation.sampled.pass.mean }))
+    }
+
+    /// Writes weights, data, a batch, noise, and for each phase the terms and the weights after one update. The weights
+    /// should be trained ones: those of a new model make much the same of right and of slightly wrong arithmetic.
+    fn case(&self, file: &Path, model: Model) -> anyhow::Result<Value> {
+        let Self { config, split, .. } = self;
+        let (data, groups) = (dates::rows(&split.train), dates::groups(&split.train));
+        let (batch_size, latent) = (config.training.batch_size as usize, model.layout.latent);
+        let mut batch = Rows::default();
+        batch.gather(&data, &places(batch_size, data.len()));
+        let noise = normal(&mut stream(config.seed, Purpose::Noise, 0), batch_size * latent);
+        let codes = config.objective.codes as usize;
         let balanced = config.objective.pairing == Pairing::Balanced;
-        let rows = indices(batch_size / codes, groups.len);
-        groups.draw(&rows, (codes, latent), balanced, &mut stream(config.seed, Purpose::Noise, 1))
-    };
-    let own = config.objective.pairing == Pairing::Own;
-    let everything = groups.draw(&indices(groups.len, groups.len), (1, latent), true, &mut random);
-    let prior = drawn();
-    let mut tensors: Vec<(String, Tensor)> = [
-        ("train.condition", &data.all.condition),
-        ("train.date", &data.all.date),
-        ("groups.condition", &everything.condition),
-        ("groups.dates", &everything.dates),
-        ("groups.mask", &everything.mask),
-        ("batch.condition", &batch.condition),
-        ("batch.date", &batch.date),
-        ("noise", &noise),
-        ("prior.condition", &prior.condition),
-        ("prior.dates", &prior.dates),
-        ("prior.mask", &prior.mask),
-        ("prior.z", &prior.z),
-        ("prior.uniform", &prior.uniform),
-        ("valid", &outcomes(valid)),
-    ]
-    .map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone()))
-    .into();
-    for phase in PHASES {
-        let settings = of_phase(config, phase)?;
-        let model = trained.replica();
-        for (name, weight) in model.named() {
-            if phase == PHASES[0] {
-                tensors.push((format!("weights.{name}"), weight.detach().copy()));
+        let conditions = places(batch_size / codes, groups.len());
+        let mut random = stream(config.seed, Purpose::Noise, 1);
+        let paired = draw_codes(&groups, &conditions, (codes, latent), balanced, &mut random);
+        let mut tensors = Tensors::new();
+        let mut add = |name: String, tensor: Tensor| tensors.insert(name, tensor);
+        for (name, rows) in [("train", &data), ("batch", &batch)] {
+            add(format!("{name}.condition"), columns(rows.iter(), true));
+            add(format!("{name}.date"), columns(rows.iter(), false));
+        }
+        for (name, tensor) in lists(groups.rows(), &counts(&groups)) {
+            add(format!("groups.{name}"), tensor);
+        }
+        for (name, tensor) in lists(&paired.candidates, &paired.counts) {
+            add(format!("prior.{name}"), tensor);
+        }
+        add("valid".to_owned(), outcomes(&self.valid));
+        if latent > 0 {
+            add("noise".to_owned(), floats(&[batch_size, latent], noise.clone()));
+            add("prior.z".to_owned(), floats(&[conditions.len(), codes, latent], paired.z.clone()));
+            add("prior.uniform".to_owned(), floats(&[conditions.len(), codes], paired.uniform.clone()));
+        }
+        for (name, tensor) in model.tensors() {
+            add(format!("weights.{name}"), tensor);
+        }
+        for phase in PHASES {
+            let settings = of_phase(config, phase)?;
+            let weights = ObjectiveWeights {
+                beta: settings.beta.value,
+                hybrid: settings.objective.hybrid,
+                free_bits: settings.objective.free_bits,
+            };
+            // At the peak of the learning rate; all else as in the first step of a run.
+            let (rate, weight_decay) = (settings.training.learning_rate, settings.training.weight_decay);
+            let adam = AdamHyperparams { rate, weight_decay, ..adam_hyperparams(&settings.training, 0) };
+            let prior = self.prior(weights, &paired);
+            let mut engine = CpuEngine::new(
+                &model.layout,
+                TrainingState::new(model.weights.clone()),
+                self.options(EngineKind::Builtin),
+            )?;
+            engine.step(&StepInput { rows: &batch, noise: &noise, prior: &prior, weights, adam })?;
+            let terms = engine.take_terms()?.pop().context("a step has terms")?;
+            let terms = [terms.loss, terms.recon, terms.kl, terms.prior_recon].map(|term| term as f32);
+            add(format!("terms.{phase}"), Tensor::of_floats(terms.to_vec()));
+            let ObjectiveWeights { beta, hybrid, free_bits } = weights;
+            let constants = [beta, hybrid, free_bits, rate, adam.clip, adam.beta2, weight_decay];
+            add(format!("settings.{phase}"), Tensor::of_floats(constants.map(|value| value as f32).to_vec()));
+            for (name, tensor) in named(&model.layout, &engine.state()?.weights) {
+                add(format!("updated.{phase}.{name}"), tensor);
             }
         }
-        let weights = Weights {
-            beta: settings.beta.value,
-            hybrid: settings.objective.hybrid,
-            free_bits: settings.objective.free_bits,
-        };
-        let prior = (weights.hybrid > 0.0).then(|| match own {
-            true => Prior::Own(drawn().z.view([batch_size, latent])),
-            false => Prior::Paired(drawn()),
-        });
-        // The very step that a training run takes.
-        let mut adam = Adam::new(model.parameters(), model.decayed());
-        let mut learner = Learner::new(&model, &adam);
-        let StepConfig { learning_rate: rate, gradient_clip: clip, second_moment, weight_decay, .. } =
-            settings.training;
-        let stride = Stride { rate, weight_decay, ..Stride::at(&settings.training, 0) };
-        let terms = learner.step((&model, &mut adam), (&batch, &noise, prior.as_ref()), weights, stride);
-        learner.settle(&model, &mut adam);
-        tensors.push((format!("terms.{phase}"), terms));
-        let constants = [weights.beta, weights.hybrid, weights.free_bits, rate, clip, second_moment, weight_decay];
-        tensors.push((format!("settings.{phase}"), Tensor::from_slice(&constants)));
-        for (name, weight) in model.named() {
-            tensors.push((format!("updated.{phase}.{name}"), weight.detach().copy()));
+        save_tensors(&tensors, file)?;
+        Ok(json!({
+            "batch": batch_size,
+            "codes": codes,
+            "dates_per_condition": data.len() as f64 / groups.len() as f64,
+            "pairing": config.objective.pairing,
+            "model": config.model,
+            "bytes": fs::metadata(file)?.len(),
+        }))
+    }
+
+    /// What the hybrid term of a phase is computed from.
+    fn prior(&self, weights: ObjectiveWeights, paired: &PairedCodes) -> PriorCodes {
+        match self.config.objective.pairing {
+            _ if weights.hybrid <= 0.0 || paired.z.is_empty() => PriorCodes::None,
+            Pairing::Own => PriorCodes::Own(paired.z.clone()),
+            _ => PriorCodes::Paired(paired.clone()),
         }
     }
-    save_tensors(&tensors, file)?;
-    let model = config.model;
-    Ok(json!({
-        "batch": batch_size,
-        "codes": codes,
-        "dates_per_condition": data.len as f64 / groups.len as f64,
-        "pairing": config.objective.pairing,
-        "model": model,
-        "bytes": fs::metadata(file)?.len(),
-    }))
+
+    fn evaluate(&self, folder: &Path, samples: usize) -> anyhow::Result<Value> {
+        let (model, _) = load_model(folder)?;
+        let draws = Draws { samples, decode: Decode::Greedy, seed: 1, threads: self.threads };
+        let started = Instant::now();
+        let tallies = tally_model(&model, &self.valid, &self.valid.conditions(), draws, &mut unwatched);
+        let scores = Scores::of(&tallies.context("nobody ends it")?).context("there are conditions")?;
+        let seconds = started.elapsed().as_secs_f64();
+        Ok(json!({ "seconds": seconds, "pass_rate": scores.pass.mean, "coverage": scores.coverage.mean }))
+    }
+}
+
+/// So many numbers below a bound, spread over them.
+fn places(count: usize, bound: usize) -> Vec<u32> {
+    (0..count).map(|row| (row * 7919 % bound) as u32).collect()
+}
+
+fn floats(shape: &[usize], values: Vec<f32>) -> Tensor {
+    Tensor { shape: shape.to_vec(), values: Values::F32(values) }
+}
+
+/// The given or the generated columns of rows, `[n, columns]`.
+fn columns<'a>(rows: impl ExactSizeIterator<Item = &'a [u16]>, given: bool) -> Tensor {
+    let (count, split) = (rows.len(), CONDITION_FIELDS.len());
+    let part = |row: &'a [u16]| if given { &row[..split] } else { &row[split..] };
+    // No column has more than 41 values.
+    let values: Vec<u8> = rows.flat_map(part).map(|value| *value as u8).collect();
+    Tensor { shape: vec![count, values.len() / count.max(1)], values: Values::U8(values) }
+}
+
+/// Rows of each condition.
+fn counts(groups: &Groups) -> Vec<usize> {
+    (0..groups.len()).map(|group| groups.range(group).len()).collect()
+}
+
+/// Lists of rows as tensors: conditions `[m, 4]`, dates `[m, p, 4]`, p of the longest list, and a mask `[m, p]` to be
+/// added to logarithms of shares, which is -inf where a list has ended.
+fn lists(rows: &Rows, counts: &[usize]) -> [(&'static str, Tensor); 3] {
+    let longest = counts.iter().copied().max().unwrap_or(0);
+    let starts = counts.iter().scan(0, |next, count| Some(std::mem::replace(next, *next + count)));
+    let starts: Vec<usize> = starts.collect();
+    let (mut padded, mut mask) = (Rows::new(rows.width()), Vec::new());
+    for (start, count) in starts.iter().zip(counts) {
+        for place in 0..longest {
+            padded.push(rows.row(if place < *count { start + place } else { *start }));
+            mask.push(if place < *count { 0.0 } else { f32::NEG_INFINITY });
+        }
+    }
+    let mut dates = columns(padded.iter(), false);
+    dates.shape = vec![counts.len(), longest, DATE_FIELDS.len()];
+    let firsts: Vec<&[u16]> = starts.iter().map(|start| rows.row(*start)).collect();
+    [
+        ("condition", columns(firsts.into_iter(), true)),
+        ("dates", dates),
+        ("mask", floats(&[counts.len(), longest], mask)),
+    ]
 }
 
 /// The condition that each combination of tokens meets, by dense indices; -1 for no date.
 fn outcomes(valid: &ValidDates) -> Tensor {
-    let mut met = vec![-1i64; DateTokens::COUNT];
+    let mut met = vec![-1.0; DateTokens::COUNT];
     for condition in valid.conditions() {
         for date in valid.of(condition) {
-            met[DateTokens::of(*date).index()] = condition.index() as i64;
+            met[DateTokens::of(*date).index()] = condition.index() as f32;
         }
     }
-    Tensor::from_slice(&met).view(DATE_FIELDS.map(|size| size as i64).as_slice())
-}
-
-fn evaluate(valid: &ValidDates, folder: &Path, samples: usize) -> anyhow::Result<Value> {
-    let (model, _) = load_model(folder)?;
-    let started = Instant::now();
-    let tallies = tally_model(&model, valid, &valid.conditions(), samples, Decode::Greedy, 1, |_| ());
-    let scores = Scores::of(&tallies).context("there are conditions")?;
-    let seconds = started.elapsed().as_secs_f64();
-    Ok(json!({ "seconds": seconds, "pass_rate": scores.pass.mean, "coverage": scores.coverage.mean }))
+    floats(&DATE_FIELDS, met)
 }
 
 /// Products x w^T of large squares for the machine's limit, and of a layer's shape, by libtorch and by the library
@@ -259,8 +347,8 @@ fn products() -> Value {
     for (name, rows, inputs, outputs) in shapes {
         let (x, w, mut y) = (numbers(rows * inputs), numbers(outputs * inputs), vec![0f32; rows * outputs]);
         let flop = (2 * rows * inputs * outputs) as f64;
-        let left = Tensor::from_slice(&x).view([rows as i64, inputs as i64]);
-        let right = Tensor::from_slice(&w).view([outputs as i64, inputs as i64]).tr();
+        let left = tch::Tensor::from_slice(&x).view([rows as i64, inputs as i64]);
+        let right = tch::Tensor::from_slice(&w).view([outputs as i64, inputs as i64]).tr();
         let libtorch = rate(flop, || drop(left.matmul(&right)));
         let (x, w) = (Matrix::new(&x, rows, inputs), Matrix::new(&w, outputs, inputs));
         let gemm = rate(flop, || forward(black_box(y.as_mut_slice()), x, w));
