@@ -22,8 +22,8 @@ use cvae::metrics::{Draws, Scores, draw_codes, tally_model, unwatched};
 use cvae::model::cpu::products::{Matrix, forward};
 use cvae::model::{
     AdamHyperparams, CpuEngine, Decode, DeviceChoice, Engine, EngineKind, EngineOptions, MakeEngine, Model,
-    ObjectiveWeights, PairedCodes, Pairing, PriorCodes, StepInput, Tensor, Tensors, TrainingState, Values, named,
-    save_tensors,
+    ModelConfig, ObjectiveWeights, PairedCodes, Pairing, PriorCodes, StepInput, Tensor, Tensors, TrainingState, Values,
+    named, save_tensors,
 };
 use cvae::random::{Purpose, normal, stream};
 use cvae::task::{Groups, Rows, dates};
@@ -31,10 +31,15 @@ use cvae::training::{Ending, Observer, Phase, Progress, Row, Schedule, Trainer, 
 use serde_json::{Value, json};
 
 const PHASES: [&str; 3] = ["calendar", "code", "match"];
+/// Configs ask for a model with z. The engines compute one without it as well.
+const WITHOUT_Z: &str = "model.latent_dim=0";
+/// A log density that leaves nothing to share. Minus infinity would make sums of it NaN.
+const NO_ROW: f32 = -1e9;
 
 /// What every command measures with.
 struct Bench {
     config: Config,
+    model: ModelConfig,
     threads: usize,
     valid: ValidDates,
     split: Split,
@@ -47,13 +52,16 @@ fn main() -> anyhow::Result<()> {
         // `cargo bench` without arguments has nothing to ask.
         return Ok(());
     };
+    let (without_z, overrides): (Vec<_>, Vec<_>) = overrides.iter().partition(|text| *text == WITHOUT_Z);
     let overrides: Vec<Override> = overrides.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
     let config = ConfigFile::load(Path::new(config), &overrides)?;
+    let latent_dim = if without_z.is_empty() { config.model.latent_dim } else { 0 };
+    let model = ModelConfig { latent_dim, ..config.model };
     let threads: u16 = threads.parse().context("the number of threads")?;
     tch::set_num_threads(i32::from(threads));
     let valid = ValidDates::new();
     let split = Split::new(&valid, config.data.split, config.data.held_out, config.data.seed)?;
-    let bench = Bench { config, threads: usize::from(threads), valid, split };
+    let bench = Bench { config, model, threads: usize::from(threads), valid, split };
     for line in io::stdin().lock().lines() {
         let line = line?;
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -124,8 +132,8 @@ impl Bench {
     /// The weights of a release or a run of the config's model.
     fn trained(&self, folder: &Path) -> anyhow::Result<Model> {
         let (model, _) = load_model(folder)?;
-        if model.config != self.config.model {
-            bail!("{} is not of the config's model, {:?}", folder.display(), self.config.model);
+        if model.config != self.model {
+            bail!("{} is not of the config's model, {:?}", folder.display(), self.model);
         }
         Ok(model)
     }
@@ -156,7 +164,7 @@ impl Bench {
         let folder = tempfile::tempdir()?;
         let (history, checkpoint) = (folder.path().join("history.csv"), folder.path().join("checkpoint.safetensors"));
         let (data, engine) = ((&self.valid, &self.split), (make, self.options(engine)));
-        let mut trainer = Trainer::new(settings, self.config.model, data, engine, (&history, &checkpoint))?;
+        let mut trainer = Trainer::new(settings, self.model, data, engine, (&history, &checkpoint))?;
         let ending = trainer.run(observer)?;
         Ok((ending, trainer.model().clone()))
     }
@@ -252,7 +260,7 @@ impl Bench {
             "codes": codes,
             "dates_per_condition": data.len() as f64 / groups.len() as f64,
             "pairing": config.objective.pairing,
-            "model": config.model,
+            "model": self.model,
             "bytes": fs::metadata(file)?.len(),
         }))
     }
@@ -301,7 +309,7 @@ fn counts(groups: &Groups) -> Vec<usize> {
 }
 
 /// Lists of rows as tensors: conditions `[m, 4]`, dates `[m, p, 4]`, p of the longest list, and a mask `[m, p]` to be
-/// added to logarithms of shares, which is -inf where a list has ended.
+/// added to logarithms of shares.
 fn lists(rows: &Rows, counts: &[usize]) -> [(&'static str, Tensor); 3] {
     let longest = counts.iter().copied().max().unwrap_or(0);
     let starts = counts.iter().scan(0, |next, count| Some(std::mem::replace(next, *next + count)));
@@ -310,7 +318,7 @@ fn lists(rows: &Rows, counts: &[usize]) -> [(&'static str, Tensor); 3] {
     for (start, count) in starts.iter().zip(counts) {
         for place in 0..longest {
             padded.push(rows.row(if place < *count { start + place } else { *start }));
-            mask.push(if place < *count { 0.0 } else { f32::NEG_INFINITY });
+            mask.push(if place < *count { 0.0 } else { NO_ROW });
         }
     }
     let mut dates = columns(padded.iter(), false);
