@@ -21,6 +21,7 @@ import time
 
 import arithmetic
 import results
+from processes import CORES, Ended, Server, hold, run, say
 from results import AFTER, ARITHMETIC, AUTOGRAD, DEFAULT, HAND, KINDS, LIMIT, ROOT, SAME, SIDE, TRIALS, WHOLE
 
 CVAE = ROOT / "target" / "release" / "cvae"
@@ -29,12 +30,6 @@ BASELINE = ROOT / "benches" / "pytorch_baseline.py"
 CONFIG, START = "experiments/default.toml", "experiments/quick.toml"
 PHASES = ["calendar", "code", "match"]
 WAYS = {"tuned": "PyTorch eager, tuned", "plain": "PyTorch eager, plain"}
-CORES = 2
-
-
-def environment(threads):
-    return {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-
 
 FULL = {
     "pairs": 3,
@@ -79,62 +74,6 @@ QUICK = {
 }
 
 
-def say(message):
-    print(f"bench: {message}", file=sys.stderr, flush=True)
-
-
-class Ended(SystemExit):
-    """A server that ended before it answered."""
-
-
-class Server:
-    """A process that answers commands with a line of JSON each."""
-
-    def __init__(self, command):
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        self.process = subprocess.Popen([str(word) for word in command], cwd=ROOT, env=environment(1), **pipes)
-
-    def ask(self, *words):
-        try:
-            self.process.stdin.write(" ".join(map(str, words)) + "\n")
-            self.process.stdin.flush()
-            answer = self.process.stdout.readline()
-        except BrokenPipeError:
-            answer = ""
-        if not answer:
-            raise Ended(f"bench: {words[0]} failed; its message stands above")
-        return json.loads(answer)
-
-    def close(self):
-        try:
-            self.process.stdin.close()
-        except BrokenPipeError:
-            pass  # It ended by itself.
-        self.process.wait()
-
-
-def run(*command, watch=None, threads=1):
-    """Seconds and peak memory in MiB of a command from its start to its end; `watch` is called while it runs."""
-    words = [str(word) for word in command]
-    with tempfile.TemporaryFile() as errors:
-        started = time.perf_counter()
-        process = subprocess.Popen(words, cwd=ROOT, env=environment(threads), stdout=errors, stderr=errors)
-        while watch:
-            done, status, usage = os.wait4(process.pid, os.WNOHANG)
-            watch(time.perf_counter() - started)
-            if done:
-                break
-            time.sleep(0.02)
-        else:
-            _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
-            errors.seek(0)
-            raise SystemExit(f"bench: {' '.join(words)} ended with {process.returncode}: {errors.read().decode()}")
-    return seconds, usage.ru_maxrss / 1024
-
-
 def measure_binary():
     command = ["cargo", "bench", "--locked", "-p", "cvae-torch", "--bench", "measure", "--no-run"]
     command.append("--message-format=json")
@@ -143,29 +82,18 @@ def measure_binary():
     return next(message["executable"] for message in messages if message.get("target", {}).get("name") == "measure")
 
 
-def hold():
-    """Holds this process and those it starts to two cores, of two physical ones where there are; their number."""
-    allowed, physical = sorted(os.sched_getaffinity(0)), {}
-    for core in allowed:
-        siblings = pathlib.Path(f"/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list")
-        physical.setdefault(siblings.read_text() if siblings.exists() else core, core)
-    chosen = list(physical.values()) if len(physical) >= CORES else allowed
-    os.sched_setaffinity(0, chosen[:CORES])
-    return len(chosen[:CORES])
-
-
 def versions(torch):
     """What is measured, and with what it was built."""
-    manifest = (ROOT / "Cargo.toml").read_text()
-    names = ("tch", "gemm-f32")
-    crates = {name: re.search(rf'^{name} = .*?"=([0-9.]+)"', manifest, re.MULTILINE) for name in names}
     rustc = subprocess.run(["rustc", "--version"], cwd=ROOT, capture_output=True, text=True).stdout.split()
-    return {
-        **torch.ask("versions"),
-        "libtorch": libtorch(),
-        **{name: found.group(1) if found else "unknown" for name, found in crates.items()},
-        "rustc": rustc[1] if len(rustc) > 1 else "unknown",
-    }
+    built_with = {"libtorch": libtorch(), **crates(), "rustc": rustc[1] if len(rustc) > 1 else "unknown"}
+    return {**torch.ask("versions"), **built_with}
+
+
+def crates():
+    """Versions of the crates that multiply matrices, from the manifest, which pins them."""
+    manifest = (ROOT / "Cargo.toml").read_text()
+    found = {name: re.search(rf'^{name} = .*?"=([0-9.]+)"', manifest, re.MULTILINE) for name in ("tch", "gemm-f32")}
+    return {name: match.group(1) if match else "unknown" for name, match in found.items()}
 
 
 def libtorch():

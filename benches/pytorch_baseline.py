@@ -215,10 +215,6 @@ class Bench:
         model.load_state_dict(weights)
         return model
 
-    @property
-    def latent(self):
-        return self.settings["model"]["latent_dim"]
-
     def phase(self, phase):
         """Weights of the terms, learning rate, largest norm of the gradient, memory of Adam's second moments and decay
         of some of the heads' weights."""
@@ -291,7 +287,7 @@ class Bench:
         size, codes = self.settings["batch"], self.settings["codes"]
         dates = torch.utils.data.TensorDataset(case["train.condition"], case["train.date"])
         groups = torch.utils.data.TensorDataset(*(case[f"groups.{name}"] for name in ("condition", "dates", "mask")))
-        latent, grouped = self.latent, size // codes
+        latent, grouped = self.settings["model"]["latent_dim"], size // codes
         order, conditions = torch.randperm(len(dates)), torch.randperm(len(groups))
         warm_up, window = max(steps // 10, 3), []
         for step in range(warm_up + steps):

@@ -248,13 +248,13 @@ class Page(unittest.TestCase):
     def test_it_names_machine_versions_and_changes(self):
         table = measured()
         table.note("A note.")
-        versions = {"PyTorch": "2.11.0", "gemm": "0.19.0"}
+        versions = {"PyTorch": "2.11.0", "gemm-f32": "0.19.0"}
         with tempfile.TemporaryDirectory() as name:
             folder = pathlib.Path(name)
             table.write(folder, CASE, MACHINE, versions, quick=False)
             page, rows = (folder / "RESULTS.md").read_text(), (folder / "results.csv").read_text().splitlines()
         where = "commit 0123456789ab, on 2 of 8 cores of some CPU, 1 thread"
-        for text in (where, "PyTorch 2.11.0, gemm 0.19.0.", "latent_dim 8", "A note."):
+        for text in (where, "PyTorch 2.11.0, gemm-f32 0.19.0.", "latent_dim 8", "A note."):
             self.assertIn(text, page)
         self.assertNotIn("QUICK", page)
         self.assertEqual(page.count("| missed |"), 0)
@@ -264,6 +264,10 @@ class Page(unittest.TestCase):
         page = table.page(CASE, {**MACHINE, "dirty": "yes"}, versions, quick=True)
         self.assertIn("commit 0123456789ab with uncommitted changes,", page)
         self.assertIn("QUICK", page)
+
+
+    def test_versions_of_crates_are_found_in_the_manifest(self):
+        self.assertNotIn("unknown", bench.crates().values())
 
 
 class Arithmetic(unittest.TestCase):
