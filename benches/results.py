@@ -226,6 +226,7 @@ class Table:
         commit, threads = f"commit {machine['commit']}{changed}", f"{machine['threads']} thread on both sides"
         threads += ", two where a file is predicted"
         library, shape, rate = self.fastest()
+        kinds = ", ".join(f"{kind} (`{key}`)" for kind, key in KINDS.items())
         lines = ["# Measurements", ""]
         lines += ["**Sizes too small to mean anything (QUICK=1).**", ""] if quick else []
         where = f"{machine['held_to']} of {machine['cores']} cores of {machine['cpu']}"
@@ -239,9 +240,9 @@ class Table:
             "`benches/pytorch_baseline.py` is the same in PyTorch: \"plain\" as the equations stand, \"tuned\" with",
             "looked-up rows and a shared trunk. Before anything is timed, loss, terms and updated weights of both",
             "sides, the compiled form included, are compared on the same weights, batch and noise.",
-            "Other kinds of model differ from the default by one key each and are compared in the same way:",
-            f"{', '.join(f'{kind} (`{key}`)' for kind, key in KINDS.items())}. They train with the terms of the last",
-            "phase; a model without z has the reconstruction alone.",
+            f"Other kinds of model differ from the default by one key each: {kinds}.",
+            "They are compared in the same way and train with the terms of the last phase; without z that is the",
+            "reconstruction alone.",
             "",
             "The machine's limit is the fastest square product of libtorch or the `gemm-f32` crate, each the median of seven",
             f"rounds, measured before each turn of training. By medians the fastest is {library}'s {shape}: {rate:.3g} GFLOP/s. A step multiplies",
