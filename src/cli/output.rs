@@ -126,12 +126,15 @@ pub fn fitted(
     make: fn(&[&str], Vec<Vec<String>>) -> Table,
 ) -> (String, Vec<String>) {
     let (mut header, mut dropped) = (header.to_vec(), Vec::new());
+    // Where each shown column stood at first.
+    let mut shown: Vec<usize> = (0..header.len()).collect();
     loop {
         let text = make(&header, rows.clone()).to_string();
         let widest = text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
-        let last = (0..header.len()).rev().find(|place| !kept.contains(place));
+        let last = shown.iter().rposition(|column| !kept.contains(column));
         match (width, last) {
             (Some(width), Some(last)) if widest > width => {
+                shown.remove(last);
                 dropped.insert(0, header.remove(last).to_owned());
                 rows.iter_mut().for_each(|row| drop(row.remove(last)));
             }
@@ -149,6 +152,14 @@ pub fn bar(length: u64, template: &str) -> ProgressBar {
     bar.set_style(style.progress_chars("━╸─"));
     bar.enable_steady_tick(Duration::from_millis(250));
     bar
+}
+
+/// Shows work on a bar.
+pub fn on_bar(bar: &indicatif::ProgressBar) -> impl FnMut(usize) -> std::ops::ControlFlow<()> + '_ {
+    |done| {
+        bar.set_position(done as u64);
+        std::ops::ControlFlow::Continue(())
+    }
 }
 
 #[cfg(test)]
@@ -182,13 +193,5 @@ mod tests {
         let text = markdown(&header, &rows());
         let lines = ["| trials | seeds | pass | MI |", "| --- | ---: | ---: | ---: |"];
         assert_eq!(text, format!("{}\n{}\n| a\\|b\\u{{1b}}[1m | 1 | 99.99 % ± 0.010 | 2.6 |", lines[0], lines[1]));
-    }
-}
-
-/// Shows work on a bar.
-pub fn on_bar(bar: &indicatif::ProgressBar) -> impl FnMut(usize) -> std::ops::ControlFlow<()> + '_ {
-    |done| {
-        bar.set_position(done as u64);
-        std::ops::ControlFlow::Continue(())
     }
 }

@@ -27,7 +27,7 @@ impl ConfigFile {
         let steps = training.steps;
         between("threads", self.threads, 1, 1024)?;
         between("data.held_out", data.held_out, 0.001, 0.9)?;
-        between("model.latent_dim", model.latent_dim, 1, 1024)?;
+        between("model.latent_dim", model.latent_dim, 0, 1024)?;
         between("model.hidden_dim", model.hidden_dim, 4, 8192)?;
         between("model.angles", model.angles, 1, 8192)?;
         between("training.steps", steps, 1, 1_000_000_000)?;

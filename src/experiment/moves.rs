@@ -38,7 +38,7 @@ pub enum MovesError {
     Config(#[from] ConfigError),
     /// A trial that can't be read once it has moved.
     #[error(transparent)]
-    Trial(#[from] TrialError),
+    Trial(Box<TrialError>),
     /// A process writes to it.
     #[error("{} is running; wait for it to end, or end it", .0.display())]
     Running(PathBuf),
@@ -96,6 +96,12 @@ pub fn plan_moves(path: &Path, levels: usize) -> Result<Vec<Moves>, MovesError> 
         }
     }
     Ok(all)
+}
+
+impl From<TrialError> for MovesError {
+    fn from(error: TrialError) -> Self {
+        Self::Trial(Box::new(error))
+    }
 }
 
 impl Moves {

@@ -57,7 +57,7 @@ mod tests {
     fn every_measure_has_its_row() {
         let glossary = glossary();
         for measure in Measure::ALL {
-            assert_eq!(glossary.matches(&format!("| `{}` |", measure.name())).count(), 1, "{measure:?}");
+            assert_eq!(glossary.matches(&format!("\n| `{}` |", measure.name())).count(), 1, "{measure:?}");
         }
     }
 }

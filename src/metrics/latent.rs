@@ -102,15 +102,15 @@ fn eigenvectors(mut matrix: Vec<Vec<f64>>) -> Vec<(f64, Vec<f64>)> {
                 let tangent = if theta >= 0.0 { 1.0 } else { -1.0 } / (theta.abs() + theta.hypot(1.0));
                 let cos = 1.0 / tangent.hypot(1.0);
                 let sin = tangent * cos;
-                for row in 0..n {
-                    let (a, b) = (matrix[row][p], matrix[row][q]);
-                    (matrix[row][p], matrix[row][q]) = (cos * a - sin * b, sin * a + cos * b);
+                let turned = |a: f64, b: f64| (cos * a - sin * b, sin * a + cos * b);
+                for row in &mut matrix {
+                    (row[p], row[q]) = turned(row[p], row[q]);
                 }
-                for column in 0..n {
-                    let (a, b) = (matrix[p][column], matrix[q][column]);
-                    (matrix[p][column], matrix[q][column]) = (cos * a - sin * b, sin * a + cos * b);
-                    let (a, b) = (vectors[p][column], vectors[q][column]);
-                    (vectors[p][column], vectors[q][column]) = (cos * a - sin * b, sin * a + cos * b);
+                for rows in [&mut matrix, &mut vectors] {
+                    let (above, below) = rows.split_at_mut(q);
+                    for (a, b) in above[p].iter_mut().zip(&mut below[0]) {
+                        (*a, *b) = turned(*a, *b);
+                    }
                 }
             }
         }

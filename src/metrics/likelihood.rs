@@ -1,6 +1,8 @@
 //! The likelihood of dates by importance weighting, against the exact entropy floor.
 
-use super::parallel::{Progress, in_parallel};
+use rand_chacha::ChaCha8Rng;
+
+use super::parallel::{Progress, Stop, in_parallel};
 use super::summary::{Summary, Worst};
 use crate::dates::{Condition, Date, ValidDates};
 use crate::model::{Decoder, DecoderBuffers, Model, encode};
@@ -58,8 +60,9 @@ pub fn likelihood(
     let mut groups: Vec<Vec<Date>> = vec![Vec::new(); Condition::COUNT];
     dates.iter().for_each(|date| groups[Condition::of(*date).index()].push(*date));
     groups.retain(|group| !group.is_empty());
-    let work =
-        |buffers: &mut DecoderBuffers, group: &Vec<Date>| condition_nll(model, valid, buffers, group, samples, seed);
+    let work = |buffers: &mut DecoderBuffers, group: &Vec<Date>, stop: Stop<'_>| {
+        condition_nll(model, valid, (buffers, stop), group, samples, seed)
+    };
     let conditions = in_parallel(threads, &groups, DecoderBuffers::default, work, progress)?;
     let weigh = |figure: &dyn Fn(&ConditionNll) -> f64| -> f64 { conditions.iter().map(figure).sum() };
     let count = dates.len() as f64;
@@ -75,15 +78,18 @@ pub fn likelihood(
 fn condition_nll(
     model: &Model,
     valid: &ValidDates,
-    buffers: &mut DecoderBuffers,
-    dates: &[Date],
+    (buffers, stop): (&mut DecoderBuffers, Stop<'_>),
+    days: &[Date],
     samples: usize,
     seed: u64,
 ) -> ConditionNll {
-    let condition = Condition::of(dates[0]);
-    let log_weights =
-        log_weights(model, buffers, dates, samples, stream(seed, Purpose::TestNoise, condition.index() as u64));
-    let estimates: Vec<(f64, f64)> = log_weights.chunks(samples).map(log_mean).collect();
+    let condition = Condition::of(days[0]);
+    let mut random = stream(seed, Purpose::TestNoise, condition.index() as u64);
+    let estimates: Vec<(f64, f64)> = days
+        .iter()
+        .map(|day| log_mean(&log_weights(model, (&mut *buffers, stop), *day, samples, &mut random)))
+        .collect();
+    let dates = days;
     let n = dates.len() as f64;
     let nll = -estimates.iter().map(|(log_mean, _)| log_mean).sum::<f64>() / n;
     let error = estimates.iter().map(|(_, error)| error * error).sum::<f64>().sqrt() / n;
@@ -91,31 +97,40 @@ fn condition_nll(
     ConditionNll { condition, dates: dates.len(), nll, error, gap }
 }
 
-/// log p(date, z) - log q(z) for `samples` draws of z for each date, one date after the other.
+/// log p(date, z) - log q(z) for `samples` draws of z for a date.
 fn log_weights(
     model: &Model,
-    buffers: &mut DecoderBuffers,
-    days: &[Date],
+    (buffers, stop): (&mut DecoderBuffers, Stop<'_>),
+    day: Date,
     samples: usize,
-    mut random: rand_chacha::ChaCha8Rng,
+    random: &mut ChaCha8Rng,
 ) -> Vec<f64> {
-    let rows = dates::rows(days);
-    let (posterior, latent) = (encode(model, &rows), model.layout.latent);
-    let mut repeated = Rows::new(rows.width());
-    (0..rows.len()).for_each(|row| (0..samples).for_each(|_| repeated.push(rows.row(row))));
-    let noise = normal(&mut random, repeated.len() * latent);
-    let (mut z, mut log_weights) = (vec![0.0; noise.len()], vec![0.0; repeated.len()]);
-    for (sample, log_weight) in log_weights.iter_mut().enumerate() {
-        for dimension in 0..latent {
-            let (place, of_row) = (sample * latent + dimension, sample / samples * latent + dimension);
-            let (mu, logvar) = (posterior.mu[of_row], posterior.logvar[of_row]);
-            z[place] = mu + (0.5 * logvar).exp() * noise[place];
-            // log N(z; 0, I) - log q(z): the constants cancel.
-            *log_weight += 0.5 * f64::from(noise[place] * noise[place] + logvar - z[place] * z[place]);
+    /// Draws at once: a few mebibytes.
+    const BLOCK: usize = 4096;
+    let row = dates::rows(&[day]);
+    let (posterior, latent) = (encode(model, &row), model.layout.latent);
+    let mut log_weights = Vec::with_capacity(samples.min(1 << 20));
+    for start in (0..samples).step_by(BLOCK) {
+        if stop.asked() {
+            return vec![0.0];
         }
+        let n = BLOCK.min(samples - start);
+        let mut repeated = Rows::new(row.width());
+        (0..n).for_each(|_| repeated.push(row.row(0)));
+        let noise = normal(random, n * latent);
+        let (mut z, mut weights) = (vec![0.0; noise.len()], vec![0.0; n]);
+        for (sample, weight) in weights.iter_mut().enumerate() {
+            for dimension in 0..latent {
+                let place = sample * latent + dimension;
+                let (mu, logvar) = (posterior.mu[dimension], posterior.logvar[dimension]);
+                z[place] = mu + (0.5 * logvar).exp() * noise[place];
+                // log N(z; 0, I) - log q(z): the constants cancel.
+                *weight += 0.5 * f64::from(noise[place] * noise[place] + logvar - z[place] * z[place]);
+            }
+        }
+        let costs = Decoder { model }.cross_entropies(buffers, &repeated, &z);
+        log_weights.extend(weights.iter().zip(costs).map(|(weight, cost)| weight - cost));
     }
-    let costs = Decoder { model }.cross_entropies(buffers, &repeated, &z);
-    log_weights.iter_mut().zip(costs).for_each(|(log_weight, cost)| *log_weight -= cost);
     log_weights
 }
 

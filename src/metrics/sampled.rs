@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use rand_chacha::ChaCha8Rng;
 
 use super::diversity::{coverage, entropy, expected_coverage, expected_entropy, expected_tv, tv};
-use super::parallel::{Progress, in_parallel};
+use super::parallel::{Progress, Stop, in_parallel};
 use super::summary::{Summary, Worst};
 use super::tally::{Failures, Tally, share};
 use crate::dates::{Condition, DateTokens, ValidDates};
@@ -42,9 +42,9 @@ pub fn tally_model(
 ) -> Option<Vec<Tally>> {
     let at_once = (BLOCK / draws.samples.max(1)).max(1);
     let groups: Vec<&[Condition]> = conditions.chunks(at_once).collect();
-    let work = |buffers: &mut DecoderBuffers, group: &&[Condition]| {
+    let work = |buffers: &mut DecoderBuffers, group: &&[Condition], stop: Stop<'_>| {
         let mut tallies: Vec<_> = group.iter().map(|condition| Tally::new(valid, *condition)).collect();
-        draw_group(model, buffers, group, draws, |place, tokens| tallies[place].add(valid, tokens));
+        draw_group(model, buffers, group, (draws, stop), |place, tokens| tallies[place].add(valid, tokens));
         tallies
     };
     let mut by_condition = |groups: usize| progress((groups * at_once).min(conditions.len()));
@@ -55,7 +55,9 @@ pub fn tally_model(
 /// Draws the samples that [`tally_model`] tallies for one condition.
 pub fn draw_samples(model: &Model, condition: Condition, draws: Draws) -> Vec<DateTokens> {
     let mut drawn = Vec::with_capacity(draws.samples);
-    draw_group(model, &mut DecoderBuffers::default(), &[condition], draws, |_, tokens| drawn.push(tokens));
+    draw_group(model, &mut DecoderBuffers::default(), &[condition], (draws, Stop::never()), |_, tokens| {
+        drawn.push(tokens)
+    });
     drawn
 }
 
@@ -91,13 +93,16 @@ fn draw_group(
     model: &Model,
     buffers: &mut DecoderBuffers,
     group: &[Condition],
-    draws: Draws,
+    (draws, stop): (Draws, Stop<'_>),
     mut take: impl FnMut(usize, DateTokens),
 ) {
     let of = |condition: &Condition| stream(draws.seed, Purpose::Samples, condition.index() as u64);
     let mut streams: Vec<ChaCha8Rng> = group.iter().map(of).collect();
     // One condition with very many samples is drawn in several rounds.
     for round in (0..draws.samples).step_by(BLOCK) {
+        if stop.asked() {
+            return;
+        }
         let count = BLOCK.min(draws.samples - round);
         let mut noise = Noise::default();
         streams.iter_mut().for_each(|random| noise.extend(random, model, count));

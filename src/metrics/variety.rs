@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::diversity::shannon;
-use super::parallel::{Progress, in_parallel};
+use super::parallel::{Progress, Stop, in_parallel};
 use super::sampled::decode_condition;
 use crate::dates::{Condition, DateTokens};
 use crate::model::{Decode, DecoderBuffers, Model, Noise};
@@ -69,7 +69,7 @@ pub fn variety(
     progress: Progress<'_>,
 ) -> Option<Vec<Variety>> {
     let samples = codes * draws;
-    let work = |buffers: &mut DecoderBuffers, condition: &Condition| {
+    let work = |buffers: &mut DecoderBuffers, condition: &Condition, _: Stop<'_>| {
         let random = || stream(seed, Purpose::Samples, condition.index() as u64);
         let (mut shared, mut single) = (Noise::default(), Noise::default());
         shared.extend_shared(&mut random(), model, codes, draws);

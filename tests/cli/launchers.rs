@@ -69,10 +69,7 @@ fn a_submission_trains_what_it_was_asked_for_whatever_becomes_of_the_config() {
     let status = sweep(folder.path(), &["--status"]);
     let said = text(&status);
     assert!(said.contains("2 trials: 0 finished") && said.contains("slurm job 1, frozen as submitted on "), "{said}");
-    assert!(
-        said.contains("3 trials, 3 queued") && said.contains("not in the config any more: value0.2-seed1-"),
-        "{said}"
-    );
+    assert!(said.contains("3 trials, 3 queued") && said.contains("not in the config any more: value0.2-"), "{said}");
     fs::write(folder.path().join("grid.toml"), "nonsense = 1").unwrap();
     let task = |submission: &str, number: &str| {
         let script = folder.path().join("runs/grid/slurm").join(submission).join("job.sh");
@@ -151,7 +148,9 @@ fn a_failed_trial_is_run_again_by_its_index_only_where_that_is_asked_for() {
     assert!(errors(&again).contains("failed earlier") && errors(&again).contains("at step "), "{}", errors(&again));
     let status = sweep(folder.path(), &["--status"]);
     assert!(
-        text(&status).contains("1 failed") && text(&status).contains("failed: learning_rate10"),
+        text(&status).contains("1 failed")
+            && text(&status).contains("learning_rate10")
+            && text(&status).contains("the loss diverged"),
         "{}",
         text(&status)
     );

@@ -36,21 +36,31 @@ fn wait_for_checkpoints(child: &mut Child, folder: &Path, count: usize) -> Optio
 }
 
 /// What a run leaves, apart from its log and from how long it took.
-fn results(folder: &Path) -> (Vec<u8>, Vec<String>, String) {
-    let read = |name: &str| fs::read_to_string(folder.join("run").join(name)).unwrap();
-    let timing = |line: &str| line.rsplitn(3, ',').nth(2).unwrap_or_default().to_owned();
-    let metrics = read("metrics.csv");
-    let rows: Vec<Vec<&str>> = metrics.lines().map(|line| line.split(',').collect()).collect();
-    let timed = rows[0].iter().position(|column| *column == "train_seconds").expect("a column of seconds");
-    let metrics = rows[1].iter().enumerate().filter(|(column, _)| *column != timed).map(|(_, value)| *value);
+fn results(folder: &Path) -> (Vec<u8>, Vec<String>, Vec<String>) {
     (
         fs::read(folder.join("run/model.safetensors")).unwrap(),
-        read("history.csv").lines().map(timing).collect(),
-        metrics.collect::<Vec<_>>().join(","),
+        untimed(folder, "history.csv"),
+        untimed(folder, "metrics.csv"),
     )
 }
 
-fn undisturbed() -> (Vec<u8>, Vec<String>, String) {
+/// A table of the run without the columns of times.
+fn untimed(folder: &Path, name: &str) -> Vec<String> {
+    let mut reader = csv::Reader::from_path(folder.join("run").join(name)).unwrap();
+    let timed: Vec<bool> = reader
+        .headers()
+        .unwrap()
+        .iter()
+        .map(|column| ["train_seconds", "dates_per_second"].contains(&column))
+        .collect();
+    assert!(timed.contains(&true), "a column of seconds");
+    let row = |row: csv::StringRecord| {
+        row.iter().zip(&timed).filter(|(_, timed)| !**timed).map(|(value, _)| value).collect::<Vec<_>>().join(",")
+    };
+    reader.records().map(|record| row(record.unwrap())).collect()
+}
+
+fn undisturbed() -> (Vec<u8>, Vec<String>, Vec<String>) {
     let folder = folder();
     let output = run(folder.path(), &ARGUMENTS);
     assert_eq!(code(&output), 0, "{}", errors(&output));

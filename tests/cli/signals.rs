@@ -158,7 +158,12 @@ fn a_trial_that_is_told_to_stop_counts_as_interrupted_and_is_taken_up() {
         let output = child.wait_with_output().unwrap();
         assert_eq!(code(&output), 130, "{}", errors(&output));
         let said = errors(&output);
-        assert!(said.contains("stopped   steps1000000-") && said.contains("the same command takes them up"), "{said}");
+        assert!(
+            said.contains("stopped   ")
+                && said.contains("steps1000000-")
+                && said.contains("the same command takes them up"),
+            "{said}"
+        );
         assert!(said.contains("1 interrupted, 0 failed"), "{said}");
         let trial = &trials(folder.path())[0];
         assert!(!trial.join("error.txt").exists() && checkpoint(trial).exists());

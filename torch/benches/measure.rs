@@ -31,8 +31,6 @@ use cvae::training::{Ending, Observer, Phase, Progress, Row, Schedule, Trainer, 
 use serde_json::{Value, json};
 
 const PHASES: [&str; 3] = ["calendar", "code", "match"];
-/// Configs ask for a model with z. The engines compute one without it as well.
-const WITHOUT_Z: &str = "model.latent_dim=0";
 /// A log density that leaves nothing to share. Minus infinity would make sums of it NaN.
 const NO_ROW: f32 = -1e9;
 
@@ -52,11 +50,9 @@ fn main() -> anyhow::Result<()> {
         // `cargo bench` without arguments has nothing to ask.
         return Ok(());
     };
-    let (without_z, overrides): (Vec<_>, Vec<_>) = overrides.iter().partition(|text| *text == WITHOUT_Z);
     let overrides: Vec<Override> = overrides.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
     let config = ConfigFile::load(Path::new(config), &overrides)?;
-    let latent_dim = if without_z.is_empty() { config.model.latent_dim } else { 0 };
-    let model = ModelConfig { latent_dim, ..config.model };
+    let model = config.model;
     let threads: u16 = threads.parse().context("the number of threads")?;
     tch::set_num_threads(i32::from(threads));
     let valid = ValidDates::new();

@@ -129,6 +129,10 @@ impl Inspect {
         let condition = self.condition.as_deref().map(|text| parse(text, &valid)).transpose()?;
         self.check_output()?;
         let subject = self.subject(valid)?;
+        if self.latent && subject.model.layout.latent == 0 {
+            let message = "--latent: this model has no latent code (model.latent_dim = 0); inspect it with --all";
+            return Err(BadInput(message.to_owned()).into());
+        }
         match condition {
             _ if self.latent => latent::run(&self, &subject, condition),
             Some(condition) => one::run(&self, &subject, condition),
