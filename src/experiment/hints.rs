@@ -76,7 +76,9 @@ fn did_you_mean(message: &str) -> Option<String> {
     let mut meant: Vec<String> = nearest(unknown, expected.iter().copied()).map(str::to_owned).into_iter().collect();
     if message.starts_with("unknown field") {
         let here = |key: &String| expected.contains(&key.rsplit('.').next().unwrap_or(key));
-        meant.extend(keys_like(unknown).into_iter().filter(|key| !here(key)));
+        // A key of this section is named once, by its likeness or by what other programs call it.
+        let named = !meant.is_empty();
+        meant.extend(keys_like(unknown).into_iter().filter(|key| !(named && here(key))));
     }
     meant.dedup();
     meant.truncate(3);

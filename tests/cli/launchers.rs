@@ -82,7 +82,12 @@ fn a_submission_trains_what_it_was_asked_for_whatever_becomes_of_the_config() {
     let trials = fs::read_dir(folder.path().join("runs/grid")).unwrap().flatten().map(|entry| entry.path());
     let mut finished: Vec<String> = trials
         .filter(|trial| trial.join("metrics.csv").exists())
-        .map(|trial| trial.file_name().unwrap().to_string_lossy().rsplit_once('-').unwrap().0.to_owned())
+        .map(|trial| {
+            let name = trial.file_name().unwrap().to_string_lossy().into_owned();
+            let mut parts = name.rsplit('-').skip(1);
+            let seed = parts.next().unwrap().to_owned();
+            format!("{}-{seed}", name.split('-').next().unwrap())
+        })
         .collect();
     finished.sort();
     assert_eq!(finished, ["value0.2-seed1", "value0.6-seed1", "value0.6-seed2"]);
