@@ -14,7 +14,7 @@ const MODE: &str = "CVAE_LOCKS";
 /// A lock that is held as long as the value lives; without a file where locks are switched off.
 #[derive(Debug)]
 pub struct Lock {
-    // Holdout, not read: the system frees the lock with the file, even when the process is killed.
+    // Held, not read: the system frees the lock with the file, even when the process is killed.
     _file: Option<File>,
 }
 
@@ -24,6 +24,7 @@ impl Lock {
     /// # Errors
     /// When the file can't be made or opened, or the file system has no locks.
     pub fn take(path: &Path) -> Result<Option<Self>, FileError> {
+        is_there(path)?;
         let file = OpenOptions::new().create(true).truncate(false).write(true).read(true).open(path);
         let file = file.map_err(FileError::at("open", path))?;
         if is_off() {
@@ -44,16 +45,22 @@ impl Lock {
     /// # Errors
     /// When it can't be read or the file system has no locks.
     pub fn is_held(path: &Path) -> Result<bool, FileError> {
-        match path.metadata() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Ok(found) if !found.is_file() => {
-                return Err(FileError::at("read", path)(io::Error::other("it is no file; remove it")));
-            }
-            found => found.map_err(FileError::at("read", path))?,
-        };
+        if !is_there(path)? {
+            return Ok(false);
+        }
         // For reading: whoever may look at a trial may ask who runs it.
         let file = File::open(path).map_err(FileError::at("read", path))?;
         if is_off() { Ok(false) } else { held(file.try_lock_shared(), path) }
+    }
+}
+
+/// Whether there is such a file.
+fn is_there(path: &Path) -> Result<bool, FileError> {
+    match path.metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        // A pipe would hang, or be locked by nobody.
+        Ok(found) if !found.is_file() => Err(FileError::at("read", path)(io::Error::other("it is no file; remove it"))),
+        found => found.map_err(FileError::at("read", path)).map(|_| true),
     }
 }
 
