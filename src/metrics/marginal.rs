@@ -138,7 +138,7 @@ pub struct MarginalSummary {
     pub invalid_mass: Estimate,
     /// [`Marginal::nll_gap`].
     pub nll_gap: Estimate,
-    /// Total variation between truth and marginal, noise removed in quadrature; see [`noise_free_tv`].
+    /// Total variation between truth and marginal, noise removed in quadrature.
     pub tv: f64,
     /// [`Marginal::prior_mi`].
     pub prior_mi: Estimate,
