@@ -18,5 +18,5 @@ pub use engine::{
 };
 pub use layout::Layout;
 pub use sampling::{Decode, DecodeError, Noise, Sampler};
-pub use tensor_file::{Tensor, Tensors, Values, load_tensors, save_tensors};
-pub use weights::{Model, WeightsError, flat, named};
+pub use tensor_file::{Tensor, Tensors, Values, WeightsError, load_tensors, save_tensors};
+pub use weights::{Model, flat, named};

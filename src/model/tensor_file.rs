@@ -7,13 +7,45 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
-use super::weights::WeightsError;
 use crate::checksums::{self, ChecksumError, ChecksumPolicy, sha256};
-use crate::files;
+use crate::files::{self, FileError};
+
+/// Why weights could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum WeightsError {
+    /// The file could not be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The file is not a weight file.
+    #[error("{path} is not a readable safetensors file ({reason}); copy it again or train again")]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What the reader said.
+        reason: String,
+    },
+    /// The file is damaged.
+    #[error("{path} is damaged: it does not match the checksum in its header; copy it again or train again")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Its checksum beside it.
+    #[error(transparent)]
+    Checksum(#[from] ChecksumError),
+    /// The file holds another model.
+    #[error("{path} does not fit the config beside it: {mismatch}; use the config that the weights were trained with")]
+    Mismatch {
+        /// The file.
+        path: PathBuf,
+        /// The tensor at fault, with both shapes.
+        mismatch: String,
+    },
+}
 
 /// Numbers of a tensor, by rows.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,15 +1,13 @@
 //! A model with its weights.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rand::RngExt;
 use rand_distr::StandardNormal;
 
 use super::config::ModelConfig;
 use super::layout::{Init, Layout, TensorPlace};
-use super::tensor_file::{Tensor, Tensors, Values, load_tensors, read_tensors, save_tensors};
-use crate::checksums::ChecksumError;
-use crate::files::FileError;
+use super::tensor_file::{Tensor, Tensors, Values, WeightsError, load_tensors, read_tensors, save_tensors};
 use crate::random::{Purpose, stream};
 use crate::task::Schema;
 
@@ -24,39 +22,6 @@ pub struct Model {
     pub layout: Layout,
     /// All weights.
     pub weights: Vec<f32>,
-}
-
-/// Why weights could not be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum WeightsError {
-    /// The file could not be read or written.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// The file is not a weight file.
-    #[error("{path} is not a readable safetensors file ({reason}); copy it again or train again")]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// What the reader said.
-        reason: String,
-    },
-    /// The file is damaged.
-    #[error("{path} is damaged: it does not match the checksum in its header; copy it again or train again")]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Its checksum beside it.
-    #[error(transparent)]
-    Checksum(#[from] ChecksumError),
-    /// The file holds another model.
-    #[error("{path} does not fit the config beside it: {mismatch}; use the config that the weights were trained with")]
-    Mismatch {
-        /// The file.
-        path: PathBuf,
-        /// The tensor at fault, with both shapes.
-        mismatch: String,
-    },
 }
 
 impl Model {
