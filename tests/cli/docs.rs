@@ -234,7 +234,7 @@ fn the_tutorial_works_as_it_is_written() {
     fs::create_dir(at("experiments")).unwrap();
     fs::write(
         at("experiments/quick.toml"),
-        format!("{}\n{sweep}", TINY.replace("seed = 3", "seed = 1").replace("value = 0.6", "value = 0.5")),
+        format!("{}\n{sweep}", TINY.replace("seed = 3", "seed = 1").replace("latent_dim = 2", "latent_dim = 8")),
     )
     .unwrap();
     std::os::unix::fs::symlink(root().join("model"), at("model")).unwrap();
