@@ -31,9 +31,9 @@ importance = 2
 
 /// The program with these arguments, in this folder.
 pub fn cvae(folder: &Path, arguments: &[&str]) -> Command {
-    // Tests may run in the background, where shells ignore Ctrl-C for their children, which keep that.
+    // Tests may run in the background, where shells and nohup ignore signals for their children, which keep that.
     let mut command = Command::new("env");
-    command.args(["--default-signal=INT", env!("CARGO_BIN_EXE_cvae")]);
+    command.args(["--default-signal=HUP,INT,QUIT", env!("CARGO_BIN_EXE_cvae")]);
     command.current_dir(folder).args(arguments).env("NO_COLOR", "1");
     command
 }
