@@ -43,7 +43,7 @@
 //! let mut model = Model::new(config, dates::schema(), 1);
 //! let options = EngineOptions { threads: 1, device: DeviceChoice::Cpu, engine: EngineKind::Builtin };
 //! let mut engine = CpuEngine::new(&model.layout, TrainingState::new(model.weights.clone()), options)?;
-//! let steps = StepConfig { steps: 60, ..StepConfig::default() };
+//! let steps = StepConfig { steps: 200, warm_up: 10, ..StepConfig::default() };
 //! let weights = ObjectiveWeights { beta: f64::INFINITY, hybrid: 0.0, free_bits: 0.0 };
 //! let mut batch = Rows::default();
 //! for step in 0..steps.steps {
@@ -54,7 +54,7 @@
 //!     engine.step(&StepInput { rows: &batch, noise: &noise, prior: &PriorCodes::None, weights, adam })?;
 //! }
 //! let terms = engine.take_terms()?;
-//! assert!(terms[59].loss < terms[0].loss - 2.0, "the loss falls from 11.9 nats");
+//! assert!(terms[199].loss < terms[0].loss - 2.0, "the loss falls from about 12 nats: {terms:?}");
 //!
 //! // Ten dates for one condition.
 //! model.weights = engine.state()?.weights;
