@@ -307,9 +307,9 @@ fn both_scorers_give_the_same_report() {
         "03-12-1962",
         "5-12-1962 x",
     ] {
-        file += &format!("\n{A} {rest}");
+        file += &format!("{A} {rest}\n");
     }
-    file += "\n[MON] [JAN] [True] [220] 1-1-2200\n\n";
+    file += "[MON] [JAN] [True] [220] 1-1-2200\n\n";
     fs::write(here.join("out.txt"), file).unwrap();
     let options = ["out.txt", "--json", "--show", "100000"];
     let report = |command: Command| -> serde_json::Value {

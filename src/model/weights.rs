@@ -105,8 +105,11 @@ pub fn named(layout: &Layout, weights: &[f32]) -> Tensors {
 /// When a tensor is missing, left over, of another shape or kind, or not finite.
 pub fn flat(layout: &Layout, mut tensors: Tensors, path: &Path) -> Result<Vec<f32>, WeightsError> {
     let mismatch = |mismatch: String| WeightsError::Mismatch { path: path.to_owned(), mismatch };
-    let mut weights = Vec::with_capacity(layout.len);
-    for TensorPlace { name, shape, .. } in &layout.tensors {
+    let mut weights = vec![0.0; layout.len];
+    // By name, so that the same fault of a file is told by every reader of it.
+    let mut places: Vec<&TensorPlace> = layout.tensors.iter().collect();
+    places.sort_by(|a, b| a.name.cmp(&b.name));
+    for TensorPlace { name, shape, place, .. } in places {
         let tensor = tensors.remove(name).ok_or_else(|| mismatch(format!("{name} is missing")))?;
         if tensor.shape != *shape {
             return Err(mismatch(format!("{name} has shape {:?}, the config asks for {shape:?}", tensor.shape)));
@@ -117,7 +120,7 @@ pub fn flat(layout: &Layout, mut tensors: Tensors, path: &Path) -> Result<Vec<f3
         if !values.iter().all(|value| value.is_finite()) {
             return Err(mismatch(format!("{name} holds values that are not finite")));
         }
-        weights.extend(values);
+        weights[place.clone()].copy_from_slice(&values);
     }
     match tensors.keys().next() {
         Some(name) => Err(mismatch(format!("{name} is in the file and not in the model"))),
@@ -156,7 +159,7 @@ mod tests {
         Model::new(small(), dates::schema(), 7).save(&path).unwrap();
         let wider = ModelConfig { latent_dim: 3, ..small() };
         let error = load(wider, &path).unwrap_err().to_string();
-        assert!(error.contains("encoder.output.weight has shape [4, 8], the config asks for [6, 8]"), "{error}");
+        assert!(error.contains("decoder.latent.weight has shape [40, 2], the config asks for [40, 3]"), "{error}");
         let plain = load(ModelConfig { latent_dim: 0, ..small() }, &path).unwrap_err().to_string();
         assert!(plain.contains("is in the file and not in the model"), "{plain}");
     }
