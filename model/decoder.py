@@ -91,7 +91,7 @@ def check_weights(path: pathlib.Path, data: bytes) -> bool:
         return beside
     digest = hashlib.sha256(data[:begin] + b"0" * 64 + data[end:]).hexdigest()
     if data[begin:end] != digest.encode():
-        remedy = "copy it again or train anew"
+        remedy = "copy it again or train again"
         raise Failure(f"{path} is damaged: it does not match the checksum in its header; {remedy}")
     return True
 
@@ -105,7 +105,7 @@ def read_weights(path: pathlib.Path, config: Config) -> Weights:
         tensors = safetensors.numpy.load(data)
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise Failure(f"{path} is no readable safetensors file ({reason}); copy it again or train anew") from None
+        raise Failure(f"{path} is not a readable safetensors file ({reason}); copy it again or train again") from None
     if not checked:
         raise unlisted(path)
     tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("encoder.")}
