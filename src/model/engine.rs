@@ -201,13 +201,6 @@ pub enum EngineKind {
     Torch,
 }
 
-impl EngineKind {
-    /// Whether it is the default.
-    pub fn is_builtin(&self) -> bool {
-        *self == Self::Builtin
-    }
-}
-
 /// Makes an engine that starts from a state.
 pub type MakeEngine = fn(&Model, TrainingState, EngineOptions) -> Result<Box<dyn Engine>, EngineError>;
 
