@@ -211,7 +211,7 @@ fn work(arguments: &Arguments, job: u64) -> anyhow::Result<()> {
     let begun = memory("VmRSS:")?;
     for (target, inputs) in arguments.shares() {
         let corpus = Corpus::new(target)?;
-        let mut parser = target.parser(&scratch)?;
+        let mut parser = target.parser(scratch.path())?;
         // Mutations of what is refused at its first byte reach nothing.
         let accepted = corpus.files.iter().any(|file| parser(file));
         anyhow::ensure!(

@@ -14,8 +14,6 @@ use cvae::model::{Layout, Model, ModelConfig, TrainingState};
 use cvae::task::dates;
 use cvae::training::{Checkpoint, History};
 
-use crate::scratch::Scratch;
-
 /// A parser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Target {
@@ -112,8 +110,8 @@ impl Target {
     }
 
     /// A function that parses one input; what it accepts must hold what the program relies on.
-    pub fn parser(self, scratch: &Scratch) -> anyhow::Result<Parser<'_>> {
-        let file = |name: &str| scratch.path().join(name);
+    pub fn parser(self, folder: &Path) -> anyhow::Result<Parser<'_>> {
+        let file = |name: &str| folder.join(name);
         // What the corpus's configs build on.
         fs::write(file("default.toml"), include_str!("../experiments/default.toml"))?;
         Ok(match self {

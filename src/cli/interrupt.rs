@@ -13,7 +13,8 @@ use anyhow::Context;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
-use super::{output, worker};
+use super::output;
+use crate::experiment::is_worker;
 use crate::files;
 use crate::signals::{ENDING, is_ignored};
 
@@ -85,7 +86,7 @@ fn take(signal: i32, first: &mut Option<Instant>) {
         (Some(stop), None) => {
             *first = Some(Instant::now());
             stop.store(true, Ordering::Relaxed);
-            if !worker::is_worker() {
+            if !is_worker() {
                 // Over a progress bar that may stand in this line.
                 let clear = if std::io::stderr().is_terminal() { "\r\x1b[K" } else { "" };
                 output::say!("{clear}stopping; what is done is kept (Ctrl-C again ends it at once)");
@@ -94,7 +95,7 @@ fn take(signal: i32, first: &mut Option<Instant>) {
         // A sweep ends its trials itself, and their last checkpoint must not be lost to a signal to all processes.
         (Some(_), Some(at)) => {
             let insists = [SIGINT, SIGTERM, SIGHUP].contains(&signal) && at.elapsed() >= ONCE;
-            if insists && !worker::is_worker() {
+            if insists && !is_worker() {
                 end();
             }
         }

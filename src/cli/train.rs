@@ -12,7 +12,7 @@ use super::exit::Exit;
 use super::{interrupt, output, torch, warn, worker};
 use crate::analysis::{Figures, warnings};
 use crate::experiment::{
-    Config, ConfigFile, Metrics, Override, RunFolder, Status, TrialEnding, rebuild, run_trial, trial_folder,
+    Config, ConfigFile, Metrics, Override, RunFolder, Status, TrialEnding, is_worker, rebuild, run_trial, trial_folder,
 };
 use crate::files;
 use crate::metrics::Measure;
@@ -63,7 +63,7 @@ impl Train {
             output::print(&path.display().to_string())?;
             return Ok(Exit::Done);
         }
-        if worker::is_worker() {
+        if is_worker() {
             return worker::run(&path, &config);
         }
         if self.task {

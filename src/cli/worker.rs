@@ -14,11 +14,6 @@ use crate::experiment::{Config, FolderError, RunFolder, TrialEnding, WORKER, run
 use crate::metrics::Measure;
 use crate::training::{Observer, Phase, Progress, Row};
 
-/// Whether this process was started by a sweep.
-pub fn is_worker() -> bool {
-    std::env::var_os(WORKER).is_some()
-}
-
 /// Runs a trial for the sweep that started this process.
 ///
 /// # Errors

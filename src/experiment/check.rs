@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::config::{Config, ConfigFile};
+use super::config::Config;
+use super::config_file::ConfigFile;
 use crate::model::Pairing;
 use crate::training::Schedule;
 

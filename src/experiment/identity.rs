@@ -9,10 +9,8 @@ use std::sync::LazyLock;
 
 use sha2::{Digest, Sha256};
 
-use super::config::ConfigFile;
-
-/// Version of what a config means to training. A trial keeps the one that it was trained under, in its provenance.
-pub const SEMANTICS: u32 = 1;
+use super::config_file::ConfigFile;
+use super::provenance::SEMANTICS;
 
 /// Keys that change no result: trials that differ in them alone are one trial.
 const WITHOUT_EFFECT: [&str; 1] = ["training.checkpoint_every"];

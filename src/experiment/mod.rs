@@ -2,6 +2,7 @@
 
 mod check;
 mod config;
+mod config_file;
 mod engine;
 mod folder;
 mod grid;
@@ -25,14 +26,15 @@ mod source;
 mod trial;
 
 pub use check::Invalid;
-pub use config::{Config, ConfigError, ConfigFile, DataConfig};
+pub use config::{Config, ConfigError};
+pub use config_file::{ConfigFile, DataConfig};
 pub use engine::{NeedsTorch, needs_torch};
 pub use folder::{FolderError, RunFolder, Status};
 pub use grid::GridError;
 pub use hints::{keys_like, nearest};
 pub use identity::Identity;
 pub use launchers::{
-    BUSY, LAUNCHERS, LaunchError, Launched, Launcher, Order, Submitted, SweepEnding, SweepObserver, WORKER,
+    BUSY, LAUNCHERS, LaunchError, Launched, Launcher, Order, Submitted, SweepEnding, SweepObserver, WORKER, is_worker,
 };
 pub use metrics::{Metrics, MetricsError};
 pub use moves::{Moves, MovesError, plan_moves};

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::identity::SEMANTICS;
 use crate::model::DeviceChoice;
+
+/// Version of what a config means to training. A trial keeps the one that it was trained under.
+pub const SEMANTICS: u32 = 1;
 
 /// Commit that this program was built from, or `unknown`; build.rs asks git.
 const COMMIT: &str = env!("CVAE_COMMIT");

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::config::{Config, ConfigError, ConfigFile};
+use super::config::{Config, ConfigError};
+use super::config_file::ConfigFile;
 use super::trial::TrialError;
 use crate::model::Model;
 use crate::task::dates;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::config::ConfigFile;
+use super::config_file::ConfigFile;
 use super::metrics::{Metrics, MetricsError};
 use super::runs::{Reading, Run, RunTrial, Skipped};
 use super::trial::TrialError;

@@ -5,7 +5,8 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::config::{Config, ConfigFile};
+use super::config::Config;
+use super::config_file::ConfigFile;
 use super::folder::FolderError;
 use super::metrics::Metrics;
 use super::names::{is_hash_of, named_hash};

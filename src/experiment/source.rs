@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::check::Invalid;
-use super::config::{Config, ConfigError, ConfigFile};
+use super::config::{Config, ConfigError};
+use super::config_file::ConfigFile;
 use super::hints;
 use super::locate::{locate, position};
 use super::overrides::Override;
@@ -182,6 +183,18 @@ impl Source {
     }
 }
 
+impl ConfigFile {
+    /// Reads a config, applies overrides in order, and checks it. A `[sweep]` in it is left aside: this is
+    /// the run that the sweep's trials vary.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its place.
+    pub fn load(path: &Path, overrides: &[Override]) -> Result<Config, ConfigError> {
+        let source = Source::load(path)?;
+        source.resolve(overrides.iter().map(|set| (set, Origin::CommandLine)))
+    }
+}
+
 impl Layer {
     /// File, line and column of a key's value.
     fn place(&self, key: &str) -> Option<String> {
@@ -216,6 +229,85 @@ fn overlay(below: &mut toml::Table, above: toml::Table) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::training::Schedule;
+
+    fn parse(text: &str, sets: &[&str]) -> Result<Config, String> {
+        let sets: Vec<Override> = sets.iter().map(|set| set.parse().unwrap()).collect();
+        let source = Source::of_text(text, Path::new("a.toml")).map_err(|error| error.to_string())?;
+        source.resolve(sets.iter().map(|set| (set, Origin::CommandLine))).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_empty_config_is_the_default_one_and_survives_a_round_trip() {
+        let config = parse("", &[]).unwrap();
+        assert_eq!(*config, ConfigFile::default());
+        let again = parse(&config.to_toml(None), &[]).unwrap();
+        assert_eq!(config, again);
+        assert_eq!(config.hash(), again.hash());
+    }
+
+    #[test]
+    fn unknown_keys_and_wrong_types_are_refused_with_line_and_column() {
+        let error = parse("seed = 1\n[training]\nstep = 3\n", &[]).unwrap_err();
+        assert!(error.contains("a.toml") && error.contains("line 3, column 1"), "{error}");
+        assert!(error.contains("unknown field `step`") && error.contains("`steps`"), "{error}");
+        let error = parse("[training]\nsteps = \"many\"\n", &[]).unwrap_err();
+        assert!(error.contains("line 2, column 9"), "{error}");
+        let error = parse("[beta]\nschedule = \"sudden\"\n", &[]).unwrap_err();
+        assert!(error.contains("line 2") && error.contains("phased"), "{error}");
+        for (text, expected) in [
+            ("seed = -1", "`-1`, expected a whole number from 0 up"),
+            ("seed = 1.5", "number `1.5`, expected a whole number from 0 up"),
+            ("data = 3", "`3`, expected a section of keys"),
+            ("[model]\nheads = 3", "expected text in quotes"),
+            ("[beta]\nvalue = \"x\"", "string \"x\", expected a number"),
+        ] {
+            let error = parse(text, &[]).unwrap_err();
+            assert!(error.ends_with(expected), "{error}");
+        }
+        assert!(parse("", &["training=3"]).unwrap_err().ends_with("`3`, expected a section of keys"));
+    }
+
+    #[test]
+    fn impossible_values_are_refused_with_line_and_column() {
+        let error = parse("[training]\nsteps = 0\n", &[]).unwrap_err();
+        assert!(error.starts_with("a.toml:2:9: training.steps: 0 is not between 1 and"), "{error}");
+        let error = parse("[data]\nheld_out = nan\n", &[]).unwrap_err();
+        assert!(error.starts_with("a.toml:2:12: data.held_out"), "{error}");
+    }
+
+    #[test]
+    fn a_schedule_that_cannot_finish_is_an_error() {
+        let error = parse("[training]\nsteps = 500\n[beta]\nschedule = \"linear\"\nrise = 501\n", &[]).unwrap_err();
+        assert_eq!(
+            error,
+            "a.toml:5:8: beta.rise: this schedule needs 501 steps to reach beta.value, but training.steps is 500; \
+             lower beta.rise or raise training.steps"
+        );
+        // Blamed is what was set last, not the default that it does not fit.
+        let error = parse("[training]\nsteps = 401\n", &[]).unwrap_err();
+        assert!(error.starts_with("a.toml:2:9: beta.rise: this schedule needs 402 steps"), "{error}");
+        let error = parse("[training]\nsteps = 900\n", &["seed=2", "training={ steps = 401 }"]).unwrap_err();
+        assert!(error.starts_with("--set training={ steps = 401 }: beta.rise: "), "{error}");
+        let error = parse("", &["training.batch_size=32"]).unwrap_err();
+        assert!(error.starts_with("--set training.batch_size=32: objective.codes: "), "{error}");
+        assert!(parse("[training]\nsteps = 100\n", &["beta.schedule=constant"]).unwrap_err().contains("warm_up"));
+        let cyclical = "[training]\nsteps = 16000\n[beta]\nschedule = \"cyclical\"\ncycles = 4\n";
+        assert!(parse(&format!("{cyclical}rise = 4000\n"), &[]).is_ok());
+        assert!(parse(&format!("{cyclical}rise = 4001\n"), &[]).is_err());
+    }
+
+    #[test]
+    fn overrides_replace_values_and_name_themselves_when_they_are_wrong() {
+        let config = parse("seed = 1\n", &["seed=7", "beta.schedule=constant", "model.latent_dim = 2"]).unwrap();
+        assert_eq!((config.seed, config.beta.schedule, config.model.latent_dim), (7, Schedule::Constant, 2));
+        let error = parse("", &["training.step=3"]).unwrap_err();
+        assert!(error.starts_with("--set training.step=3: unknown field `step`"), "{error}");
+        let error = parse("", &["training.steps=0"]).unwrap_err();
+        assert!(error.starts_with("--set training.steps=0: training.steps: 0 is not between"), "{error}");
+        assert!(parse("", &["sweep.seeds=[1, 2]"]).unwrap_err().contains("edit the config"));
+        assert!(parse("seed = 1", &["seed.x=3"]).unwrap_err().contains("seed is no section"));
+    }
 
     #[test]
     fn a_preset_builds_on_its_base_and_errors_name_the_file_at_fault() {

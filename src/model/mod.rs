@@ -6,6 +6,7 @@ mod config;
 pub mod cpu;
 pub mod engine;
 pub mod layout;
+mod noise;
 mod sampling;
 mod tensor_file;
 mod weights;
@@ -17,6 +18,7 @@ pub use engine::{
     PairedCodes, PriorCodes, StepInput, Terms, TrainingState, check_memory,
 };
 pub use layout::Layout;
-pub use sampling::{Decode, DecodeError, Noise, Sampler};
+pub use noise::{Decode, DecodeError, Noise};
+pub use sampling::Sampler;
 pub use tensor_file::{Tensor, Tensors, Values, WeightsError, load_tensors, save_tensors};
 pub use weights::{Model, flat, named};

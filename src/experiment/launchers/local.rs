@@ -62,6 +62,12 @@ pub struct SweepEnding {
 /// Set for the children of a sweep, which report progress on standard output and end with their parent: the
 /// parent's process id, the hash of the config that they are to run, and `retry` where it may have failed before.
 pub const WORKER: &str = "CVAE_WORKER";
+
+/// Whether this process was started by a sweep.
+pub fn is_worker() -> bool {
+    std::env::var_os(WORKER).is_some()
+}
+
 /// A child's exit code when another process holds its trial.
 pub const BUSY: u8 = 75;
 

@@ -9,7 +9,7 @@ use std::fmt::Debug;
 use std::panic::RefUnwindSafe;
 use std::path::PathBuf;
 
-pub use local::{BUSY, SweepEnding, WORKER};
+pub use local::{BUSY, SweepEnding, WORKER, is_worker};
 
 use super::folder::{FolderError, RunFolder, Status};
 use super::plan::{Experiment, Trial};

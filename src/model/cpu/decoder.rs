@@ -9,7 +9,7 @@ use super::prefixes::Prefixes;
 use super::scalar::{exp, larger};
 use super::trunk::TrunkPass;
 use crate::model::engine::PairedCodes;
-use crate::model::sampling::{Decode, Noise};
+use crate::model::noise::{Decode, Noise};
 use crate::model::weights::Model;
 use crate::task::Rows;
 
