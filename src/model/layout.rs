@@ -189,7 +189,7 @@ impl Layout {
         };
         let mut heads = Vec::new();
         for column in &schema.generated {
-            let (width, size, name) = (head_width(column, hidden), column.size, &column.name);
+            let (width, size, name) = (head_width(column, hidden), column.size(), &column.name);
             heads.push(Head {
                 input: places.hidden(&format!("decoder.{name}.input"), features, width),
                 hidden: places.hidden(&format!("decoder.{name}.hidden"), width, width),

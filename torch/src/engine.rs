@@ -19,9 +19,9 @@ pub struct TorchEngine {
 
 /// The shape of a model of `cvae`.
 pub fn shape(model: &model::Model) -> Shape {
-    let column = |column: &cvae::task::Column| Column { size: column.size, narrow: column.determined };
+    let column = |column: &cvae::task::Column| Column { size: column.size(), narrow: column.determined };
     Shape {
-        given: model.schema.given.iter().map(|column| column.size).collect(),
+        given: model.schema.given.iter().map(|column| column.size()).collect(),
         generated: model.schema.generated.iter().map(column).collect(),
         latent: model.layout.latent,
         hidden: model.layout.hidden,

@@ -103,6 +103,14 @@ impl Condition {
         Self { weekday: date.weekday(), month: date.month(), leap: date.in_leap_year(), decade }
     }
 
+    /// The condition of these value indices.
+    pub fn of_row(row: &[u16]) -> Option<Self> {
+        let row: [u16; 4] = row.try_into().ok()?;
+        let [weekday, month, leap, decade] = row.map(usize::from);
+        let (weekday, month) = (Weekday::from_index(weekday)?, Month::from_index(month)?);
+        Some(Self { weekday, month, leap: [false, true].get(leap).copied()?, decade: Decade::from_index(decade)? })
+    }
+
     /// Value indices in the order of [`CONDITION_FIELDS`].
     pub fn row(self) -> [u16; 4] {
         self.indices().map(|index| index as u16)

@@ -20,19 +20,42 @@ pub use split::{Holdout, Split, SplitError};
 pub use tokens::{DATE_FIELDS, DATE_WIDTH, DateTokens, Field};
 pub use valid::{Outcome, ValidDates};
 
-use super::{Column, Groups, Rows, Schema};
+use super::{Column, Groups, Kind, Notation, Rows, Schema, Truth};
 
 /// The columns of this task.
 pub fn schema() -> Schema {
-    let columns = |names: [&str; 4], sizes: [usize; 4]| -> Vec<Column> {
-        names.iter().zip(sizes).map(|(name, size)| Column::new(name, size)).collect()
-    };
-    let mut generated = columns(Field::ALL.map(Field::name), DATE_FIELDS);
+    let names = |count: usize, name: fn(usize) -> String| (0..count).map(name).collect::<Vec<_>>();
+    let weekdays =
+        names(Weekday::COUNT, |index| Weekday::from_index(index).map_or_else(String::new, |day| day.to_string()));
+    let months =
+        names(Month::COUNT, |index| Month::from_index(index).map_or_else(String::new, |month| month.to_string()));
+    let decades: Vec<String> = Decade::all().map(|decade| decade.to_string()).collect();
+    let leap = ["False", "True"].map(str::to_owned);
+    let given = vec![
+        Column::new("weekday", weekdays),
+        Column::new("month", months.clone()),
+        Column::new("leap", leap),
+        Column::new("decade", decades.clone()),
+    ];
+    let values = [
+        decades,
+        months,
+        (0..10).map(|digit| digit.to_string()).collect(),
+        (1..=31).map(|day| day.to_string()).collect(),
+    ];
+    let mut generated: Vec<Column> =
+        Field::ALL.iter().zip(values).map(|(field, values)| Column::new(field.name(), values)).collect();
     // Decade and month repeat the condition.
     for field in [Field::Decade, Field::Month] {
         generated[field as usize].determined = true;
     }
-    Schema { given: columns(["weekday", "month", "leap", "decade"], CONDITION_FIELDS), generated }
+    Schema { given, generated, notation: Notation::Dates }
+}
+
+/// The truth: every date has the same weight.
+pub fn truth(valid: &ValidDates) -> Truth {
+    let all: Vec<Date> = valid.conditions().iter().flat_map(|condition| valid.of(*condition).to_vec()).collect();
+    Truth::new(schema(), &rows(&all), None, Kind::Exact)
 }
 
 /// These dates with their conditions as rows, in their order.
@@ -50,4 +73,39 @@ pub fn groups(dates: &[Date]) -> Groups {
     let mut sorted = dates.to_vec();
     sorted.sort_by_key(|date| Condition::of(*date).index());
     Groups::new(rows(&sorted), CONDITION_FIELDS.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_truth_lists_conditions_and_dates_in_their_order() {
+        let valid = ValidDates::new();
+        let truth = truth(&valid);
+        let conditions = valid.conditions();
+        assert_eq!((truth.len(), truth.groups().rows().len(), truth.is_uniform()), (conditions.len(), 146_462, true));
+        for (group, condition) in conditions.iter().enumerate() {
+            assert_eq!(truth.condition(group), condition.row());
+            assert_eq!(truth.rows(group), rows(valid.of(*condition)));
+            assert_eq!(
+                (truth.find(&condition.row()), truth.mass(group)),
+                (Some(group), valid.of(*condition).len() as f64)
+            );
+        }
+        assert!((truth.mean_entropy() - 3.2209).abs() < 5e-5);
+        let names = |column: &Column| (column.value(0).to_owned(), column.value(column.size() as u16 - 1).to_owned());
+        let first_and_last: Vec<_> = truth.schema().columns().map(names).collect();
+        let expected = [
+            ("MON", "SUN"),
+            ("JAN", "DEC"),
+            ("False", "True"),
+            ("180", "220"),
+            ("180", "220"),
+            ("JAN", "DEC"),
+            ("0", "9"),
+            ("1", "31"),
+        ];
+        assert_eq!(first_and_last, expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
+    }
 }
