@@ -91,7 +91,7 @@ fn write_case(model: &Path, case: &Path) {
         let mut logits = vec![Vec::new(); model.schema.generated.len()];
         decoder.forced_logits(&mut buffers, &rows, &z, |_, column, row| logits[column].extend_from_slice(row));
         for (column, logits) in model.schema.generated.iter().zip(logits) {
-            tensors.insert(format!("{name}.{}", column.name), matrix(logits, column.size));
+            tensors.insert(format!("{name}.{}", column.name), matrix(logits, column.size()));
         }
         tensors.insert(format!("{name}.dates"), indices(&drawn));
     }

@@ -3,13 +3,20 @@
 //! The model, the engines and training see schemas and rows. Only a task knows what they stand for.
 
 pub mod dates;
+mod listing;
+pub mod network;
 mod rows;
 mod schema;
+pub mod suite;
+pub mod table;
 mod truth;
 
 pub use rows::{Groups, Rows};
 pub use schema::{Column, ConditionError, Notation, Schema};
 pub use truth::{Kind, Truth};
+
+/// What the home task is called.
+pub const DATES: &str = "dates";
 
 /// A task: what it is called, and the truth about it.
 #[derive(Clone, Debug)]
@@ -23,6 +30,20 @@ pub struct Task {
 impl Task {
     /// The home task: every date with the condition that it meets.
     pub fn dates() -> Self {
-        Self { name: "dates".to_owned(), truth: dates::truth(&dates::ValidDates::new()) }
+        Self { name: DATES.to_owned(), truth: dates::truth(&dates::ValidDates::new()) }
+    }
+
+    /// The task of this name: dates, or one of the suite.
+    pub fn named(name: &str) -> Option<Self> {
+        if name == DATES {
+            return Some(Self::dates());
+        }
+        let entry = suite::SUITE.iter().find(|entry| entry.name == name)?;
+        Some(Self { name: name.to_owned(), truth: (entry.truth)() })
+    }
+
+    /// The names of all tasks that the program knows.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        [DATES].into_iter().chain(suite::SUITE.iter().map(|entry| entry.name))
     }
 }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::dates::{self, Condition, DateTokens, LineError};
+use super::table::bin_of;
 
 /// One categorical column.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Column {
     /// Its name in weights, tables and messages.
     pub name: String,
@@ -13,12 +14,14 @@ pub struct Column {
     pub values: Arc<[String]>,
     /// Whether the given columns determine it: its head can be narrow.
     pub determined: bool,
+    /// Edges of bins, where the values are bins of numbers: the last values, one fewer than edges.
+    pub edges: Arc<[f64]>,
 }
 
 impl Column {
     /// A column of these values that the given columns do not determine.
     pub fn new(name: &str, values: impl IntoIterator<Item = String>) -> Self {
-        Self { name: name.to_owned(), values: values.into_iter().collect(), determined: false }
+        Self { name: name.to_owned(), values: values.into_iter().collect(), determined: false, edges: Arc::default() }
     }
 
     /// Number of values.
@@ -31,9 +34,13 @@ impl Column {
         self.values.get(usize::from(index)).map_or("", String::as_str)
     }
 
-    /// The index of the value of this name.
+    /// The index of the value of this name; a number that lies in a bin stands for the bin.
     pub fn find(&self, name: &str) -> Option<u16> {
-        self.values.iter().position(|value| value == name).map(|index| index as u16)
+        let in_bin = || {
+            let bin = bin_of(&self.edges, name.parse().ok()?)?;
+            Some(self.size() - (self.edges.len() - 1) + bin)
+        };
+        self.values.iter().position(|value| value == name).or_else(in_bin).map(|index| index as u16)
     }
 }
 
@@ -48,7 +55,7 @@ pub enum Notation {
 }
 
 /// Given columns, then generated ones in the order of generation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Schema {
     /// What a condition states.
     pub given: Vec<Column>,

@@ -34,3 +34,16 @@ fn years_that_are_no_range_are_bad_input() {
     assert!(errors(&output).contains("swap --from and --to"), "{}", errors(&output));
     assert!(!folder.path().join("data").exists());
 }
+
+#[test]
+fn other_tasks_are_written_as_csv_and_unknown_ones_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(folder.path(), &["data", "--task", "algebra", "-o", "out"]);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    let text = std::fs::read_to_string(folder.path().join("out/algebra.csv")).unwrap();
+    assert_eq!(text.lines().count(), 161_052);
+    assert!(text.starts_with("sum,squares,products,y1,y2,y3,y4,y5\n0,0,0,0,0,0,0,0\n"));
+    let refused = run(folder.path(), &["data", "--task", "algebr"]);
+    assert_eq!(code(&refused), 2);
+    assert!(errors(&refused).contains("permutations"), "{}", errors(&refused));
+}

@@ -141,6 +141,11 @@ impl Date {
         Weekday::of(self.0)
     }
 
+    /// The number of its week by ISO 8601, 1 to 53.
+    pub fn iso_week(self) -> usize {
+        self.0.iso_week_date().week() as usize
+    }
+
     /// Whether the date lies in a leap year.
     pub fn in_leap_year(self) -> bool {
         self.0.in_leap_year()

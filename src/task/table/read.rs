@@ -1,0 +1,92 @@
+//! Reading records of CSV, with errors in the words of a table.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::Path;
+
+use super::TableError;
+use crate::files::{self, FileError};
+
+/// Opens a file for reading.
+///
+/// # Errors
+/// When it can't be read.
+pub(crate) fn open(path: &Path) -> Result<impl Read + use<>, FileError> {
+    files::check_readable(path)?;
+    Ok(BufReader::with_capacity(1 << 18, File::open(path).map_err(FileError::at("read", path))?))
+}
+
+/// Records of a table with a header.
+pub struct Records<'a, R> {
+    reader: csv::Reader<R>,
+    path: &'a Path,
+    /// Names of the columns.
+    pub names: Vec<String>,
+    record: csv::ByteRecord,
+}
+
+impl<'a, R: Read> Records<'a, R> {
+    /// Reads the header.
+    ///
+    /// # Errors
+    /// When it is none: empty, with empty or repeated names, or not UTF-8.
+    pub fn new(source: R, path: &'a Path) -> Result<Self, TableError> {
+        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(source);
+        let header = reader.byte_headers().map_err(|error| fault(path, &error))?.clone();
+        let wrong = |problem: String| TableError::Format { path: path.to_owned(), line: 1, problem };
+        let mut names = Vec::new();
+        for (place, name) in header.iter().enumerate() {
+            let name = name.strip_prefix(b"\xef\xbb\xbf").filter(|_| place == 0).unwrap_or(name);
+            let name = std::str::from_utf8(name).map_err(|_| wrong(format!("the header is {NOT_UTF8}")))?;
+            names.push(name.trim().to_owned());
+        }
+        if names.is_empty() {
+            return Err(wrong("the file is empty; the first line must name the columns".to_owned()));
+        }
+        if let (1, Some(mark)) = (names.len(), names[0].chars().find(|mark| [';', '\t', '|'].contains(mark))) {
+            return Err(wrong(format!("one column, with {mark:?} in its name; fields must be separated by commas")));
+        }
+        if let Some(place) = names.iter().position(String::is_empty) {
+            return Err(wrong(format!("column {} has no name; give it one in the header", place + 1)));
+        }
+        let mut seen = HashSet::new();
+        if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
+            return Err(wrong(format!("two columns are called {twice:?}; rename one of them")));
+        }
+        Ok(Self { reader, path, names, record: csv::ByteRecord::new() })
+    }
+
+    /// The next record, with its line; none at the end.
+    ///
+    /// # Errors
+    /// When it has another number of fields than the header, or can't be read.
+    pub fn next(&mut self) -> Result<Option<(&csv::ByteRecord, u64)>, TableError> {
+        let more = self.reader.read_byte_record(&mut self.record).map_err(|error| fault(self.path, &error))?;
+        let line = self.record.position().map_or(0, csv::Position::line);
+        Ok(more.then_some((&self.record, line)))
+    }
+
+    /// An error of a row.
+    pub fn wrong(&self, line: u64, problem: String) -> TableError {
+        TableError::Format { path: self.path.to_owned(), line, problem }
+    }
+}
+
+/// What text of another encoding is.
+pub const NOT_UTF8: &str = "not UTF-8 text; convert the file, as with iconv -f LATIN1 -t UTF-8";
+
+fn fault(path: &Path, error: &csv::Error) -> TableError {
+    let line = error.position().map_or(0, csv::Position::line);
+    let problem = match error.kind() {
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            let quotes = "a comma within a field needs quotes around the field";
+            format!("{len} fields where the header has {expected_len}; {quotes}")
+        }
+        csv::ErrorKind::Io(error) => {
+            return FileError::at("read", path)(std::io::Error::new(error.kind(), error.to_string())).into();
+        }
+        _ => error.to_string(),
+    };
+    TableError::Format { path: path.to_owned(), line, problem }
+}
