@@ -29,6 +29,8 @@ pub enum Purpose {
     Information,
     /// Codes of the exact marginals, by condition.
     Marginal,
+    /// Draws of a perfect sampler, which charts show beside the model's.
+    PerfectSampler,
 }
 
 /// The stream of this seed for a purpose; `index` tells streams of one purpose apart (epoch, step).

@@ -4,11 +4,16 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use super::render::Painted;
-use super::style::{PALETTE, viridis};
+use super::style::{MANY, PALETTE, viridis};
 
 /// The colour at a place, the palette over and over.
 pub fn colour(place: usize) -> RGBColor {
     PALETTE[place % PALETTE.len()]
+}
+
+/// The colour of one of so many groups.
+pub fn of_group(group: usize, groups: usize) -> RGBColor {
+    if groups <= PALETTE.len() { colour(group) } else { MANY[group % MANY.len()] }
 }
 
 /// Whether the palette is used for the second time: then lines are dashed.

@@ -200,6 +200,7 @@ mod tests {
         let histogram = Histogram {
             title: "coverage".to_owned(),
             x: "coverage".to_owned(),
+            perfect: vec![0.5],
             values: vec![0.1, 0.5, 0.5, 0.9],
             range: (0.0, 1.0),
             expected: 0.8,
@@ -214,7 +215,11 @@ mod tests {
         let points = vec![[0.0, 1.0], [1.0, 0.0]];
         for colours in [
             Colours::Scale { name: "day".to_owned(), values: vec![1.0, 31.0], range: (1.0, 31.0) },
-            Colours::Groups { of_point: vec![0, 1], names: vec!["one".to_owned(), "two".to_owned()] },
+            Colours::Groups {
+                title: "group".to_owned(),
+                of_point: vec![0, 1],
+                names: vec!["one".to_owned(), "two".to_owned()],
+            },
         ] {
             twice(&Scatter { title: "means".to_owned(), shares: [0.6, 0.4], points: points.clone(), colours });
         }

@@ -8,7 +8,7 @@ use super::axis::Axis;
 use super::frame::Frame;
 use super::legend;
 use super::lettering::width;
-use super::marks::{colour, colours};
+use super::marks::{colours, of_group};
 use super::render::{Chart, Painted};
 use super::style::{LABEL, TICK, text, viridis};
 
@@ -24,8 +24,10 @@ pub enum Colours {
         /// The ends of the scale.
         range: (f64, f64),
     },
-    /// Membership of a group, seven at most.
+    /// Membership of a group, ten at most.
     Groups {
+        /// What the groups are, above their names.
+        title: String,
         /// The group of each point.
         of_point: Vec<usize>,
         /// The groups' names.
@@ -83,7 +85,7 @@ impl Colours {
     fn of(&self, point: usize) -> RGBColor {
         match self {
             Self::Scale { values, range, .. } => viridis((values[point] - range.0) / (range.1 - range.0)),
-            Self::Groups { of_point, .. } => colour(of_point[point]),
+            Self::Groups { of_point, names, .. } => of_group(of_point[point], names.len()),
         }
     }
 
@@ -91,7 +93,10 @@ impl Colours {
     fn width(&self) -> u32 {
         let words = match self {
             Self::Scale { name, .. } => width(name, LABEL),
-            Self::Groups { names, .. } => 22 + names.iter().map(|name| width(name, TICK)).max().unwrap_or(0),
+            Self::Groups { title, names, .. } => {
+                let names = names.iter().map(|name| 22 + width(name, TICK));
+                names.chain([width(title, LABEL)]).max().unwrap_or(0)
+            }
         };
         (words + 18) as u32
     }
@@ -112,10 +117,11 @@ impl Colours {
                     area.draw_text(&tick.to_string(), &style(TICK), at)?;
                 }
             }
-            Self::Groups { names, .. } => {
+            Self::Groups { title, names, .. } => {
+                area.draw_text(title, &style(LABEL), (0, 26))?;
                 for (place, name) in names.iter().enumerate() {
-                    let at = 26 + 30 * place as i32;
-                    area.draw(&Circle::new((8, at), 7, colour(place).filled()))?;
+                    let at = 58 + 30 * place as i32;
+                    area.draw(&Circle::new((8, at), 7, of_group(place, names.len()).filled()))?;
                     area.draw_text(name, &style(TICK), (22, at))?;
                 }
             }

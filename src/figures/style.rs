@@ -25,6 +25,19 @@ pub const PALETTE: [RGBColor; 7] = [
     RGBColor(213, 94, 0),
     RGBColor(0, 0, 0),
 ];
+/// Tol's (2021) muted colours, for more groups than the palette has.
+pub const MANY: [RGBColor; 10] = [
+    RGBColor(51, 34, 136),
+    RGBColor(136, 204, 238),
+    RGBColor(68, 170, 153),
+    RGBColor(17, 119, 51),
+    RGBColor(153, 153, 51),
+    RGBColor(221, 204, 119),
+    RGBColor(204, 102, 119),
+    RGBColor(136, 34, 85),
+    RGBColor(170, 68, 153),
+    RGBColor(150, 150, 150),
+];
 /// For what is as it should be.
 pub const GOOD: RGBColor = PALETTE[0];
 /// For what is wrong: vermilion.

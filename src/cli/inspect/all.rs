@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use rand::RngExt;
 use serde::Serialize;
 
 use super::exact::{self, Exact};
@@ -15,8 +16,9 @@ use crate::cli::warn::{self, held_out};
 use crate::dates::{Condition, Holdout};
 use crate::figures::{Histogram, Panel, Rate, Rates, count, write_both};
 use crate::files;
-use crate::metrics::{Scores, Summary, Tally, Worst, coverage, tv};
+use crate::metrics::{Failures, Scores, Summary, Tally, Worst, coverage, tv};
 use crate::model::Decode;
+use crate::random::{Purpose, stream};
 
 /// Everything about all conditions.
 #[derive(Debug, Serialize)]
@@ -244,22 +246,24 @@ fn text(report: &Report, width: Option<usize>) -> (String, Vec<String>) {
 pub fn draw(options: &Inspect, tallies: &[Tally], folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let Some(scores) = Scores::of(tallies) else { return Ok(Vec::new()) };
     let each = count(scores.samples as usize);
-    let histogram = |name: &str, x: &str, values: Vec<f64>, range, expected| Histogram {
+    let reference = perfect(tallies, scores.samples, options.seed);
+    let histogram = |name: &str, x: &str, value: fn(&Tally) -> f64, range, expected| Histogram {
         title: format!("{name} of {} conditions, {} dates each, {}", count(tallies.len()), each, options.how()),
         x: x.to_owned(),
-        values,
+        values: tallies.iter().map(value).collect(),
+        perfect: reference.iter().map(value).collect(),
         range,
         expected,
     };
-    let covered: Vec<f64> = tallies.iter().map(|tally| coverage(&tally.counts)).collect();
-    let distances: Vec<f64> = tallies.iter().map(|tally| tv(&tally.counts, tally.failures.total)).collect();
-    let least = covered.iter().copied().fold(1.0, f64::min);
+    let covered = |tally: &Tally| coverage(&tally.counts);
+    let distance = |tally: &Tally| tv(&tally.counts, tally.failures.total);
+    let least = tallies.iter().map(covered).fold(1.0, f64::min);
     let range = ((least - 0.02).clamp(0.0, 0.9), 1.0);
     let coverage =
         histogram("Coverage", "share of the valid dates generated", covered, range, scores.expected_coverage);
-    let most = distances.iter().copied().fold(scores.expected_tv, f64::max);
+    let most = tallies.iter().map(distance).fold(scores.expected_tv, f64::max);
     let x = "total variation distance from uniform";
-    let tv = histogram("Total variation", x, distances, (0.0, (1.08 * most).min(1.0)), scores.expected_tv);
+    let tv = histogram("Total variation", x, distance, (0.0, (1.08 * most).min(1.0)), scores.expected_tv);
     let title = format!("Pass rate, {each} dates for each condition, {}", options.how());
     let rates = Rates { title, panels: panels(tallies) };
     let mut written = Vec::new();
@@ -267,6 +271,17 @@ pub fn draw(options: &Inspect, tallies: &[Tally], folder: &Path) -> anyhow::Resu
     written.extend(write_both(&tv, folder, "tv")?);
     written.extend(write_both(&rates, folder, "pass_rate")?);
     Ok(written)
+}
+
+/// What a perfect sampler drew for each of these conditions, as often.
+fn perfect(tallies: &[Tally], samples: u64, seed: u64) -> Vec<Tally> {
+    let mut random = stream(seed, Purpose::PerfectSampler, 0);
+    let drawn = |tally: &Tally| {
+        let mut counts = vec![0; tally.counts.len()];
+        (0..samples).for_each(|_| counts[random.random_range(0..tally.counts.len())] += 1);
+        Tally { counts, failures: Failures::default(), ..tally.clone() }
+    };
+    tallies.iter().map(drawn).collect()
 }
 
 /// Pass rates by weekday, month, leap year and decade.

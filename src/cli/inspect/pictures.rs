@@ -33,16 +33,19 @@ pub fn draw(
     };
     let mut written = Vec::new();
     written.extend(write_both(&bars, folder, "latent_kl")?);
-    let mut by_number = |file: &str, name: &str, value: fn(&Date) -> usize, low: f64, high: f64| {
-        let places: Vec<usize> = (0..dates.len()).step_by(STRIDE).collect();
-        let values = places.iter().map(|place| value(&dates[*place]) as f64).collect();
-        let colours = Colours::Scale { name: name.to_owned(), values, range: (low, high) };
+    let places: Vec<usize> = (0..dates.len()).step_by(STRIDE).collect();
+    let shown = || places.iter().map(|place| &dates[*place]);
+    let mut by = |file: &str, name: &str, colours: Colours| {
         let title = format!("Posterior means by {name}, one date in {STRIDE}");
         written.extend(write_both(&scatter(title, &projection, &places, colours), folder, file)?);
         anyhow::Ok(())
     };
-    by_number("latent_digit", "last digit of the year", |date| date.year() % 10, 0.0, 9.0)?;
-    by_number("latent_day", "day of the month", |date| date.day(), 1.0, 31.0)?;
+    let (digit, day) = ("last digit of the year", "day of the month");
+    let of_point = shown().map(|date| date.year() % 10).collect();
+    let names = (0..10).map(|digit| digit.to_string()).collect();
+    by("latent_digit", digit, Colours::Groups { title: digit.to_owned(), of_point, names })?;
+    let values = shown().map(|date| date.day() as f64).collect();
+    by("latent_day", day, Colours::Scale { name: day.to_owned(), values, range: (1.0, 31.0) })?;
     let (places, colours) = by_condition(subject, dates, condition);
     let title = format!("Posterior means of {CONDITIONS} conditions");
     written.extend(write_both(&scatter(title, &projection, &places, colours), folder, "latent_condition")?);
@@ -67,5 +70,6 @@ fn by_condition(subject: &Subject, dates: &[Date], condition: Condition) -> (Vec
     let group = |date: &Date| chosen.iter().position(|chosen| *chosen == Condition::of(*date));
     let members = dates.iter().enumerate().filter_map(|(place, date)| Some((place, group(date)?)));
     let (places, of_point) = members.unzip();
-    (places, Colours::Groups { of_point, names: chosen.iter().map(ToString::to_string).collect() })
+    let names = chosen.iter().map(ToString::to_string).collect();
+    (places, Colours::Groups { title: "condition".to_owned(), of_point, names })
 }
