@@ -19,7 +19,7 @@
 //! | [`metrics`] | the registry of measures, exact marginals, pass rates, diversity, latent diagnostics |
 //! | [`model`] | configuration, weights on disk, the trait [`model::Engine`], the built-in engine, sampling |
 //! | [`task`] | schemas, rows, and the task of dates with its exact truth |
-//! | [`files`], [`checksums`], [`random`], [`printable`] | what all of them stand on |
+//! | [`files`], [`checksums`], [`random`], [`printable`], [`caught`] | what all of them stand on |
 //!
 //! # Example
 //! Train a small model for some steps, and draw from it.
@@ -51,13 +51,14 @@
 //!     batch.gather(&data, &rows);
 //!     let noise = normal(&mut stream(1, Purpose::Noise, step), 128 * 2);
 //!     let adam = adam_hyperparams(&steps, step);
-//!     engine.step(&StepInput { rows: &batch, noise: &noise, prior: &PriorCodes::None, weights, adam })?;
+//!     let prior = PriorCodes::None;
+//!     engine.step(&[StepInput { rows: &batch, noise: &noise, noise_seed: 0, prior: &prior, weights, adam }])?;
 //! }
-//! let terms = engine.take_terms()?;
+//! let terms = engine.take_terms()?.remove(0);
 //! assert!(terms[199].loss < terms[0].loss - 2.0, "the loss falls from about 12 nats: {terms:?}");
 //!
 //! // Ten dates for one condition.
-//! model.weights = engine.state()?.weights;
+//! model.weights = engine.state(0)?.weights;
 //! let mut asked = Rows::new(4);
 //! (0..10).for_each(|_| asked.push(&valid.conditions()[100].row()));
 //! let sampler = Sampler::new(&model, Decode::Greedy, Some(1));
@@ -66,6 +67,7 @@
 //! # Ok::<(), cvae::model::EngineError>(())
 //! ```
 pub mod analysis;
+pub mod caught;
 pub mod checksums;
 pub mod cli;
 pub mod experiment;

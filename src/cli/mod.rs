@@ -5,6 +5,7 @@ mod completions;
 mod data;
 mod eval;
 mod exit;
+mod group;
 mod input;
 mod inspect;
 mod interrupt;
@@ -31,7 +32,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
-use crate::experiment::{self, Config};
+use crate::experiment::{self, Config, Override, OverrideError};
 use crate::model::Model;
 
 pub use exit::{BadInput, Exit};
@@ -161,6 +162,14 @@ fn seed(text: &str) -> Result<u64, String> {
 /// Parses a number of things.
 fn count(text: &str) -> Result<usize, String> {
     text.parse().map_err(|_| "it is not a whole number from 0 up".to_owned())
+}
+
+/// Parses a device into the override of its key.
+fn device(text: &str) -> Result<Override, String> {
+    match text {
+        "auto" | "cpu" | "cuda" => format!("device={text}").parse().map_err(|error: OverrideError| error.to_string()),
+        _ => Err("it is not auto, cpu or cuda".to_owned()),
+    }
 }
 
 /// Parses a path that must not be empty.

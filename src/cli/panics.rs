@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::exit::Exit;
 use super::output;
+use crate::caught::is_catching;
 
 /// What the first lack of memory was, to be told where nobody else tells of it.
 static MEMORY: Mutex<Option<String>> = Mutex::new(None);
@@ -13,6 +14,9 @@ pub fn install() {
     let developer = std::env::var_os("RUST_BACKTRACE").is_some();
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
+        if is_catching() && !developer {
+            return;
+        }
         let text = panic.payload_as_str().unwrap_or_default();
         let mut memory = MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
         if is_memory(text) {

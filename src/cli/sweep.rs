@@ -13,10 +13,10 @@ use indicatif::{HumanDuration, MultiProgress, ProgressBar};
 
 use super::exit::{BadInput, Exit};
 use super::train::task;
-use super::{interrupt, output, warn};
+use super::{group, interrupt, output, warn};
 use crate::experiment::{
     Experiment, LAUNCHERS, Launched, Launcher, Order, Override, Status, Submitted, SweepEnding, SweepObserver, Trial,
-    rebuild,
+    groups, rebuild,
 };
 use crate::files;
 
@@ -30,6 +30,7 @@ use crate::files;
   cvae sweep experiments/quick.toml --dry-run
   cvae sweep experiments/quick.toml --jobs 2
   cvae sweep experiments/latent_beta.toml --launcher slurm --sbatch \"--time=30 --partition=short\"
+  cvae sweep experiments/latent_beta.toml --device cuda
   cvae sweep experiments/latent_beta.toml --status
 
 Exit codes: 0 every trial is finished; 1 some failed; 2 the config is wrong; 75 (with --index) the trial is
@@ -44,10 +45,17 @@ pub struct Sweep {
     /// Replace a value in every trial; may be given several times
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<Override>,
+    /// Where trials are trained: `auto`, `cpu` or `cuda`, as --set device=...; on a GPU, trials of one shape train as one
+    #[arg(long, value_name = "DEVICE", value_parser = super::device)]
+    device: Option<Override>,
+    /// Trials that train as one at most; 128 on a GPU if not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), allow_negative_numbers = true)]
+    together: Option<u16>,
     /// Folder of all runs
     #[arg(long, value_name = "DIR", default_value = "runs", value_parser = super::path)]
     runs: PathBuf,
-    /// Trials side by side; if not given, as many as there are cores for their threads, or as a cluster allows
+    /// Trials, or groups that train as one, side by side; if not given, as many as there are cores for their threads (one
+    /// group on a GPU), or as a cluster allows
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), allow_negative_numbers = true)]
     jobs: Option<u16>,
     /// Print the trials and their states, and run nothing
@@ -56,7 +64,7 @@ pub struct Sweep {
     /// Print how many trials are finished, running, interrupted and failed, and run nothing
     #[arg(long, conflicts_with_all = ["index", "launcher"])]
     status: bool,
-    /// Run this one trial, counted from 0 in the order of --dry-run: a task of an array scheduler
+    /// Run this one trial or group, by its number in --dry-run: a task of an array scheduler
     #[arg(long, value_name = "I", conflicts_with = "launcher", value_parser = super::count, allow_negative_numbers = true)]
     index: Option<usize>,
     /// Where trials run
@@ -88,7 +96,8 @@ impl Sweep {
     /// # Errors
     /// When the config is wrong or a file can't be written. Failures of trials are not errors of this kind.
     pub fn run(self) -> anyhow::Result<Exit> {
-        let experiment = Experiment::load(&self.config, &self.set, &self.runs)?;
+        let set: Vec<Override> = self.set.iter().chain(&self.device).cloned().collect();
+        let experiment = Experiment::load(&self.config, &set, &self.runs)?;
         if self.dry_run {
             return self.list(&experiment);
         }
@@ -101,19 +110,19 @@ impl Sweep {
         self.launch(&experiment)
     }
 
-    fn jobs(&self, experiment: &Experiment) -> usize {
-        let as_fit = || {
-            let cores = std::thread::available_parallelism().map_or(1, usize::from);
-            (cores / experiment.threads()).max(1)
-        };
-        self.jobs.map_or_else(as_fit, usize::from)
+    /// The trials in groups that train as one.
+    fn groups(&self, experiment: &Experiment) -> Vec<Vec<usize>> {
+        groups(&experiment.trials, self.together.map(usize::from))
     }
 
     fn list(&self, experiment: &Experiment) -> anyhow::Result<Exit> {
-        let statuses = experiment.statuses()?;
+        let (statuses, groups) = (experiment.statuses()?, self.groups(experiment));
+        let order = self.order(experiment, &statuses, &groups);
         let mut text = String::new();
-        for (index, (trial, status)) in experiment.trials.iter().zip(&statuses).enumerate() {
-            text += &format!("{index:>6}  {:<11}  {}\n", name(*status), trial.name);
+        let mut numbers = vec![0; statuses.len()];
+        groups.iter().enumerate().for_each(|(number, group)| group.iter().for_each(|trial| numbers[*trial] = number));
+        for ((trial, status), number) in experiment.trials.iter().zip(&statuses).zip(numbers) {
+            text += &format!("{number:>6}  {:<11}  {}\n", name(*status), trial.name);
         }
         text += &states(&statuses);
         let to_do: Vec<&Trial> = experiment
@@ -123,13 +132,15 @@ impl Sweep {
             .filter(|(_, status)| **status != Status::Finished)
             .map(|(trial, _)| trial)
             .collect();
-        if let Some(first) = to_do.first() {
+        if groups.len() < experiment.trials.len() {
+            text += &format!("\n{} groups, each of which trains as one", groups.len());
+        } else if let Some(first) = to_do.first() {
             let step = crate::experiment::step_seconds(&first.config)?;
             let steps: f64 = to_do.iter().map(|trial| trial.config.training.steps as f64).sum();
-            let minutes = steps * step / self.jobs(experiment) as f64 / 60.0;
+            let jobs = order.jobs.unwrap_or_else(|| order.fitting_jobs());
+            let minutes = steps * step / jobs as f64 / 60.0;
             text += &format!(
-                "\nabout {minutes:.0} min with {} jobs: {steps} steps of {:.1} ms as timed just now, evaluations not counted",
-                self.jobs(experiment),
+                "\nabout {minutes:.0} min with {jobs} jobs: {steps} steps of {:.1} ms as timed just now, evaluations not counted",
                 1e3 * step
             );
         }
@@ -138,23 +149,36 @@ impl Sweep {
     }
 
     fn task(&self, experiment: &Experiment, index: usize) -> anyhow::Result<Exit> {
-        let Some(trial) = experiment.trials.get(index) else {
-            let last = experiment.trials.len().saturating_sub(1);
-            return Err(BadInput(format!("--index {index}: this experiment has trials 0 to {last}")).into());
+        let groups = self.groups(experiment);
+        let Some(members) = groups.get(index) else {
+            let last = groups.len().saturating_sub(1);
+            let what = if groups.len() < experiment.trials.len() { "groups" } else { "trials" };
+            return Err(BadInput(format!("--index {index}: this experiment has {what} 0 to {last}")).into());
         };
-        task(&trial.folder, &trial.config, self.retry_failed)
+        let trials = members.iter().map(|trial| &experiment.trials[*trial]);
+        let trials: Vec<_> = trials.map(|trial| (trial.folder.clone(), trial.config.clone())).collect();
+        match &trials[..] {
+            [(folder, config)] => task(folder, config, self.retry_failed),
+            trials => group::task(trials, self.retry_failed),
+        }
     }
 
-    fn launch(&self, experiment: &Experiment) -> anyhow::Result<Exit> {
-        let statuses = experiment.statuses()?;
-        let order = Order {
+    fn order<'a>(&'a self, experiment: &'a Experiment, statuses: &'a [Status], groups: &'a [Vec<usize>]) -> Order<'a> {
+        Order {
             experiment,
-            statuses: &statuses,
+            statuses,
+            groups,
             jobs: self.jobs.map(usize::from),
             retry_failed: self.retry_failed,
             max_failures: self.max_failures.map(|most| most as usize),
             options: &self.sbatch,
-        };
+        }
+    }
+
+    fn launch(&self, experiment: &Experiment) -> anyhow::Result<Exit> {
+        let statuses = experiment.statuses()?;
+        let groups = self.groups(experiment);
+        let order = self.order(experiment, &statuses, &groups);
         let mut bars = Bars::new(experiment, &statuses)?;
         let launched = self.launcher.launch(&order, &mut bars);
         bars.clear();
@@ -260,6 +284,9 @@ fn states(statuses: &[Status]) -> String {
     format!("{} trials: {}", statuses.len(), counts.join(", "))
 }
 
+/// Running trials that have a line of their own.
+const SHOWN: usize = 12;
+
 /// One bar for the whole, over the steps of all trials, and one line for each running trial.
 struct Bars<'a> {
     experiment: &'a Experiment,
@@ -348,7 +375,11 @@ impl<'a> Bars<'a> {
 
 impl SweepObserver for Bars<'_> {
     fn started(&mut self, trial: usize) {
-        let bar = self.all.add(output::bar(self.steps(trial), "  {bar:20} {pos}/{len}  {prefix}  {msg}"));
+        // A group of a hundred trials would not fit the screen; the overall bar counts them all.
+        let bar = match self.running.len() {
+            0..SHOWN => self.all.add(output::bar(self.steps(trial), "  {bar:20} {pos}/{len}  {prefix}  {msg}")),
+            _ => ProgressBar::hidden(),
+        };
         bar.set_prefix(self.name(trial).to_owned());
         self.running.push((trial, bar));
         self.waiting = false;

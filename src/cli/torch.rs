@@ -6,11 +6,8 @@ use std::process::Command;
 use anyhow::Context;
 
 use super::output;
-use crate::experiment::{Config, needs_torch};
+use crate::experiment::{Config, needs_torch, torch_program};
 use crate::model::engine;
-
-/// The program beside this one that trains with libtorch.
-const PROGRAM: &str = "cvae-torch";
 
 /// Goes on as `cvae-torch`, with the same arguments, where a config asks for it and this program is not it.
 ///
@@ -18,11 +15,10 @@ const PROGRAM: &str = "cvae-torch";
 /// When it is missing and the built-in engine will not do.
 pub(super) fn hand_over_if_needed(config: &Config) -> anyhow::Result<()> {
     let Some(need) = needs_torch(config).filter(|_| engine::installed().is_none()) else { return Ok(()) };
-    let here = std::env::current_exe().context("cannot tell where this program lies")?;
-    let program = here.with_file_name(format!("{PROGRAM}{}", std::env::consts::EXE_SUFFIX));
+    let program = torch_program().context("cannot tell where this program lies")?;
     if !program.exists() {
         if need.optional {
-            output::say!("a GPU was found, but {PROGRAM} is not built (make torch): training on the CPU");
+            output::say!("a GPU was found, but cvae-torch is not built (make torch): training on the CPU");
             return Ok(());
         }
         anyhow::bail!(

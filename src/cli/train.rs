@@ -9,7 +9,7 @@ use clap::Args;
 use indicatif::ProgressBar;
 
 use super::exit::Exit;
-use super::{interrupt, output, torch, warn, worker};
+use super::{group, interrupt, output, torch, warn, worker};
 use crate::analysis::{Figures, warnings};
 use crate::experiment::{
     Config, ConfigFile, Metrics, Override, RunFolder, Status, TrialEnding, is_worker, rebuild, run_trial, trial_folder,
@@ -40,6 +40,12 @@ pub struct Train {
     /// Folder of this run, in place of one named after the config
     #[arg(short, long, value_name = "DIR", value_parser = super::path)]
     output: Option<PathBuf>,
+    /// Where it is trained: `auto`, `cpu` or `cuda`, as --set device=...
+    #[arg(long, value_name = "DEVICE", value_parser = super::device)]
+    device: Option<Override>,
+    /// Train the trials in these folders as one with that in --output, for a sweep
+    #[arg(long, hide = true, value_name = "DIR", requires = "output", value_parser = super::path)]
+    with: Vec<PathBuf>,
     /// Print the run's folder and do nothing else
     #[arg(long)]
     print_folder: bool,
@@ -57,14 +63,22 @@ impl Train {
     /// # Errors
     /// When the config is wrong, the folder is in use, or training fails.
     pub fn run(self) -> anyhow::Result<Exit> {
-        let config = ConfigFile::load(&self.config, &self.set)?;
+        let set: Vec<Override> = self.set.iter().chain(&self.device).cloned().collect();
+        let config = ConfigFile::load(&self.config, &set)?;
         let path = self.output.clone().unwrap_or_else(|| self.folder(&config));
         if self.print_folder {
             output::print(&path.display().to_string())?;
             return Ok(Exit::Done);
         }
+        let mut group = vec![(path.clone(), config.clone())];
+        for folder in &self.with {
+            group.push((folder.clone(), ConfigFile::load(&folder.join("config.toml"), &[])?));
+        }
         if is_worker() {
-            return worker::run(&path, &config);
+            return worker::run(&group);
+        }
+        if group.len() > 1 {
+            return group::task(&group, self.retry_failed);
         }
         if self.task {
             return task(&path, &config, self.retry_failed);

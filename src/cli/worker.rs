@@ -1,7 +1,7 @@
-//! A trial run on behalf of a sweep: progress as lines on standard output, and an end with its parent.
+//! Trials run on behalf of a sweep: progress as lines on standard output, and an end with its parent.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -10,36 +10,66 @@ use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 
 use super::exit::Exit;
 use super::{interrupt, torch};
-use crate::experiment::{Config, FolderError, RunFolder, TrialEnding, WORKER, run_trial};
+use crate::experiment::{Config, ENDED, FolderError, RunFolder, TrialEnd, TrialEnding, WORKER, run_trials};
 use crate::metrics::Measure;
 use crate::training::{Observer, Phase, Progress, Row};
 
-/// Runs a trial for the sweep that started this process.
+/// Runs trials for the sweep that started this process: one, or several that train as one.
 ///
 /// # Errors
-/// When training fails.
-pub fn run(folder: &Path, config: &Config) -> anyhow::Result<Exit> {
+/// When training fails; where there are several trials, each says how it ended.
+pub fn run(trials: &[(PathBuf, Config)]) -> anyhow::Result<Exit> {
     let order = std::env::var(WORKER).unwrap_or_default();
     let mut words = order.split(' ');
-    let (parent, hash, retry) = (words.next().unwrap_or(""), words.next().unwrap_or(""), words.next().is_some());
-    end_with_parent(parent);
-    if config.hash() != hash {
-        return Err(FolderError::OtherConfig(folder.to_owned()).into());
+    end_with_parent(words.next().unwrap_or(""));
+    let hashes: Vec<(&str, bool)> =
+        words.map(|word| word.strip_suffix('+').map_or((word, false), |hash| (hash, true))).collect();
+    let ordered = trials.iter().map(|(_, config)| config.hash());
+    if let Some(((path, _), _)) = trials
+        .iter()
+        .zip(ordered)
+        .zip(&hashes)
+        .find_map(|((trial, hash), (wanted, _))| (hash != *wanted).then_some((trial, hash)))
+    {
+        return Err(FolderError::OtherConfig(path.to_owned()).into());
     }
-    torch::hand_over_if_needed(config)?;
-    let folder = match RunFolder::open(folder, config) {
-        Ok(folder) => folder,
-        Err(FolderError::Busy(_)) => return Ok(Exit::TryAgain),
-        Err(error) => return Err(error.into()),
-    };
-    // Another sweep has run it since this one looked, and has seen it fail.
-    if folder.error().exists() && !retry {
-        return Ok(Exit::TryAgain);
+    let Some((_, first)) = trials.first().filter(|_| trials.len() == hashes.len()) else { return Ok(Exit::TryAgain) };
+    torch::hand_over_if_needed(first)?;
+    let stop = interrupt::listen();
+    let (mut open, mut reporters) = (Vec::new(), Vec::new());
+    for (place, ((path, config), (_, retry))) in trials.iter().zip(&hashes).enumerate() {
+        let group = (trials.len() > 1).then_some(place);
+        let reporter = Reporter { group, stop: Arc::clone(&stop), last: None, step: 0 };
+        match RunFolder::open(path, config) {
+            // Another sweep has run it since this one looked, and has seen it fail.
+            Ok(folder) if folder.error().exists() && !retry => reporter.end(&TrialEnd::Busy),
+            Ok(folder) => {
+                open.push((folder, config));
+                reporters.push(reporter);
+            }
+            Err(FolderError::Busy(_)) => reporter.end(&TrialEnd::Busy),
+            Err(error) if group.is_some() => reporter.end(&TrialEnd::Failed(error.to_string())),
+            Err(error) => return Err(error.into()),
+        }
     }
-    let mut reporter = Reporter { stop: interrupt::listen(), last: None, step: 0 };
-    match run_trial(&folder, config, &mut reporter)? {
-        TrialEnding::Finished(_) => Ok(Exit::Done),
-        TrialEnding::Interrupted(_) => Ok(Exit::Interrupted),
+    let members: Vec<_> = open.iter().map(|(folder, config)| (folder, *config)).collect();
+    let ends: Vec<Reporter> = reporters.iter().map(Reporter::again).collect();
+    // The only trial's folder is in use: its sweep is told by the exit code.
+    let mut exit = if trials.len() == 1 { Err(Exit::TryAgain) } else { Ok(Exit::Done) };
+    let mut failure = None;
+    run_trials(&members, reporters, &mut |place, ending| {
+        let (how, code) = match &ending {
+            Ok(TrialEnding::Finished(_)) => (TrialEnd::Finished, Exit::Done),
+            Ok(TrialEnding::Interrupted(_)) => (TrialEnd::Stopped, Exit::Interrupted),
+            Err(error) => (TrialEnd::Failed(error.to_string()), Exit::Failed),
+        };
+        ends[place].end(&how);
+        exit = Ok(code);
+        failure = ending.err();
+    });
+    match (exit, failure) {
+        (_, Some(error)) if trials.len() == 1 => Err(error.into()),
+        (Ok(exit) | Err(exit), _) => Ok(exit),
     }
 }
 
@@ -57,6 +87,8 @@ fn end_with_parent(parent: &str) {
 
 /// Says `step message` a few times a second.
 struct Reporter {
+    /// Its place, where the process has several trials.
+    group: Option<usize>,
     stop: Arc<AtomicBool>,
     last: Option<Instant>,
     step: u64,
@@ -72,9 +104,22 @@ impl Reporter {
         }
     }
 
-    fn say(&mut self, line: &str) {
+    fn say(&self, line: &str) {
+        let place = self.group.map_or(String::new(), |place| format!("{place} "));
         // A closed pipe means that the sweep is gone, and this process with it.
-        let _ = writeln!(std::io::stdout(), "{line}");
+        let _ = writeln!(std::io::stdout(), "{place}{line}");
+    }
+
+    /// Says how the trial ended; of a process's only one its exit code tells that.
+    fn end(&self, how: &TrialEnd) {
+        if self.group.is_some() {
+            self.say(&format!("{ENDED} {}", how.line()));
+        }
+    }
+
+    /// Another one of the same trial.
+    fn again(&self) -> Self {
+        Self { group: self.group, stop: Arc::clone(&self.stop), last: None, step: 0 }
     }
 }
 

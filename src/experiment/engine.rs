@@ -1,6 +1,6 @@
 //! Which engine a config is trained with, and whether this program has it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::config::Config;
 use crate::model::{CpuEngine, DeviceChoice, EngineError, EngineKind, EngineOptions, MakeEngine, engine};
@@ -21,6 +21,27 @@ pub fn needs_torch(config: &Config) -> Option<NeedsTorch> {
         (_, DeviceChoice::Cuda) => Some(NeedsTorch { key: "device = \"cuda\"", optional: false }),
         (_, DeviceChoice::Auto) if gpu_found() => Some(NeedsTorch { key: "device = \"auto\"", optional: true }),
         _ => None,
+    }
+}
+
+/// The program beside this one that trains with libtorch.
+const PROGRAM: &str = "cvae-torch";
+
+/// Where `cvae-torch` lies, whether it is there or not.
+///
+/// # Errors
+/// When the system can't tell where this program lies.
+pub fn torch_program() -> std::io::Result<PathBuf> {
+    Ok(std::env::current_exe()?.with_file_name(format!("{PROGRAM}{}", std::env::consts::EXE_SUFFIX)))
+}
+
+/// Whether a config is trained on a GPU, as far as can be told without libtorch.
+pub(super) fn on_gpu(config: &Config) -> bool {
+    let has_torch = || engine::installed().is_some() || torch_program().is_ok_and(|program| program.exists());
+    match config.device {
+        DeviceChoice::Cuda => true,
+        DeviceChoice::Auto => gpu_found() && has_torch(),
+        DeviceChoice::Cpu => false,
     }
 }
 

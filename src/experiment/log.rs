@@ -10,17 +10,17 @@ use crate::training::{Observer, Phase, Progress, Row};
 
 /// An observer that passes everything on and notes what is worth keeping.
 #[derive(Debug)]
-pub struct Logged<'a, O> {
-    observer: &'a mut O,
+pub struct Logged<O> {
+    observer: O,
     file: File,
 }
 
-impl<'a, O: Observer> Logged<'a, O> {
+impl<O: Observer> Logged<O> {
     /// Appends to the log in this file.
     ///
     /// # Errors
     /// When the file can't be opened.
-    pub fn new(observer: &'a mut O, path: &Path) -> Result<Self, FileError> {
+    pub fn new(observer: O, path: &Path) -> Result<Self, FileError> {
         let file = OpenOptions::new().create(true).append(true).open(path).map_err(FileError::at("write", path))?;
         Ok(Self { observer, file })
     }
@@ -32,7 +32,7 @@ impl<'a, O: Observer> Logged<'a, O> {
     }
 }
 
-impl<O: Observer> Observer for Logged<'_, O> {
+impl<O: Observer> Observer for Logged<O> {
     fn step(&mut self, progress: Progress) {
         self.observer.step(progress);
     }

@@ -6,6 +6,7 @@ mod config_file;
 mod engine;
 mod folder;
 mod grid;
+mod groups;
 mod hints;
 mod identity;
 mod launchers;
@@ -28,13 +29,15 @@ mod trial;
 pub use check::Invalid;
 pub use config::{Config, ConfigError};
 pub use config_file::{ConfigFile, DataConfig};
-pub use engine::{NeedsTorch, needs_torch};
+pub use engine::{NeedsTorch, needs_torch, torch_program};
 pub use folder::{FolderError, RunFolder, Status};
 pub use grid::GridError;
+pub use groups::{TOGETHER, groups};
 pub use hints::{keys_like, nearest};
 pub use identity::Identity;
 pub use launchers::{
-    BUSY, LAUNCHERS, LaunchError, Launched, Launcher, Order, Submitted, SweepEnding, SweepObserver, WORKER, is_worker,
+    BUSY, ENDED, LAUNCHERS, LaunchError, Launched, Launcher, Order, Submitted, SweepEnding, SweepObserver, TrialEnd,
+    WORKER, is_worker,
 };
 pub use metrics::{Metrics, MetricsError};
 pub use moves::{Moves, MovesError, plan_moves};
@@ -47,4 +50,4 @@ pub use results::{Rebuilt, rebuild, to_csv};
 pub use runs::{Outcome, Reading, Run, RunTrial, Skipped};
 #[cfg(test)]
 use source::Source;
-pub use trial::{TrialEnding, TrialError, load_model, run_trial, step_seconds, weights_file};
+pub use trial::{TrialEnding, TrialError, load_model, run_trial, run_trials, step_seconds, weights_file};

@@ -1,22 +1,25 @@
 //! Running one trial in its folder, and loading what it left.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use super::config::{Config, ConfigError};
+use super::config_file::DataConfig;
 use super::engine::engine_of;
 use super::folder::{FolderError, RELEASE_WEIGHTS, RunFolder, TRIAL_WEIGHTS};
 use super::log::Logged;
 use super::metrics::{Metrics, MetricsError};
 use super::source::resolved;
+use crate::caught::panic_message;
 use crate::checksums::SUMS;
 use crate::dates::{Condition, Split, SplitError, ValidDates};
 use crate::files::{self, FileError};
 use crate::metrics::TableError;
 use crate::model::{EngineError, Model, WeightsError};
 use crate::task::dates;
-use crate::training::{Ending, Observer, Phase, Progress, Row, Schedule, Trainer, TrainingError};
+use crate::training::{
+    Ending, Evaluation, Observer, Phase, Progress, Row, Schedule, Trainer, TrainingError, TrialData, TrialLoop,
+};
 
 /// How a trial ended.
 #[derive(Debug)]
@@ -74,22 +77,64 @@ pub enum TrialError {
     Engine(#[from] EngineError),
 }
 
-/// The first line of what a panic said.
-fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-    let text = text.unwrap_or("no message");
-    text.lines().next().unwrap_or(text).chars().take(400).collect()
-}
-
 /// Trains a config in its folder, from where an earlier process left it; a finished trial is not repeated.
 ///
 /// # Errors
 /// When the folder can't be used or training fails; the reason is kept in the folder's error.txt.
-pub fn run_trial(folder: &RunFolder, config: &Config, observer: &mut impl Observer) -> Result<TrialEnding, TrialError> {
+pub fn run_trial(
+    folder: &RunFolder,
+    config: &Config,
+    observer: &mut (impl Observer + Send),
+) -> Result<TrialEnding, TrialError> {
+    let mut ending = None;
+    run_trials(&[(folder, config)], vec![observer], &mut |_, ended| ending = Some(ended));
+    // The only trial has ended.
+    ending.unwrap_or_else(|| Err(TrialError::Panicked("the trial did not end".to_owned())))
+}
+
+/// The same for trials of one group ([`super::groups`]), which train as one; `ended` is told how each ended, by its
+/// place, as soon as it has. One that fails leaves the others to go on. Where the device's memory does not suffice for
+/// all of them, they train in smaller groups, one after the other.
+pub fn run_trials<O: Observer + Send>(
+    trials: &[(&RunFolder, &Config)],
+    observers: Vec<O>,
+    ended: &mut dyn FnMut(usize, Result<TrialEnding, TrialError>),
+) {
+    let mut waiting = Vec::new();
+    for (place, ((folder, config), observer)) in trials.iter().zip(observers).enumerate() {
+        match begin(folder, observer) {
+            Ok(Begun::Finished(metrics)) => ended(place, Ok(TrialEnding::Finished(metrics))),
+            Ok(Begun::Open(observer)) => waiting.push((Member { place, folder, config }, observer)),
+            Err(error) => ended(place, Err(error)),
+        }
+    }
+    let mut groups = vec![waiting];
+    while let Some(group) = groups.pop() {
+        // The second half waits for the first.
+        let mut halves = train_group(group, ended);
+        halves.reverse();
+        groups.extend(halves);
+    }
+}
+
+/// A trial of a group, to be trained.
+#[derive(Clone, Copy)]
+struct Member<'t> {
+    place: usize,
+    folder: &'t RunFolder,
+    config: &'t Config,
+}
+
+enum Begun<O> {
+    Finished(Box<Metrics>),
+    Open(Logged<O>),
+}
+
+fn begin<O: Observer>(folder: &RunFolder, observer: O) -> Result<Begun<O>, TrialError> {
     if folder.metrics().exists() {
         // The process that finished it may have been killed before it cleaned up.
         folder.clean()?;
-        return Ok(TrialEnding::Finished(Box::new(Metrics::read(&folder.metrics())?)));
+        return Ok(Begun::Finished(Box::new(Metrics::read(&folder.metrics())?)));
     }
     // What an earlier attempt died of is history once another one begins, and so are the checksums of one that
     // was killed before its metrics were there.
@@ -98,11 +143,12 @@ pub fn run_trial(folder: &RunFolder, config: &Config, observer: &mut impl Observ
             std::fs::remove_file(&stale).map_err(FileError::at("remove", &stale))?;
         }
     }
-    let mut observer = Logged::new(observer, &folder.log())?;
-    let training = AssertUnwindSafe(|| train(folder, config, &mut observer));
-    // A panic is a fault of this program; the trial's folder says so, and other trials go on.
-    let ending = catch_unwind(training).unwrap_or_else(|panic| Err(TrialError::Panicked(panic_message(&*panic))));
-    match &ending {
+    Ok(Begun::Open(Logged::new(observer, &folder.log())?))
+}
+
+/// Keeps in a trial's folder how it ended.
+fn note_ending<O: Observer>(folder: &RunFolder, observer: &mut Logged<O>, ending: &Result<TrialEnding, TrialError>) {
+    match ending {
         Ok(TrialEnding::Finished(_)) => observer.note("finished"),
         Ok(TrialEnding::Interrupted(step)) => observer.note(&format!("interrupted after step {step}")),
         Err(error) => {
@@ -111,32 +157,134 @@ pub fn run_trial(folder: &RunFolder, config: &Config, observer: &mut impl Observ
             let _ = files::replace_text(&folder.error(), &format!("{error}\n"));
         }
     }
-    ending
 }
 
-fn train<O: Observer>(
-    folder: &RunFolder,
-    config: &Config,
-    observer: &mut Logged<'_, O>,
-) -> Result<TrialEnding, TrialError> {
+/// Told how a trial ended, by its place in the group, with its observer.
+type Tell<'e, O> = &'e mut dyn FnMut(usize, &mut Logged<O>, Result<TrialEnding, TrialError>);
+
+/// Trains a group; the halves of those for which the device's memory did not suffice are left.
+fn train_group<'t, O: Observer + Send>(
+    mut group: Vec<(Member<'t>, Logged<O>)>,
+    ended: &mut dyn FnMut(usize, Result<TrialEnding, TrialError>),
+) -> Vec<Vec<(Member<'t>, Logged<O>)>> {
+    let members: Vec<Member<'t>> = group.iter().map(|(member, _)| *member).collect();
+    let (mut open, mut left) = (vec![true; group.len()], Vec::new());
+    let mut tell = |index: usize, observer: &mut Logged<O>, ending: Result<TrialEnding, TrialError>| {
+        open[index] = false;
+        match too_many(&ending) {
+            Some(trials) if trials > 1 => {
+                let reason = ending.err().map_or(String::new(), |error| error.to_string());
+                observer.note(&format!("going on in groups of fewer than {trials} trials: {reason}"));
+                left.push(index);
+            }
+            _ => {
+                note_ending(members[index].folder, observer, &ending);
+                ended(members[index].place, ending);
+            }
+        }
+    };
+    // A panic is a fault of this program; the trials' folders say so, and other trials go on.
+    let panicked = catch_unwind(AssertUnwindSafe(|| train(&mut group, &mut tell))).err();
+    let message = panicked.map(|panic| panic_message(&*panic));
+    for index in (0..group.len()).filter(|index| open[*index]).collect::<Vec<_>>() {
+        let message = message.clone().unwrap_or_else(|| "the trial did not end".to_owned());
+        let ending = Err(TrialError::Panicked(message));
+        note_ending(members[index].folder, &mut group[index].1, &ending);
+        ended(members[index].place, ending);
+    }
+    let mut left: Vec<_> =
+        group.into_iter().enumerate().filter(|(index, _)| left.contains(index)).map(|(_, member)| member).collect();
+    let second = left.split_off(left.len() / 2);
+    [left, second].into_iter().filter(|half| !half.is_empty()).collect()
+}
+
+/// How many trials were to train as one where that was too many for the engine or for its device's memory.
+fn too_many(ending: &Result<TrialEnding, TrialError>) -> Option<usize> {
+    let Err(TrialError::Engine(error) | TrialError::Training(TrainingError::Engine(error))) = ending else {
+        return None;
+    };
+    match error {
+        EngineError::OutOfMemory { trials, .. } | EngineError::TooMany(trials) => Some(*trials),
+        _ => None,
+    }
+}
+
+fn train<O: Observer + Send>(group: &mut [(Member<'_>, Logged<O>)], tell: Tell<'_, O>) {
     let valid = ValidDates::new();
-    let split = Split::new(&valid, config.data.split, config.data.held_out, config.data.seed)?;
+    // Trials of one split share it.
+    let mut splits: Vec<(DataConfig, Split)> = Vec::new();
+    for index in 0..group.len() {
+        let data = group[index].0.config.data;
+        if splits.iter().all(|(of, _)| *of != data) {
+            match Split::new(&valid, data.split, data.held_out, data.seed) {
+                Ok(split) => splits.push((data, split)),
+                Err(error) => tell(index, &mut group[index].1, Err(error.into())),
+            }
+        }
+    }
+    let data: Vec<_> = splits.iter().map(|(of, split)| (of, split, TrialData::new(&valid, split))).collect();
+    let (mut trials, mut places, mut observers) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, (member, observer)) in group.iter_mut().enumerate() {
+        let Some((.., data)) = data.iter().find(|(of, ..)| **of == member.config.data) else { continue };
+        match open_trial(member, data) {
+            Ok(trial) => {
+                trials.push(trial);
+                places.push((index, *member));
+                observers.push(observer);
+            }
+            Err(error) => tell(index, observer, Err(error)),
+        }
+    }
+    let Some((_, first)) = places.first() else { return };
+    let made = engine_of(first.config).and_then(|engine| Trainer::new(trials, engine));
+    let mut trainer = match made {
+        Ok(trainer) => trainer,
+        Err(error) => {
+            let all = places.iter().zip(observers);
+            return all.for_each(|((index, _), observer)| tell(*index, observer, Err(error.clone().into())));
+        }
+    };
+    let (on, together) = (trainer.device(), trainer.trials().len());
+    for (trial, observer) in trainer.trials().iter().zip(&mut observers) {
+        let with = if together > 1 { format!(" with {} other trials", together - 1) } else { String::new() };
+        observer.note(&match trial.step() {
+            0 => format!("started on {on}{with}"),
+            step => format!("resumed after step {step} on {on}{with}"),
+        });
+    }
+    trainer.run(&mut observers, &mut |place, trial, observer, ending| {
+        let (index, member) = places[place];
+        let ending = match ending {
+            Ok(Ending::Interrupted(step)) => Ok(TrialEnding::Interrupted(step)),
+            Ok(Ending::Finished(evaluation)) => {
+                let split = data.iter().find(|(of, ..)| **of == member.config.data).map(|(_, split, _)| *split);
+                finish(member.folder, trial, (&valid, split), &evaluation)
+            }
+            Err(error) => Err(error.into()),
+        };
+        tell(index, observer, ending);
+    });
+}
+
+fn open_trial<'a>(member: &Member<'_>, data: &'a TrialData<'a>) -> Result<TrialLoop<'a>, TrialError> {
+    let Member { folder, config, .. } = member;
     let files = (folder.history(), folder.checkpoint());
     let files = (files.0.as_path(), files.1.as_path());
-    let mut trainer = Trainer::new(config.training(), config.model, (&valid, &split), engine_of(config)?, files)?;
-    let on = trainer.device();
-    observer.note(&match trainer.step() {
-        0 => format!("started on {on}"),
-        step => format!("resumed after step {step} on {on}"),
-    });
-    let evaluation = match trainer.run(observer)? {
-        Ending::Interrupted(step) => return Ok(TrialEnding::Interrupted(step)),
-        Ending::Finished(evaluation) => evaluation,
-    };
-    trainer.model().save(&folder.model())?;
-    let test_conditions: Vec<Condition> = split.test.iter().map(|date| Condition::of(*date)).collect();
+    Ok(TrialLoop::new(config.training(), config.model, data, config.threads as usize, files)?)
+}
+
+/// Writes weights and metrics of a trial that has taken its last step.
+fn finish(
+    folder: &RunFolder,
+    trial: &TrialLoop<'_>,
+    (valid, split): (&ValidDates, Option<&Split>),
+    evaluation: &Evaluation,
+) -> Result<TrialEnding, TrialError> {
+    trial.model().save(&folder.model())?;
+    let tested = split.into_iter().flat_map(|split| &split.test);
+    let test_conditions: Vec<Condition> = tested.map(|date| Condition::of(*date)).collect();
     let floor = valid.mean_entropy(&test_conditions);
-    let metrics = Metrics::new(trainer.phase(), trainer.seconds(), floor, &evaluation);
+    let metrics = Metrics::new(trial.phase(), trial.seconds(), floor, evaluation);
     metrics.write(&folder.metrics(), &["config.toml", "history.csv", TRIAL_WEIGHTS])?;
     folder.clean()?;
     Ok(TrialEnding::Finished(Box::new(metrics)))
@@ -156,11 +304,17 @@ pub fn step_seconds(config: &Config) -> Result<f64, TrialError> {
     training.beta.schedule = Schedule::Constant;
     let valid = ValidDates::new();
     let split = Split::new(&valid, config.data.split, config.data.held_out, config.data.seed)?;
+    let data = TrialData::new(&valid, &split);
     let files = (scratch.path().join("history.csv"), scratch.path().join("checkpoint.safetensors"));
     let files = (files.0.as_path(), files.1.as_path());
-    let mut trainer = Trainer::new(training, config.model, (&valid, &split), engine_of(config)?, files)?;
-    trainer.run(&mut Silent)?;
-    Ok(trainer.seconds() / STEPS as f64)
+    let trial = TrialLoop::new(training, config.model, &data, config.threads as usize, files)?;
+    let mut trainer = Trainer::new(vec![trial], engine_of(config)?)?;
+    let mut failed = None;
+    trainer.run(&mut [Silent], &mut |_, _, _, ending| failed = ending.err());
+    match failed {
+        Some(error) => Err(error.into()),
+        None => Ok(trainer.trials()[0].seconds() / STEPS as f64),
+    }
 }
 
 /// Nobody listens.

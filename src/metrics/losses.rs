@@ -67,13 +67,20 @@ pub fn draw_codes(
     balanced: bool,
     random: &mut ChaCha8Rng,
 ) -> PairedCodes {
+    let mut drawn = paired_candidates(groups, conditions, codes, balanced);
+    drawn.z = normal(random, conditions.len() * codes * latent);
+    drawn.uniform = uniform(random, conditions.len() * codes);
+    drawn
+}
+
+/// The same without the codes, for an engine that draws them.
+pub fn paired_candidates(groups: &Groups, conditions: &[u32], codes: usize, balanced: bool) -> PairedCodes {
     let mut candidates = Rows::new(groups.rows().width());
     let ranges = conditions.iter().map(|condition| groups.range(*condition as usize));
     let counts = ranges.clone().map(|range| range.len()).collect();
     ranges.for_each(|range| candidates.extend(groups.rows(), range));
-    let z = normal(random, conditions.len() * codes * latent);
-    let uniform = uniform(random, conditions.len() * codes);
-    PairedCodes { candidates, counts, codes, z, uniform, balanced }
+    let longest = groups.longest();
+    PairedCodes { candidates, counts, codes, longest, balanced, ..PairedCodes::default() }
 }
 
 #[cfg(test)]

@@ -52,6 +52,25 @@ pub fn tally_model(
     Some(tallies.into_iter().flatten().collect())
 }
 
+/// Tallies rows that were drawn elsewhere, equally many for each condition and in their order; none as [`tally_model`].
+pub fn tally_drawn(
+    valid: &ValidDates,
+    conditions: &[Condition],
+    drawn: &Rows,
+    threads: usize,
+    progress: Progress<'_>,
+) -> Option<Vec<Tally>> {
+    let samples = drawn.len() / conditions.len().max(1);
+    let places: Vec<(usize, Condition)> = conditions.iter().copied().enumerate().collect();
+    let work = |(): &mut (), (place, condition): &(usize, Condition), _: Stop<'_>| {
+        let mut tally = Tally::new(valid, *condition);
+        let rows = (place * samples..(place + 1) * samples).map(|row| drawn.row(row));
+        rows.filter_map(DateTokens::from_row).for_each(|tokens| tally.add(valid, tokens));
+        tally
+    };
+    in_parallel(threads, &places, || (), work, progress)
+}
+
 /// Draws the samples that [`tally_model`] tallies for one condition.
 pub fn draw_samples(model: &Model, condition: Condition, draws: Draws) -> Vec<DateTokens> {
     let mut drawn = Vec::with_capacity(draws.samples);

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
+use super::bulk::BulkDecoder;
 use super::{Layout, Model};
 use crate::task::Rows;
 
@@ -32,9 +33,11 @@ pub struct PairedCodes {
     pub counts: Vec<usize>,
     /// Codes of a condition, k.
     pub codes: usize,
-    /// The codes, standard normal, `[conditions, k, latent]`.
+    /// The most rows that a condition of the data has.
+    pub longest: usize,
+    /// The codes, standard normal, `[conditions, k, latent]`; nothing where the engine draws them.
     pub z: Vec<f32>,
-    /// A number in 0..1 for each code, which chooses its row, `[conditions, k]`.
+    /// A number in 0..1 for each code, which chooses its row, `[conditions, k]`; nothing where the engine draws them.
     pub uniform: Vec<f32>,
     /// Whether the codes of a condition share its rows out evenly.
     pub balanced: bool,
@@ -45,7 +48,7 @@ pub struct PairedCodes {
 pub enum PriorCodes {
     /// None: no hybrid term.
     None,
-    /// One for each row of the batch, `[n, latent]`.
+    /// One for each row of the batch, `[n, latent]`; nothing where the engine draws them.
     Own(Vec<f32>),
     /// Some for each of a few conditions.
     Paired(PairedCodes),
@@ -56,8 +59,10 @@ pub enum PriorCodes {
 pub struct StepInput<'a> {
     /// The batch, n rows.
     pub rows: &'a Rows,
-    /// Standard normal, `[n, latent]`.
+    /// Standard normal, `[n, latent]`; nothing where the engine draws its own.
     pub noise: &'a [f32],
+    /// Another number at each step of each trial, for an engine that draws its own random numbers.
+    pub noise_seed: u64,
     /// Codes from the prior.
     pub prior: &'a PriorCodes,
     /// What the terms count for.
@@ -119,28 +124,48 @@ impl TrainingState {
     }
 }
 
-/// Trains one model.
+/// Trains models of one shape, each a trial of its own.
 pub trait Engine: fmt::Debug {
-    /// Computes the objective, its gradient and one update.
+    /// Computes the objective, its gradient and one update of every trial, each from an input of its own.
     ///
     /// # Errors
     /// When the device fails, for lack of memory as a rule.
-    fn step(&mut self, input: &StepInput<'_>) -> Result<(), EngineError>;
+    fn step(&mut self, inputs: &[StepInput<'_>]) -> Result<(), EngineError>;
 
-    /// The terms of the steps since the last call, in order. A GPU is waited for here and not in every step.
+    /// For each trial the terms of its steps since the last call, in order. A GPU is waited for here and not in every
+    /// step.
     ///
     /// # Errors
     /// As [`Engine::step`].
-    fn take_terms(&mut self) -> Result<Vec<Terms>, EngineError>;
+    fn take_terms(&mut self) -> Result<Vec<Vec<Terms>>, EngineError>;
 
     /// The device in words, for logs.
     fn device(&self) -> String;
 
-    /// Weights and moments as they stand.
+    /// Weights and moments of a trial as they stand.
     ///
     /// # Errors
     /// As [`Engine::step`].
-    fn state(&self) -> Result<TrainingState, EngineError>;
+    fn state(&self, trial: usize) -> Result<TrainingState, EngineError>;
+
+    /// Goes on with these trials alone, in this order. Their terms have been taken.
+    ///
+    /// # Errors
+    /// As [`Engine::step`].
+    fn retain(&mut self, trials: &[usize]) -> Result<(), EngineError>;
+
+    /// What decodes with a model on this engine's device; none where the CPU does.
+    ///
+    /// # Errors
+    /// As [`Engine::step`].
+    fn decoder(&self, _: &Model) -> Result<Option<Box<dyn BulkDecoder>>, EngineError> {
+        Ok(None)
+    }
+
+    /// Whether it draws noise and codes by itself, from [`StepInput::noise_seed`].
+    fn draws(&self) -> bool {
+        false
+    }
 }
 
 /// Checks that the memory to train a model can be had, in a process of limited memory at least: a failure to allocate
@@ -159,7 +184,7 @@ pub fn check_memory(layout: &Layout, rows: usize, threads: usize) -> Result<(), 
 }
 
 /// Why an engine gave up.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
     /// The system gave no threads.
     #[error("the system gives no more threads ({0}); lower `threads` or close other programs")]
@@ -167,6 +192,19 @@ pub enum EngineError {
     /// The device failed.
     #[error("{0}; with too little memory, lower training.batch_size or model.hidden_dim")]
     Device(String),
+    /// The memory of a GPU does not suffice.
+    #[error(
+        "the GPU's memory does not suffice for {trials} trial(s) at once ({reason}); lower training.batch_size or model.hidden_dim"
+    )]
+    OutOfMemory {
+        /// Trials that were to train as one.
+        trials: usize,
+        /// What the device said.
+        reason: String,
+    },
+    /// The engine trains fewer trials at a time.
+    #[error("this engine trains one trial at a time, not {0}")]
+    TooMany(usize),
     /// A GPU is asked for and there is none.
     #[error(
         "device is \"cuda\" and libtorch sees no CUDA device; set device = \"cpu\", or build cvae-torch with a CUDA libtorch"
@@ -201,8 +239,8 @@ pub enum EngineKind {
     Torch,
 }
 
-/// Makes an engine that starts from a state.
-pub type MakeEngine = fn(&Model, TrainingState, EngineOptions) -> Result<Box<dyn Engine>, EngineError>;
+/// Makes an engine for trials of this model's shape that start from these states.
+pub type MakeEngine = fn(&Model, Vec<TrainingState>, EngineOptions) -> Result<Box<dyn Engine>, EngineError>;
 
 /// How an engine is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 //!
 //! Value indices in, logits out. Nothing here knows a task or how a run is organised.
 
+pub mod bulk;
 mod config;
 pub mod cpu;
 pub mod engine;
@@ -11,6 +12,7 @@ mod sampling;
 mod tensor_file;
 mod weights;
 
+pub use bulk::{BulkDecoder, bulk_decoder};
 pub use config::{Heads, ModelConfig, Pairing, Trunk};
 pub use cpu::{CpuEngine, Decoder, DecoderBuffers, Encodings, encode, paired_rows};
 pub use engine::{

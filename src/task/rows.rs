@@ -15,6 +15,15 @@ impl Rows {
         Self { width, values: Vec::new() }
     }
 
+    /// Rows of these values, one after the other.
+    ///
+    /// # Panics
+    /// When they don't make whole rows.
+    pub fn of_values(width: usize, values: Vec<u16>) -> Self {
+        assert!(values.len().is_multiple_of(width.max(1)), "values that don't make whole rows");
+        Self { width, values }
+    }
+
     /// Columns of a row.
     pub fn width(&self) -> usize {
         self.width
@@ -77,6 +86,7 @@ pub struct Groups {
     rows: Rows,
     // Where each condition's rows begin, and the end of the last.
     starts: Vec<usize>,
+    longest: usize,
 }
 
 impl Groups {
@@ -89,7 +99,13 @@ impl Groups {
             }
         }
         starts.push(rows.len());
-        Self { rows, starts }
+        let longest = starts.windows(2).map(|bounds| bounds[1] - bounds[0]).max().unwrap_or(0);
+        Self { rows, starts, longest }
+    }
+
+    /// The most rows of a condition.
+    pub fn longest(&self) -> usize {
+        self.longest
     }
 
     /// Number of conditions that have rows.
@@ -127,7 +143,7 @@ mod tests {
     fn neighbours_of_one_condition_form_a_group() {
         let groups = Groups::new(rows(&[[0, 1, 5], [0, 1, 6], [0, 2, 5], [3, 0, 1]]), 2);
         let ranges: Vec<_> = (0..groups.len()).map(|group| groups.range(group)).collect();
-        assert_eq!(ranges, [0..2, 2..3, 3..4]);
+        assert_eq!((ranges.as_slice(), groups.longest()), (&[0..2, 2..3, 3..4][..], 2));
         assert!(Groups::new(Rows::new(3), 2).is_empty());
     }
 

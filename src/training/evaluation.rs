@@ -2,14 +2,17 @@
 
 use std::ops::ControlFlow;
 
+use rand::RngExt;
+
 use super::config::{EvaluationConfig, Objective};
 use crate::dates::{Condition, Split, ValidDates};
 use crate::metrics::{
-    Draws, LatentUse, Likelihood, Scores, TestTerms, information, latent_use, likelihood, mean_by_date, tally_model,
-    test_prior_recon, test_terms,
+    Draws, LatentUse, Likelihood, Scores, TestTerms, information, latent_use, likelihood, mean_by_date, tally_drawn,
+    tally_model, test_prior_recon, test_terms,
 };
-use crate::model::{Decode, Model};
-use crate::task::{Groups, Rows};
+use crate::model::{BulkDecoder, Decode, EngineError, Model};
+use crate::random::{Purpose, stream};
+use crate::task::{Groups, Rows, dates};
 
 /// Metrics of a model at one moment.
 #[derive(Clone, Debug)]
@@ -79,12 +82,41 @@ impl EvalBudget {
 /// Draws of z for each row in the mutual information.
 const INFORMATION_DRAWS: usize = 16;
 
-/// Measures a model; none where the progress, told the share that is done, asked for an end.
+/// Rows drawn by a [`BulkDecoder`] for all conditions that can be met.
+#[derive(Debug)]
+pub struct Drawn {
+    greedy: Rows,
+    sampled: Rows,
+}
+
+impl Drawn {
+    /// Draws what [`evaluate`] needs; a condition's rows depend on the seed alone.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn new(
+        decoder: &dyn BulkDecoder,
+        valid: &ValidDates,
+        budget: EvalBudget,
+        seed: u64,
+    ) -> Result<Self, EngineError> {
+        let conditions = valid.conditions();
+        let (mut asked, mut seeds) = (Rows::new(dates::schema().given.len()), Vec::with_capacity(conditions.len()));
+        for condition in conditions {
+            asked.push(&condition.row());
+            seeds.push(stream(seed, Purpose::Samples, condition.index() as u64).random());
+        }
+        let draw = |decode| decoder.draw(&asked, &seeds, budget.samples, decode);
+        Ok(Self { greedy: draw(Decode::Greedy)?, sampled: draw(Decode::Sample { temperature: 1.0 })? })
+    }
+}
+
+/// Measures a model, from rows that were drawn already or from its own; none where the progress, told the share that is done, asked for an end.
 pub fn evaluate(
     model: &Model,
     data: &TestData<'_>,
     objective: &Objective,
-    budget: EvalBudget,
+    (budget, drawn): (EvalBudget, Option<&Drawn>),
     seed: u64,
     progress: &mut dyn FnMut(f64) -> ControlFlow<()>,
 ) -> Option<Evaluation> {
@@ -96,8 +128,16 @@ pub fn evaluate(
     let threads = budget.threads;
     let mut scores = |decode, part: f64| {
         let mut of = |done: usize| progress((part + done as f64 / conditions.len() as f64) / parts);
-        let draws = Draws { samples: budget.samples, decode, seed, threads };
-        let tallies = tally_model(model, valid, &conditions, draws, &mut of)?;
+        let tallies = match drawn {
+            Some(Drawn { greedy, sampled }) => {
+                let drawn = if decode == Decode::Greedy { greedy } else { sampled };
+                tally_drawn(valid, &conditions, drawn, threads, &mut of)?
+            }
+            None => {
+                let draws = Draws { samples: budget.samples, decode, seed, threads };
+                tally_model(model, valid, &conditions, draws, &mut of)?
+            }
+        };
         let all = Scores::of(&tallies);
         let tallies: Vec<_> = tallies.into_iter().filter(|tally| held_out.contains(&tally.condition)).collect();
         Some((all, Scores::of(&tallies)))

@@ -11,13 +11,15 @@ mod measures;
 mod optimizer;
 mod schedule;
 mod trainer;
+mod trial_loop;
 
 /// What an evaluation logs; the observer of a run sees it.
 pub use crate::metrics::Row;
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use config::{BetaConfig, EvaluationConfig, Objective, Schedule, StepConfig, TrainingConfig};
-pub use evaluation::{Code, EvalBudget, Evaluation, TestData, evaluate};
+pub use evaluation::{Code, Drawn, EvalBudget, Evaluation, TestData, evaluate};
 pub use history::{History, HistoryError};
 pub use optimizer::{adam_hyperparams, learning_rate};
 pub use schedule::{BetaSchedule, Phase, ScheduleState};
-pub use trainer::{Ending, Observer, Progress, Trainer, TrainingError};
+pub use trainer::{Ended, Ending, Observer, Progress, Trainer, TrainingError};
+pub use trial_loop::{TrialData, TrialLoop};

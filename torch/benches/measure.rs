@@ -27,7 +27,9 @@ use cvae::model::{
 };
 use cvae::random::{Purpose, normal, stream};
 use cvae::task::{Groups, Rows, dates};
-use cvae::training::{Ending, Observer, Phase, Progress, Row, Schedule, Trainer, TrainingConfig, adam_hyperparams};
+use cvae::training::{
+    Ending, Observer, Phase, Progress, Row, Schedule, Trainer, TrainingConfig, TrialData, TrialLoop, adam_hyperparams,
+};
 use serde_json::{Value, json};
 
 const PHASES: [&str; 3] = ["calendar", "code", "match"];
@@ -159,10 +161,12 @@ impl Bench {
         };
         let folder = tempfile::tempdir()?;
         let (history, checkpoint) = (folder.path().join("history.csv"), folder.path().join("checkpoint.safetensors"));
-        let (data, engine) = ((&self.valid, &self.split), (make, self.options(engine)));
-        let mut trainer = Trainer::new(settings, self.model, data, engine, (&history, &checkpoint))?;
-        let ending = trainer.run(observer)?;
-        Ok((ending, trainer.model().clone()))
+        let data = TrialData::new(&self.valid, &self.split);
+        let trial = TrialLoop::new(settings, self.model, &data, self.threads, (&history, &checkpoint))?;
+        let mut trainer = Trainer::new(vec![trial], (make, self.options(engine)))?;
+        let mut ending = None;
+        trainer.run(&mut [observer], &mut |_, _, _, how| ending = Some(how));
+        Ok((ending.context("a trial ends")??, trainer.trials()[0].model().clone()))
     }
 
     /// A run of the recipe in so many steps, with a rise of beta to fit: a faster step must end with the same metrics as
@@ -239,14 +243,14 @@ impl Bench {
                 TrainingState::new(model.weights.clone()),
                 self.options(EngineKind::Builtin),
             )?;
-            engine.step(&StepInput { rows: &batch, noise: &noise, prior: &prior, weights, adam })?;
-            let terms = engine.take_terms()?.pop().context("a step has terms")?;
+            engine.step(&[StepInput { rows: &batch, noise: &noise, noise_seed: 0, prior: &prior, weights, adam }])?;
+            let terms = engine.take_terms()?.pop().and_then(|mut terms| terms.pop()).context("a step has terms")?;
             let terms = [terms.loss, terms.recon, terms.kl, terms.prior_recon].map(|term| term as f32);
             add(format!("terms.{phase}"), Tensor::of_floats(terms.to_vec()));
             let ObjectiveWeights { beta, hybrid, free_bits } = weights;
             let constants = [beta, hybrid, free_bits, rate, adam.clip, adam.beta2, weight_decay];
             add(format!("settings.{phase}"), Tensor::of_floats(constants.map(|value| value as f32).to_vec()));
-            for (name, tensor) in named(&model.layout, &engine.state()?.weights) {
+            for (name, tensor) in named(&model.layout, &engine.state(0)?.weights) {
                 add(format!("updated.{phase}.{name}"), tensor);
             }
         }

@@ -1,14 +1,20 @@
-//! The trait of `cvae`'s engines over [`Trials`]: what `cvae-torch` trains one trial with.
+//! The trait of `cvae`'s engines over [`Trials`]: what `cvae-torch` trains with.
 
+use cvae::caught::caught;
 use cvae::model::{
-    self, DeviceChoice, Engine, EngineError, EngineKind, EngineOptions, PriorCodes, StepInput, Terms, TrainingState,
+    self, BulkDecoder, Decode, DeviceChoice, Engine, EngineError, EngineKind, EngineOptions, PairedCodes, PriorCodes,
+    StepInput, Terms, TrainingState,
 };
-use cvae::task::Rows;
+use cvae::task::{Groups, Rows};
 use tch::{Cuda, Device};
 
+use crate::decoder::Decoder;
 use crate::{Column, Data, Heads, PairedData, PriorData, RandomData, Settings, Shape, Trials, Trunk};
 
-/// One trial in libtorch.
+/// Environment variable: whether products on a GPU may round their factors to 10 bits, `1` or `0`.
+const TF32: &str = "CVAE_TF32";
+
+/// Trials in libtorch.
 #[derive(Debug)]
 pub struct TorchEngine {
     trials: Trials,
@@ -37,36 +43,50 @@ pub fn shape(model: &model::Model) -> Shape {
     }
 }
 
-/// An engine that goes on from a state, as [`cvae::model::MakeEngine`] has it. On the CPU it computes by autograd.
+/// An engine that goes on from these states, as [`cvae::model::MakeEngine`] has it. On the CPU it computes by autograd.
 ///
 /// # Errors
 /// When a GPU is asked for and there is none, or libtorch refuses.
 pub fn make(
     model: &model::Model,
-    state: TrainingState,
+    states: Vec<TrainingState>,
     options: EngineOptions,
 ) -> Result<Box<dyn Engine>, EngineError> {
-    let cuda = Cuda::is_available();
-    let device = match options.device {
-        DeviceChoice::Cuda if !cuda => return Err(EngineError::NoCuda),
-        DeviceChoice::Auto if !cuda && options.engine == EngineKind::Builtin => {
-            return model::CpuEngine::make(model, state, options);
-        }
-        DeviceChoice::Cuda | DeviceChoice::Auto if cuda => Device::Cuda(0),
-        _ => Device::Cpu,
-    };
+    let Some(device) = device(options)? else { return model::CpuEngine::make(model, states, options) };
     tch::set_num_threads(options.threads as i32);
-    let (shape, weights) = (shape(model), [state.weights.as_slice()]);
-    // On a GPU the derived gradient needs a compiler, which autograd does not.
-    let fused = device.is_cuda().then(|| Trials::new(&shape, device, &weights));
-    let (trials, slower) = match fused {
-        Some(Ok(trials)) => (Ok(trials), None),
-        Some(Err(reason)) => (Trials::by_autograd(&shape, device, &weights), Some(reason)),
-        None => (Trials::by_autograd(&shape, device, &weights), None),
+    if let Ok(choice) = std::env::var(TF32) {
+        crate::allow_tf32(choice == "1");
+    }
+    let count = states.len();
+    let engine = guarded(count, || {
+        let (shape, weights) = (shape(model), states.iter().map(|state| state.weights.as_slice()).collect::<Vec<_>>());
+        // On a GPU the derived gradient needs a compiler, which autograd does not.
+        let fused = device.is_cuda().then(|| Trials::new(&shape, device, &weights));
+        let (trials, slower) = match fused {
+            Some(Ok(trials)) => (Ok(trials), None),
+            Some(Err(reason)) => (Trials::by_autograd(&shape, device, &weights), Some(reason)),
+            None => (Trials::by_autograd(&shape, device, &weights), None),
+        };
+        let mut trials = trials?;
+        for (trial, state) in states.iter().enumerate() {
+            trials.set_moments(trial, [&state.first, &state.second])?;
+        }
+        Ok(TorchEngine { trials, device, slower })
+    })?;
+    Ok(Box::new(engine))
+}
+
+/// Does some work for so many trials on a device: what libtorch or a driver refuses, by a panic as a rule, is an error.
+fn guarded<T>(trials: usize, work: impl FnOnce() -> Result<T, String>) -> Result<T, EngineError> {
+    let reason = match caught(work) {
+        Ok(Ok(done)) => return Ok(done),
+        Ok(Err(reason)) | Err(reason) => reason,
     };
-    let mut trials = trials.map_err(EngineError::Device)?;
-    trials.set_moments(0, [&state.first, &state.second]).map_err(EngineError::Device)?;
-    Ok(Box::new(TorchEngine { trials, device, slower }))
+    const MEMORY: [&str; 4] = ["out of memory", "ALLOC_FAILED", "failed with status 2", "train fewer trials"];
+    if MEMORY.iter().any(|words| reason.contains(words)) {
+        return Err(EngineError::OutOfMemory { trials, reason });
+    }
+    Err(EngineError::Device(reason))
 }
 
 /// The settings of a step.
@@ -85,63 +105,123 @@ pub fn settings(input: &StepInput<'_>) -> Settings {
     }
 }
 
-/// The data of a step as plain slices; `shape` gives the number of columns.
+/// The data of a step of some trials as plain slices.
 pub struct StepData<'a> {
     rows: Vec<i32>,
-    noise: &'a [f32],
+    noise: Vec<f32>,
+    codes: Vec<f32>,
+    uniforms: Vec<f32>,
+    seeds: Option<Vec<u64>>,
     prior: &'a PriorCodes,
     candidates: Vec<i32>,
     counts: Vec<i32>,
 }
 
 impl<'a> StepData<'a> {
-    /// Takes over what a step is computed from.
-    pub fn new(input: &'a StepInput<'a>) -> Self {
-        let values = |rows: &Rows| rows.iter().flatten().map(|value| i32::from(*value)).collect();
+    /// Takes over what a step is computed from, of one input for each trial. Random numbers are those of the inputs, or
+    /// to be drawn from their seeds where there are none.
+    ///
+    /// # Panics
+    /// When there are no inputs.
+    pub fn new(inputs: &'a [StepInput<'a>]) -> Self {
+        let mut rows = Vec::with_capacity(inputs.iter().map(|input| input.rows.len() * input.rows.width()).sum());
+        inputs.iter().for_each(|input| push(&mut rows, input.rows));
+        // Trials whose hybrid term has not begun are given some codes as well, which count for nothing.
+        let has_codes = |input: &&StepInput<'_>| !matches!(input.prior, PriorCodes::None);
+        let prior = inputs.iter().find(has_codes).map_or(inputs[0].prior, |input| input.prior);
         let (mut candidates, mut counts) = (Vec::new(), Vec::new());
-        if let PriorCodes::Paired(codes) = input.prior {
-            let longest = codes.counts.iter().copied().max().unwrap_or(0);
-            let mut start = 0;
-            for count in &codes.counts {
-                // Shorter lists are filled up with their first row.
-                let places = (0..longest).map(|place| start + if place < *count { place } else { 0 });
-                candidates.extend(places.flat_map(|row| codes.candidates.row(row)).map(|value| i32::from(*value)));
-                start += count;
+        if let PriorCodes::Paired(first) = prior {
+            for input in inputs {
+                match input.prior {
+                    PriorCodes::Paired(codes) => push_candidates(&mut candidates, &mut counts, codes, longest(inputs)),
+                    _ => {
+                        let len = first.counts.len() * longest(inputs) * first.candidates.width();
+                        candidates.resize(candidates.len() + len, 0);
+                        counts.resize(counts.len() + first.counts.len(), 1);
+                    }
+                }
             }
-            counts = codes.counts.iter().map(|count| *count as i32).collect();
         }
-        Self { rows: values(input.rows), noise: input.noise, prior: input.prior, candidates, counts }
+        let (mut noise, mut codes, mut uniforms) = (Vec::new(), Vec::new(), Vec::new());
+        for input in inputs {
+            noise.extend_from_slice(input.noise);
+            match input.prior {
+                PriorCodes::None => {}
+                PriorCodes::Own(z) => codes.extend_from_slice(z),
+                PriorCodes::Paired(paired) => {
+                    codes.extend_from_slice(&paired.z);
+                    uniforms.extend_from_slice(&paired.uniform);
+                }
+            }
+        }
+        let seeds = noise.is_empty().then(|| inputs.iter().map(|input| input.noise_seed).collect());
+        Self { rows, noise, codes, uniforms, seeds, prior, candidates, counts }
     }
 
     /// The same for [`Trials`].
     pub fn data(&self) -> Data<'_> {
-        let (prior, codes, uniforms): (_, &[f32], &[f32]) = match self.prior {
-            PriorCodes::None => (PriorData::None, &[], &[]),
-            PriorCodes::Own(codes) => (PriorData::Own, codes, &[]),
-            PriorCodes::Paired(codes) => {
-                let paired = PairedData {
-                    candidates: &self.candidates,
-                    counts: &self.counts,
-                    codes: codes.uniform.len() / self.counts.len().max(1),
-                    balanced: codes.balanced,
-                };
-                (PriorData::Paired(paired), &codes.z, &codes.uniform)
-            }
+        let Self { noise, codes, uniforms, .. } = self;
+        let prior = match self.prior {
+            PriorCodes::None => PriorData::None,
+            PriorCodes::Own(_) => PriorData::Own,
+            PriorCodes::Paired(PairedCodes { codes, balanced, .. }) => PriorData::Paired(PairedData {
+                candidates: &self.candidates,
+                counts: &self.counts,
+                codes: *codes,
+                balanced: *balanced,
+            }),
         };
-        Data { rows: &self.rows, prior, random: RandomData::Given { noise: self.noise, codes, uniforms } }
+        let random = match &self.seeds {
+            Some(seeds) => RandomData::Seeds(seeds),
+            None => RandomData::Given { noise, codes, uniforms },
+        };
+        Data { rows: &self.rows, prior, random }
     }
 }
 
+/// The longest list of candidates of any trial's data: lists of one length at every step make all steps alike.
+fn longest(inputs: &[StepInput<'_>]) -> usize {
+    let of = |input: &StepInput<'_>| match input.prior {
+        PriorCodes::Paired(codes) => codes.longest.max(codes.counts.iter().copied().max().unwrap_or(0)),
+        _ => 0,
+    };
+    inputs.iter().map(of).max().unwrap_or(0)
+}
+
+fn push(to: &mut Vec<i32>, rows: &Rows) {
+    rows.iter().for_each(|row| to.extend(row.iter().map(|value| i32::from(*value))));
+}
+
+/// Appends a trial's lists; shorter ones are filled up with their first row.
+fn push_candidates(to: &mut Vec<i32>, counts: &mut Vec<i32>, codes: &PairedCodes, longest: usize) {
+    let mut start = 0;
+    for count in &codes.counts {
+        for place in 0..longest {
+            let row = codes.candidates.row(start + if place < *count { place } else { 0 });
+            to.extend(row.iter().map(|value| i32::from(*value)));
+        }
+        start += count;
+    }
+    counts.extend(codes.counts.iter().map(|count| *count as i32));
+}
+
 impl Engine for TorchEngine {
-    fn step(&mut self, input: &StepInput<'_>) -> Result<(), EngineError> {
-        let data = StepData::new(input);
-        self.trials.step(&data.data(), &[settings(input)]).map_err(EngineError::Device)
+    fn step(&mut self, inputs: &[StepInput<'_>]) -> Result<(), EngineError> {
+        guarded(inputs.len(), || {
+            let data = StepData::new(inputs);
+            let settings: Vec<Settings> = inputs.iter().map(settings).collect();
+            self.trials.step(&data.data(), &settings)
+        })
     }
 
-    fn take_terms(&mut self) -> Result<Vec<Terms>, EngineError> {
-        let terms = self.trials.terms().into_iter().flatten();
-        let widened = terms.map(|terms| terms.map(f64::from));
-        Ok(widened.map(|[loss, recon, kl, prior_recon]| Terms { loss, recon, kl, prior_recon }).collect())
+    fn take_terms(&mut self) -> Result<Vec<Vec<Terms>>, EngineError> {
+        let count = self.trials.len();
+        let steps = guarded(count, || Ok(self.trials.terms()))?;
+        let widened = |terms: [f32; 4]| {
+            let [loss, recon, kl, prior_recon] = terms.map(f64::from);
+            Terms { loss, recon, kl, prior_recon }
+        };
+        Ok((0..count).map(|trial| steps.iter().map(|terms| widened(terms[trial])).collect()).collect())
     }
 
     fn device(&self) -> String {
@@ -154,8 +234,79 @@ impl Engine for TorchEngine {
         }
     }
 
-    fn state(&self) -> Result<TrainingState, EngineError> {
-        let [first, second] = self.trials.moments(0);
-        Ok(TrainingState { weights: self.trials.weights(0), first, second })
+    fn state(&self, trial: usize) -> Result<TrainingState, EngineError> {
+        guarded(self.trials.len(), || {
+            let [first, second] = self.trials.moments(trial);
+            Ok(TrainingState { weights: self.trials.weights(trial), first, second })
+        })
+    }
+
+    fn retain(&mut self, trials: &[usize]) -> Result<(), EngineError> {
+        guarded(trials.len(), || {
+            self.trials.retain(trials);
+            Ok(())
+        })
+    }
+
+    fn draws(&self) -> bool {
+        true
+    }
+
+    fn decoder(&self, model: &model::Model) -> Result<Option<Box<dyn BulkDecoder>>, EngineError> {
+        let made = guarded(1, || Ok(Decoder::new(&shape(model), &model.weights, self.device)))?;
+        Ok(Some(Box::new(made)))
+    }
+}
+
+/// The decoder of a model, as [`cvae::model::bulk::MakeDecoder`] has it: libtorch's on a GPU, or where libtorch is asked for.
+///
+/// # Errors
+/// When a GPU is asked for and there is none, or it fails.
+pub fn make_decoder(model: &model::Model, options: EngineOptions) -> Result<Option<Box<dyn BulkDecoder>>, EngineError> {
+    match device(options)? {
+        Some(device) => {
+            let made = guarded(1, || Ok(Decoder::new(&shape(model), &model.weights, device)))?;
+            Ok(Some(Box::new(made)))
+        }
+        None => Ok(None),
+    }
+}
+
+/// Where libtorch is to compute; none where the built-in engine is.
+fn device(options: EngineOptions) -> Result<Option<Device>, EngineError> {
+    let cuda = options.device != DeviceChoice::Cpu && Cuda::is_available();
+    match options.device {
+        DeviceChoice::Cuda if !cuda => Err(EngineError::NoCuda),
+        DeviceChoice::Cuda | DeviceChoice::Auto if cuda => Ok(Some(Device::Cuda(0))),
+        _ => Ok((options.engine == EngineKind::Torch).then_some(Device::Cpu)),
+    }
+}
+
+impl BulkDecoder for Decoder {
+    fn draw(&self, conditions: &Rows, seeds: &[u64], draws: usize, decode: Decode) -> Result<Rows, EngineError> {
+        guarded(1, || Ok(Decoder::draw(self, conditions, seeds, draws, decode)))
+    }
+
+    fn log_probabilities(
+        &self,
+        conditions: &Groups,
+        seeds: &[u64],
+        codes: usize,
+    ) -> Result<Vec<Vec<f32>>, EngineError> {
+        guarded(1, || Ok(Decoder::log_probabilities(self, conditions, seeds, codes)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_device_refuses_is_an_error_of_its_trials() {
+        let memory = guarded(8, || -> Result<(), String> { panic!("CUDA out of memory. Tried to allocate 2 GiB\nat") });
+        assert!(matches!(memory, Err(EngineError::OutOfMemory { trials: 8, .. })), "{memory:?}");
+        let lost = guarded(8, || -> Result<(), String> { panic!("GPU: cuGraphLaunch failed with status 719") });
+        let lost = lost.unwrap_err();
+        assert!(matches!(lost, EngineError::Device(_)) && lost.to_string().contains("status 719"), "{lost}");
     }
 }

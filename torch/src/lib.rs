@@ -4,6 +4,7 @@
 //! [`Shape`] says what is trained and how weights lie in a flat slice, [`Trials`] takes steps, [`model`] is the model.
 
 mod data;
+pub mod decoder;
 pub mod engine;
 mod kernels;
 pub mod layout;

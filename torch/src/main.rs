@@ -11,5 +11,6 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     cvae::model::engine::install(cvae_torch::engine::make);
+    cvae::model::bulk::install(cvae_torch::engine::make_decoder);
     cvae::cli::program()
 }

@@ -149,8 +149,8 @@ impl Model {
     pub fn units(&self, blocks: &Tensor) -> Vec<Tensor> {
         let mut state = blocks.narrow(2, 0, self.shape.given_values() as i64).bmm(&self.weights.condition); // [E, n, state]
         let (mut units, mut start, mut row) = (Vec::new(), self.shape.given_values() as i64, 0);
-        for (head, column) in self.weights.heads.iter().zip(&self.shape.generated) {
-            units.push(linear(&head.input, &self.features(&state)).silu()); // [E, n, width]
+        for column in &self.shape.generated {
+            units.push(self.head_units(units.len(), &state)); // [E, n, width]
             if let Some(prefix) = self.weights.prefix.as_ref().filter(|_| units.len() < self.shape.generated.len()) {
                 let size = column.size as i64;
                 state = &state + blocks.narrow(2, start, size).bmm(&prefix.narrow(1, row, size));
@@ -173,18 +173,41 @@ impl Model {
         }
     }
 
+    /// The state before the first generated column, from the given ones `[E, n, given]`, 64-bit: `[E, n, state]`. Of one
+    /// trial alone: look-ups for many rows cost less than products.
+    pub fn given_state(&self, given: &Tensor) -> Tensor {
+        let (n, columns) = (given.size()[1], self.shape.given.len() as i64);
+        let starts = self.shape.given.iter().scan(0, |sum, size| Some(std::mem::replace(sum, *sum + *size as i64)));
+        let starts = Tensor::from_slice(&starts.collect::<Vec<i64>>()).to_device(given.device());
+        let rows = self.weights.condition.squeeze_dim(0).index_select(0, &(given + starts).view([-1]));
+        rows.view([1, n, columns, -1]).sum_dim_intlist([2i64].as_slice(), false, Kind::Float)
+    }
+
+    /// A head's units before z enters, from the trunk's state `[E, n, state]`: `[E, n, width]`.
+    pub fn head_units(&self, column: usize, state: &Tensor) -> Tensor {
+        linear(&self.weights.heads[column].input, &self.features(state)).silu()
+    }
+
+    /// What z `[E, n, latent]` does to each head: columns x `[E, n, 2 width]`, gate and shift.
+    pub fn latents(&self, z: &Tensor) -> Vec<Tensor> {
+        let columns = 0..self.shape.generated.len();
+        let widths: Vec<i64> = columns.map(|column| 2 * self.shape.width(column) as i64).collect();
+        linear(&self.weights.latent, z).split_with_sizes(&widths, 2)
+    }
+
+    /// A head's logits `[E, n, size]`, from its units and what z does to it.
+    pub fn head_logits(&self, column: usize, units: &Tensor, latents: &Tensor) -> Tensor {
+        let head = &self.weights.heads[column];
+        let parts = latents.chunk(2, 2); // gate and shift, [E, n, width] each
+        let gated = (units + units * &parts[0] + &parts[1]).silu();
+        let hidden = linear(&head.hidden, &gated).silu() + gated;
+        linear(&head.output, &hidden)
+    }
+
     /// Logits of all columns, columns x `[E, n, size]`, from units and z `[E, n, latent]`.
     pub fn logits(&self, units: &[Tensor], z: &Tensor) -> Vec<Tensor> {
-        let widths: Vec<i64> = (0..units.len()).map(|column| 2 * self.shape.width(column) as i64).collect();
-        let latent = linear(&self.weights.latent, z).split_with_sizes(&widths, 2); // columns x [E, n, 2 width]
-        let heads = self.weights.heads.iter().zip(units).zip(&latent);
-        let logits = heads.map(|((head, units), latent)| {
-            let parts = latent.chunk(2, 2); // gate and shift, [E, n, width] each
-            let gated = (units + units * &parts[0] + &parts[1]).silu();
-            let hidden = linear(&head.hidden, &gated).silu() + gated;
-            linear(&head.output, &hidden)
-        });
-        logits.collect()
+        let heads = units.iter().zip(self.latents(z)).enumerate();
+        heads.map(|(column, (units, latents))| self.head_logits(column, units, &latents)).collect()
     }
 
     /// -log p(row | z, condition), mean over the rows of each trial, `[E]`.

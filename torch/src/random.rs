@@ -21,11 +21,11 @@ pub(crate) fn halves(seeds: &[u64]) -> Vec<u32> {
     seeds.iter().flat_map(|seed| [*seed as u32, (*seed >> 32) as u32]).collect()
 }
 
-/// The same as [`fill`]'s on the CPU, of these sizes.
-pub(crate) fn draw(seeds: &[u64], sizes: [&[i64]; 3]) -> [Tensor; 3] {
+/// New tensors of these sizes on a device, filled by [`fill`] with its kernels.
+pub(crate) fn draw(kernels: &Kernels, device: Device, seeds: &[u64], sizes: [&[i64]; 3]) -> [Tensor; 3] {
     let halves: Vec<i32> = halves(seeds).into_iter().map(u32::cast_signed).collect();
-    let values = sizes.map(|sizes| Tensor::zeros(sizes, (Kind::Float, Device::Cpu)));
-    fill(&Kernels::cpu(), &Tensor::from_slice(&halves), [&values[0], &values[1], &values[2]]);
+    let values = sizes.map(|sizes| Tensor::zeros(sizes, (Kind::Float, device)));
+    fill(kernels, &Tensor::from_slice(&halves).to_device(device), [&values[0], &values[1], &values[2]]);
     values
 }
 
@@ -42,7 +42,7 @@ mod tests {
         let sizes = |trials: i64| [[trials, 5, 3, 1], [trials, 2, 2, 3], [trials, 2, 2, 1]];
         let of = |seeds: &[u64]| {
             let sizes = sizes(seeds.len() as i64);
-            draw(seeds, [&sizes[0], &sizes[1], &sizes[2]])
+            draw(&Kernels::cpu(), Device::Cpu, seeds, [&sizes[0], &sizes[1], &sizes[2]])
         };
         let (all, one) = (of(&[7, u64::MAX, 9]), of(&[u64::MAX]));
         for (all, one) in all.iter().zip(&one) {
@@ -54,7 +54,7 @@ mod tests {
     #[test]
     fn noise_is_standard_normal_and_uniform_numbers_fill_0_to_1() {
         let size = [2, 100_001];
-        let [noise, codes, uniforms] = draw(&[1, 2], [&size; 3]);
+        let [noise, codes, uniforms] = draw(&Kernels::cpu(), Device::Cpu, &[1, 2], [&size; 3]);
         for values in [noise, codes] {
             let values = numbers(&values);
             let mean_of =

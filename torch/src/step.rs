@@ -305,7 +305,9 @@ impl Trials {
         };
         let sizes: [&[i64]; 3] = [&[e, n, z], &codes, &uniforms];
         let [noise, codes, uniforms] = match data.random {
-            RandomData::Seeds(seeds) => random::draw(seeds, sizes).map(|values| values.to_device(device)),
+            RandomData::Seeds(seeds) => {
+                random::draw(&Kernels::cpu(), Device::Cpu, seeds, sizes).map(|values| values.to_device(device))
+            }
             RandomData::Given { noise, codes, uniforms } => {
                 // Codes that no trial uses may be there.
                 let used = |values: &'_ [f32], sizes: &[i64]| values.len() as i64 * i64::from(sizes[0] > 0);

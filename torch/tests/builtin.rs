@@ -40,9 +40,10 @@ fn check(config: ModelConfig, batch: usize, pairing: Option<Pairing>, weights: O
         }
     };
     let adam = adam_hyperparams(&StepConfig::default(), 0);
-    let input = StepInput { rows: &rows, noise: &noise, prior: &prior, weights, adam };
+    let input = StepInput { rows: &rows, noise: &noise, noise_seed: 0, prior: &prior, weights, adam };
     let mut trials = Trials::by_autograd(&shape(&model), Device::Cpu, &[&start]).unwrap();
-    let (exact, exact_terms) = trials.gradient(&StepData::new(&input).data(), &[settings(&input)]).unwrap();
+    let (exact, exact_terms) =
+        trials.gradient(&StepData::new(std::slice::from_ref(&input)).data(), &[settings(&input)]).unwrap();
     for threads in [1, 2, 8] {
         let options = EngineOptions { threads, device: DeviceChoice::Cpu, engine: EngineKind::Builtin };
         let mut engine = CpuEngine::new(&model.layout, TrainingState::new(start.clone()), options).unwrap();

@@ -1,20 +1,18 @@
 //! Trials as child processes of this machine, several side by side.
 //!
-//! A trial is a process: what kills it, kills only it, and libtorch's settings are its own. The lock on a
-//! trial's folder is what keeps two of them apart, also those of two sweeps.
+//! A trial, or a group of trials that train as one, is a process: what kills it, kills only it, and libtorch's settings
+//! are its own. The lock on a trial's folder is what keeps two of them apart, also those of two sweeps.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
 use std::time::{Duration, SystemTime};
 
 use rustix::process::{Pid, Signal, getpid, kill_process};
 
+use super::children::{self, BUSY, Message, TrialEnd};
 use super::{LaunchError, Launched, Launcher, Order, SweepObserver, prepare};
 use crate::experiment::folder::{FolderError, RunFolder, Status};
 use crate::experiment::plan::Trial;
@@ -59,30 +57,10 @@ pub struct SweepEnding {
     pub left: usize,
 }
 
-/// Set for the children of a sweep, which report progress on standard output and end with their parent: the
-/// parent's process id, the hash of the config that they are to run, and `retry` where it may have failed before.
-pub const WORKER: &str = "CVAE_WORKER";
-
-/// Whether this process was started by a sweep.
-pub fn is_worker() -> bool {
-    std::env::var_os(WORKER).is_some()
-}
-
-/// A child's exit code when another process holds its trial.
-pub const BUSY: u8 = 75;
-
-enum Message {
-    Line(usize, String),
-    Ended(usize, std::io::Result<ExitStatus>, String),
-}
-
 /// Runs what is missing of an experiment and takes up what was interrupted.
 fn run(order: &Order<'_>, observer: &mut dyn SweepObserver) -> Result<SweepEnding, LaunchError> {
     let (sender, receiver) = channel();
-    let jobs = order.jobs.unwrap_or_else(|| {
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        (cores / order.experiment.threads()).max(1)
-    });
+    let jobs = order.jobs.unwrap_or_else(|| order.fitting_jobs());
     let mut sweep = Sweep {
         order,
         jobs,
@@ -124,8 +102,8 @@ struct Sweep<'a> {
     provenance: Provenance,
     sender: Sender<Message>,
     receiver: Receiver<Message>,
-    /// Trials under way, with their process.
-    running: Vec<(usize, u32)>,
+    /// Processes under way.
+    running: Vec<u32>,
     /// Trials that had failed when the sweep began and are run again, with the time of their error.
     failed_before: HashMap<usize, Option<SystemTime>>,
     /// Failures of this sweep, which alone count against --max-failures.
@@ -146,14 +124,7 @@ impl Sweep<'_> {
             let enough = |sweep: &Self| sweep.order.max_failures.is_some_and(|most| sweep.new_failures >= most);
             while !stop && !enough(self) && self.running.len() < self.jobs {
                 let Some(next) = self.next(&mut waiting, observer)? else { break };
-                match self.start(next) {
-                    Ok(()) => observer.started(next),
-                    // This trial's folder alone is in the way, not the disk.
-                    Err(LaunchError::Folder(error)) if !matches!(error, FolderError::File(_)) => {
-                        self.refuse(next, &error, observer);
-                    }
-                    Err(error) => return Err(error),
-                }
+                self.start(next, observer)?;
             }
             if stop && !signalled {
                 self.signal(signals::stopping());
@@ -163,10 +134,11 @@ impl Sweep<'_> {
                 let enough = enough(self);
                 if stop || enough || waiting.is_empty() {
                     self.ending.interrupted = stop;
-                    self.ending.left = if stop { 0 } else { waiting.len() };
+                    let left = waiting.iter().map(Vec::len).sum();
+                    self.ending.left = if stop { 0 } else { left };
                     return Ok(self.ending);
                 }
-                observer.waiting(waiting.len());
+                observer.waiting(waiting.iter().map(Vec::len).sum());
             }
             self.take_messages(observer, &mut waiting);
         }
@@ -176,39 +148,54 @@ impl Sweep<'_> {
         &self.order.experiment.trials[index]
     }
 
-    /// The trials to run, in order; failures of earlier sweeps that stay are counted.
-    fn queue(&mut self) -> VecDeque<usize> {
+    /// The groups to run, in order; failures of earlier sweeps that stay are counted.
+    fn queue(&mut self) -> VecDeque<Vec<usize>> {
         let mut queue = VecDeque::new();
-        for (index, status) in self.order.statuses.iter().enumerate() {
-            match status {
-                Status::Finished => {}
-                Status::Failed if !self.order.retry_failed => self.ending.failed += 1,
-                Status::Failed => {
-                    self.failed_before.insert(index, self.failed_at(index));
-                    queue.push_back(index);
+        for group in self.order.groups {
+            let mut open = Vec::new();
+            for index in group.iter().copied() {
+                match self.order.statuses[index] {
+                    Status::Finished => {}
+                    Status::Failed if !self.order.retry_failed => self.ending.failed += 1,
+                    Status::Failed => {
+                        self.failed_before.insert(index, self.failed_at(index));
+                        open.push(index);
+                    }
+                    Status::Missing | Status::Running | Status::Interrupted => open.push(index),
                 }
-                Status::Missing | Status::Running | Status::Interrupted => queue.push_back(index),
+            }
+            if !open.is_empty() {
+                queue.push_back(open);
             }
         }
         queue
     }
 
-    /// The first waiting trial that nobody runs; those that another process has ended leave the queue.
+    /// The first waiting group of trials that nobody runs; those that another process has ended leave the queue.
     fn next(
         &mut self,
-        waiting: &mut VecDeque<usize>,
+        waiting: &mut VecDeque<Vec<usize>>,
         observer: &mut dyn SweepObserver,
-    ) -> Result<Option<usize>, FileError> {
+    ) -> Result<Option<Vec<usize>>, FileError> {
         for _ in 0..waiting.len() {
-            let Some(index) = waiting.pop_front() else { break };
-            match RunFolder::status(&self.trial(index).folder)? {
-                Status::Finished => {}
-                Status::Running => waiting.push_back(index),
-                Status::Failed if !self.retries(index) => {
-                    self.ending.failed += 1;
-                    observer.failed(index, &self.reason(index));
+            let Some(group) = waiting.pop_front() else { break };
+            let (mut open, mut elsewhere) = (Vec::new(), Vec::new());
+            for index in group {
+                match RunFolder::status(&self.trial(index).folder)? {
+                    Status::Finished => {}
+                    Status::Running => elsewhere.push(index),
+                    Status::Failed if !self.retries(index) => {
+                        self.ending.failed += 1;
+                        observer.failed(index, &self.reason(index));
+                    }
+                    Status::Missing | Status::Interrupted | Status::Failed => open.push(index),
                 }
-                Status::Missing | Status::Interrupted | Status::Failed => return Ok(Some(index)),
+            }
+            if !elsewhere.is_empty() {
+                waiting.push_back(elsewhere);
+            }
+            if !open.is_empty() {
+                return Ok(Some(open));
             }
         }
         Ok(None)
@@ -241,29 +228,27 @@ impl Sweep<'_> {
         kept.map_or_else(|error| error.to_string(), |text| text.trim().to_owned())
     }
 
-    fn start(&mut self, index: usize) -> Result<(), LaunchError> {
-        let trial = self.trial(index);
-        prepare(trial, &self.provenance)?;
-        // The child reads this file; it also refuses one that does not have the trial's hash.
-        let retry = if self.retries(index) { " retry" } else { "" };
-        let mut command = Command::new(&self.program);
-        command
-            .arg0("cvae")
-            .arg("train")
-            .arg(trial.folder.join("config.toml"))
-            .arg("--output")
-            .arg(&trial.folder)
-            .env(WORKER, format!("{} {}{retry}", std::process::id(), trial.config.hash()));
-        // In the process group of the sweep, so that whatever pauses or ends the group reaches its trials.
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = command.spawn().map_err(FileError::at("start", &self.program))?;
-        self.running.push((index, child.id()));
-        let sender = self.sender.clone();
-        thread::spawn(move || watch(index, child, &sender));
+    fn start(&mut self, group: Vec<usize>, observer: &mut dyn SweepObserver) -> Result<(), LaunchError> {
+        let mut ready = Vec::new();
+        for index in group {
+            match prepare(self.trial(index), &self.provenance) {
+                Ok(()) => ready.push(index),
+                // This trial's folder alone is in the way, not the disk.
+                Err(error) if !matches!(error, FolderError::File(_)) => self.refuse(index, &error, observer),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if ready.is_empty() {
+            return Ok(());
+        }
+        let trials: Vec<_> = ready.iter().map(|index| (*index, self.trial(*index), self.retries(*index))).collect();
+        let process = children::start(&self.program, &trials, self.sender.clone())?;
+        ready.iter().for_each(|index| observer.started(*index));
+        self.running.push(process);
         Ok(())
     }
 
-    fn take_messages(&mut self, observer: &mut dyn SweepObserver, waiting: &mut VecDeque<usize>) {
+    fn take_messages(&mut self, observer: &mut dyn SweepObserver, waiting: &mut VecDeque<Vec<usize>>) {
         // The pause is short enough for Ctrl-C, and for another sweep's trials to be looked at again.
         let first = self.receiver.recv_timeout(Duration::from_millis(100));
         for message in first.into_iter().chain(self.receiver.try_iter().collect::<Vec<_>>()) {
@@ -274,9 +259,16 @@ impl Sweep<'_> {
                         observer.progress(index, step, rest);
                     }
                 }
-                Message::Ended(index, status, errors) => {
-                    self.running.retain(|(running, _)| *running != index);
-                    self.end(index, status, &errors, observer, waiting);
+                // The process goes on with the others.
+                Message::Trial(index, how) => self.end(index, how, observer, waiting),
+                Message::Ended(process, left, status, errors) => {
+                    self.running.retain(|running| *running != process);
+                    for index in left {
+                        match outcome(&status, &errors, observer.interrupted()) {
+                            Ok(how) => self.end(index, how, observer, waiting),
+                            Err(killed) => self.fail(index, &killed, observer),
+                        }
+                    }
                 }
             }
         }
@@ -285,53 +277,39 @@ impl Sweep<'_> {
     fn end(
         &mut self,
         index: usize,
-        status: std::io::Result<ExitStatus>,
-        errors: &str,
+        how: TrialEnd,
         observer: &mut dyn SweepObserver,
-        waiting: &mut VecDeque<usize>,
+        waiting: &mut VecDeque<Vec<usize>>,
     ) {
-        let code = status.as_ref().ok().and_then(ExitStatus::code);
-        match code {
-            Some(0) => observer.finished(index),
+        match how {
+            TrialEnd::Finished => observer.finished(index),
             // Another sweep was faster; it is looked at again.
-            Some(code) if code == i32::from(BUSY) => waiting.push_back(index),
-            // Told to stop, with the sweep or by itself; or killed with the sweep.
-            _ if status.as_ref().is_ok_and(stopped) => {
+            TrialEnd::Busy => waiting.push_back(vec![index]),
+            // Told to stop, with the sweep or by itself.
+            TrialEnd::Stopped => {
                 self.ending.stopped += usize::from(!observer.interrupted());
                 observer.stopped(index);
             }
-            _ if observer.interrupted() && code.is_none() => observer.stopped(index),
-            _ => {
-                self.ending.failed += 1;
-                self.new_failures += 1;
-                let error = match &status {
-                    Ok(status) if status.code().is_none() => {
-                        format!("{status}; out of memory? The same command takes it up where it was")
-                    }
-                    Ok(status) => {
-                        let said = errors.trim().trim_start_matches("error: ");
-                        let said = if said.is_empty() {
-                            format!("it ended with {status} and said nothing")
-                        } else {
-                            said.to_owned()
-                        };
-                        self.kept_error(index, &said)
-                    }
-                    Err(error) => error.to_string(),
-                };
-                observer.failed(index, &error);
+            TrialEnd::Failed(said) => {
+                self.kept_error(index, &said);
+                self.fail(index, &said, observer);
             }
         }
     }
 
+    fn fail(&mut self, index: usize, error: &str, observer: &mut dyn SweepObserver) {
+        self.ending.failed += 1;
+        self.new_failures += 1;
+        observer.failed(index, error);
+    }
+
     /// Sees to it that a failed trial's folder holds its error, also where the trial could not write it.
-    fn kept_error(&self, index: usize, error: &str) -> String {
+    fn kept_error(&self, index: usize, error: &str) {
         let path = self.trial(index).folder.join("error.txt");
         if !path.exists() {
             // The error is shown either way; a folder that can't be written to may be the very reason.
             let _ = files::replace_text(&path, &format!("{error}\n"));
         }
-        error.to_owned()
     }
 
     /// Pauses every trial and this process, until it is told to go on; then they go on.
@@ -343,7 +321,7 @@ impl Sweep<'_> {
 
     /// Sends every trial a signal.
     fn signal(&self, signal: Signal) {
-        for (_, process) in &self.running {
+        for process in &self.running {
             if let Some(process) = i32::try_from(*process).ok().and_then(Pid::from_raw) {
                 // It may have ended by itself in the meantime.
                 let _ = kill_process(process, signal);
@@ -352,28 +330,20 @@ impl Sweep<'_> {
     }
 }
 
-/// Whether a trial's process ended because it was told to stop, by its own exit code or before it could give one.
-fn stopped(status: &ExitStatus) -> bool {
-    let told = |signal| signals::ENDING.iter().any(|ending| ending.as_raw() == signal);
-    status.code() == Some(130) || status.signal().is_some_and(told)
-}
-
-/// Passes on what a child says until it ends.
-fn watch(index: usize, mut child: Child, sender: &Sender<Message>) {
-    let errors = child.stderr.take().map(|mut stderr| {
-        thread::spawn(move || {
-            let mut text = Vec::new();
-            let _ = stderr.read_to_end(&mut text);
-            String::from_utf8_lossy(&text).into_owned()
-        })
-    });
-    if let Some(stdout) = child.stdout.take() {
-        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            // Nobody listens once the sweep has ended; the child ends with it.
-            let _ = sender.send(Message::Line(index, line));
+/// How the trials of a process ended that did not tell by themselves; what killed it where a signal did.
+fn outcome(status: &std::io::Result<ExitStatus>, errors: &str, interrupted: bool) -> Result<TrialEnd, String> {
+    let status = status.as_ref().map_err(ToString::to_string)?;
+    Ok(match status.code() {
+        Some(0) => TrialEnd::Finished,
+        Some(code) if code == i32::from(BUSY) => TrialEnd::Busy,
+        _ if children::stopped(status) => TrialEnd::Stopped,
+        // Killed with the sweep.
+        None if interrupted => TrialEnd::Stopped,
+        None => return Err(format!("{status}; out of memory? The same command takes it up where it was")),
+        Some(_) => {
+            let said = errors.trim().trim_start_matches("error: ");
+            let nothing = || format!("it ended with {status} and said nothing");
+            TrialEnd::Failed(if said.is_empty() { nothing() } else { said.to_owned() })
         }
-    }
-    let status = child.wait();
-    let errors = errors.and_then(|thread| thread.join().ok()).unwrap_or_default();
-    let _ = sender.send(Message::Ended(index, status, errors));
+    })
 }

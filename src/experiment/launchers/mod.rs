@@ -1,15 +1,18 @@
 //! Ways to run an experiment's trials: on this machine, or by a scheduler. One file each, listed in [`LAUNCHERS`].
 
+mod children;
 mod local;
 mod slurm;
 mod submission;
 mod words;
 
+use std::collections::HashSet;
 use std::fmt::Debug;
 use std::panic::RefUnwindSafe;
 use std::path::PathBuf;
 
-pub use local::{BUSY, SweepEnding, WORKER, is_worker};
+pub use children::{BUSY, ENDED, TrialEnd, WORKER, is_worker};
+pub use local::SweepEnding;
 
 use super::folder::{FolderError, RunFolder, Status};
 use super::plan::{Experiment, Trial};
@@ -49,7 +52,9 @@ pub struct Order<'a> {
     pub experiment: &'a Experiment,
     /// The state of each of its trials.
     pub statuses: &'a [Status],
-    /// Trials side by side; as many as fit if not given.
+    /// Its trials in groups that train as one, as [`super::groups()`] makes them.
+    pub groups: &'a [Vec<usize>],
+    /// Groups side by side; as many as fit if not given.
     pub jobs: Option<usize>,
     /// Run failed trials again.
     pub retry_failed: bool,
@@ -60,6 +65,15 @@ pub struct Order<'a> {
 }
 
 impl Order<'_> {
+    /// As many groups side by side as there are cores for, or one where a group trains on a GPU.
+    pub fn fitting_jobs(&self) -> usize {
+        if self.groups.len() < self.experiment.trials.len() {
+            return 1;
+        }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        (cores / self.experiment.threads()).max(1)
+    }
+
     /// The trials that are neither finished nor run elsewhere; failed ones where they are to be run again.
     pub fn open(&self) -> impl Iterator<Item = usize> {
         let open = |status: Status| match status {
@@ -68,6 +82,14 @@ impl Order<'_> {
             Status::Missing | Status::Interrupted => true,
         };
         (0..self.statuses.len()).filter(move |index| open(self.statuses[*index]))
+    }
+
+    /// The groups with such trials, by their number, with these trials.
+    pub fn open_groups(&self) -> Vec<(usize, Vec<usize>)> {
+        let open: HashSet<usize> = self.open().collect();
+        let left = |group: &Vec<usize>| group.iter().copied().filter(|index| open.contains(index)).collect();
+        let groups = self.groups.iter().map(left).enumerate();
+        groups.filter(|(_, group): &(usize, Vec<usize>)| !group.is_empty()).collect()
     }
 }
 

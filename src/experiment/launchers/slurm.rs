@@ -1,4 +1,4 @@
-//! Slurm: a job array, one task for each trial.
+//! Slurm: a job array, one task for each trial, or for each group of trials that train as one.
 //!
 //! A submission is frozen: trials are handed over by name, each with its resolved config in its folder. What is
 //! done to the experiment's config while they wait changes nothing about them.
@@ -47,15 +47,20 @@ impl Launcher for Slurm {
             .flatten()
             .collect();
         let trials = &order.experiment.trials;
-        let open: Vec<usize> = order.open().filter(|index| !handed.contains(&trials[*index].name)).collect();
+        let mut open = order.open_groups();
+        open.iter_mut().for_each(|(_, group)| group.retain(|index| !handed.contains(&trials[*index].name)));
+        open.retain(|(_, group)| !group.is_empty());
         let provenance = Provenance::here(DeviceChoice::Auto);
         let (most, mut jobs) = (largest_array(), Vec::new());
-        for part in open.chunk_by(|a, b| a / most == b / most) {
-            for index in part {
+        for part in open.chunk_by(|(a, _), (b, _)| a / most == b / most) {
+            for index in part.iter().flat_map(|(_, group)| group) {
                 prepare(&trials[*index], &provenance)?;
             }
-            let tasks: Vec<(usize, String)> =
-                part.iter().map(|index| (index % most, trials[*index].name.clone())).collect();
+            // A group that trains as one is one task with several trials.
+            let task = |(number, group): &(usize, Vec<usize>)| -> Vec<(usize, String)> {
+                group.iter().map(|index| (number % most, trials[*index].name.clone())).collect()
+            };
+            let tasks: Vec<(usize, String)> = part.iter().flat_map(task).collect();
             let submission = Submission::new(&folder(order.experiment), &tasks)?;
             match submit(order, &submission, &tasks, &options) {
                 Ok(answer) if options.iter().any(|option| option == "--test-only") => {
@@ -104,7 +109,8 @@ fn submit(
     let cwd = std::env::current_dir().map_err(FileError::at("find", Path::new("the current folder")))?;
     let path = place.join("job.sh");
     files::replace_text(&path, &script(&place, &experiment, &cwd, &program, order.retry_failed))?;
-    let numbers: Vec<usize> = tasks.iter().map(|(task, _)| *task).collect();
+    let mut numbers: Vec<usize> = tasks.iter().map(|(task, _)| *task).collect();
+    numbers.dedup();
     // Without a number of jobs the cluster decides how many run at a time.
     let throttle = order.jobs.map_or(String::new(), |jobs| format!("%{jobs}"));
     let mut sbatch = Command::new("sbatch");
@@ -147,12 +153,15 @@ fn script(place: &Path, experiment: &Path, cwd: &Path, program: &Path, retry: bo
     let retry = if retry { " --retry-failed" } else { "" };
     format!(
         "#!/bin/bash\n\
-         # Runs a trial as it was when this was submitted; the file tasks beside this one lists them. Ends with 75 when told to stop: with\n\
-         # RequeueExit=75 Slurm runs it again, from its checkpoint.\n\
-         trial={experiment}/$(sed -n \"s/^$SLURM_ARRAY_TASK_ID //p\" {place}/tasks)\n\
+         # Runs a trial, or several as one, as they were when this was submitted; the file tasks beside this one lists them.\n\
+         # Ends with 75 when told to stop: with RequeueExit=75 Slurm runs it again, from its checkpoint.\n\
+         mapfile -t trials < <(sed -n \"s/^$SLURM_ARRAY_TASK_ID //p\" {place}/tasks)\n\
+         trial={experiment}/${{trials[0]}}\n\
+         others=()\n\
+         for name in \"${{trials[@]:1}}\"; do others+=(--with {experiment}/\"$name\"); done\n\
          exec >> {place}/\"$SLURM_ARRAY_TASK_ID.log\" 2>&1\n\
          cd {cwd} || exit 1\n\
-         exec {program} train \"$trial/config.toml\" --output \"$trial\" --task{retry}\n",
+         exec {program} train \"$trial/config.toml\" --output \"$trial\" \"${{others[@]}}\" --task{retry}\n",
         experiment = quoted(experiment),
         place = quoted(place),
         cwd = quoted(cwd),
@@ -225,7 +234,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let place = root.path().join("a 'b' \"c\" %a\n$d");
         std::fs::create_dir_all(place.join("7")).unwrap();
-        std::fs::write(place.join("7/tasks"), "0 one-seed1\n2 two-seed1\n12 three-seed1\n").unwrap();
+        std::fs::write(place.join("7/tasks"), "0 one-seed1\n2 two-seed1\n2 two-seed2\n12 three-seed1\n").unwrap();
         let program = root.path().join("the program");
         std::fs::write(&program, "#!/bin/bash\nprintf '%s|' \"$PWD\" \"$@\"\n").unwrap();
         std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
@@ -234,7 +243,11 @@ mod tests {
         assert!(run.status.success());
         let log = std::fs::read_to_string(place.join("7/2.log")).unwrap();
         let trial = place.join("two-seed1").display().to_string();
-        let expected = format!("{}|train|{trial}/config.toml|--output|{trial}|--task|--retry-failed|", place.display());
+        let other = place.join("two-seed2").display().to_string();
+        let expected = format!(
+            "{}|train|{trial}/config.toml|--output|{trial}|--with|{other}|--task|--retry-failed|",
+            place.display()
+        );
         assert_eq!(log, expected);
         assert_eq!(output(Path::new("/a %a/b")), "--output=/a %%a/b/%a.log");
         assert_eq!(output(Path::new("/a\\b")), "--output=/dev/null");

@@ -58,12 +58,19 @@ impl CpuEngine {
         Ok(Self { layout: layout.clone(), state, shards, helpers, terms: Vec::new() })
     }
 
-    /// [`CpuEngine::new`] as [`super::engine::MakeEngine`] has it.
+    /// [`CpuEngine::new`] as [`super::engine::MakeEngine`] has it, for one trial.
     ///
     /// # Errors
-    /// When the system gives no threads.
-    pub fn make(model: &Model, state: TrainingState, options: EngineOptions) -> Result<Box<dyn Engine>, EngineError> {
-        Ok(Box::new(Self::new(&model.layout, state, options)?))
+    /// When the system gives no threads, or there is not one state.
+    pub fn make(
+        model: &Model,
+        states: Vec<TrainingState>,
+        options: EngineOptions,
+    ) -> Result<Box<dyn Engine>, EngineError> {
+        match <[TrainingState; 1]>::try_from(states) {
+            Ok([state]) => Ok(Box::new(Self::new(&model.layout, state, options)?)),
+            Err(states) => Err(EngineError::TooMany(states.len())),
+        }
     }
 
     /// The gradient that [`CpuEngine::objective`] left, in the order of [`Layout`].
@@ -158,25 +165,32 @@ impl CpuEngine {
 }
 
 impl Engine for CpuEngine {
-    fn step(&mut self, input: &StepInput<'_>) -> Result<(), EngineError> {
-        let Terms { loss, recon, kl, prior_recon } = self.objective(input);
-        self.update(&input.adam);
-        // Terms are logged in the precision of the weights, as any engine can give them.
-        let [loss, recon, kl, prior_recon] = [loss, recon, kl, prior_recon].map(|term| f64::from(term as f32));
-        self.terms.push(Terms { loss, recon, kl, prior_recon });
+    /// Takes the step of its one trial.
+    fn step(&mut self, inputs: &[StepInput<'_>]) -> Result<(), EngineError> {
+        for input in inputs {
+            let Terms { loss, recon, kl, prior_recon } = self.objective(input);
+            self.update(&input.adam);
+            // Terms are logged in the precision of the weights, as any engine can give them.
+            let [loss, recon, kl, prior_recon] = [loss, recon, kl, prior_recon].map(|term| f64::from(term as f32));
+            self.terms.push(Terms { loss, recon, kl, prior_recon });
+        }
         Ok(())
     }
 
-    fn take_terms(&mut self) -> Result<Vec<Terms>, EngineError> {
-        Ok(std::mem::take(&mut self.terms))
+    fn take_terms(&mut self) -> Result<Vec<Vec<Terms>>, EngineError> {
+        Ok(vec![std::mem::take(&mut self.terms)])
     }
 
     fn device(&self) -> String {
         format!("the CPU with {} thread(s)", self.shards.len())
     }
 
-    fn state(&self) -> Result<TrainingState, EngineError> {
+    fn state(&self, _: usize) -> Result<TrainingState, EngineError> {
         Ok(self.state.clone())
+    }
+
+    fn retain(&mut self, _: &[usize]) -> Result<(), EngineError> {
+        Ok(())
     }
 }
 

@@ -51,7 +51,14 @@ impl Setting {
 
     fn input(&self) -> StepInput<'_> {
         let adam = crate::training::adam_hyperparams(&crate::training::StepConfig::default(), 0);
-        StepInput { rows: &self.rows, noise: &self.noise, prior: &self.prior, weights: self.weights, adam }
+        StepInput {
+            rows: &self.rows,
+            noise: &self.noise,
+            noise_seed: 0,
+            prior: &self.prior,
+            weights: self.weights,
+            adam,
+        }
     }
 }
 
@@ -158,14 +165,14 @@ fn the_loss_is_the_weighted_sum_of_its_terms() {
 fn an_update_is_adams() {
     let model = Model::new(kinds()[0], dates::schema(), 7);
     let mut engine = CpuEngine::new(&model.layout, state(&model), options(1)).unwrap();
-    let before = engine.state().unwrap();
+    let before = engine.state(0).unwrap();
     let setting = Setting::new(3, 23, None, PLAIN);
     engine.objective(&setting.input());
     let gradient = engine.gradient().to_vec();
     let adam = AdamHyperparams { rate: 0.1, clip: 1e9, weight_decay: 0.0, ..setting.input().adam };
     engine.update(&adam);
     // Kingma and Ba 2015, section 2.1: the first update is the learning rate along the sign of the gradient.
-    let after = engine.state().unwrap();
+    let after = engine.state(0).unwrap();
     for ((before, after), slope) in before.weights.iter().zip(&after.weights).zip(&gradient) {
         let expected = if slope.abs() > 1e-5 { 0.1 * slope.signum() } else { continue };
         assert!((before - after - expected).abs() < 1e-3, "{before} {after} {slope}");
@@ -175,7 +182,7 @@ fn an_update_is_adams() {
     let mut engine = CpuEngine::new(&model.layout, state(&model), options(1)).unwrap();
     engine.objective(&setting.input());
     engine.update(&AdamHyperparams { rate: 0.0, clip: 0.5, ..adam });
-    let first = engine.state().unwrap().first;
+    let first = engine.state(0).unwrap().first;
     for (first, slope) in first.iter().zip(&gradient) {
         assert!((first - 0.1 * slope * (0.5 / norm).min(1.0)).abs() < 1e-6);
     }
@@ -185,9 +192,9 @@ fn an_update_is_adams() {
 fn decay_takes_its_share_of_some_weights_apart_from_the_gradient() {
     let model = Model::new(kinds()[0], dates::schema(), 7);
     let mut engine = CpuEngine::new(&model.layout, state(&model), options(1)).unwrap();
-    let before = engine.state().unwrap().weights;
+    let before = engine.state(0).unwrap().weights;
     engine.update(&AdamHyperparams { rate: 0.5, weight_decay: 0.1, ..Setting::new(3, 1, None, PLAIN).input().adam });
-    let after = engine.state().unwrap().weights;
+    let after = engine.state(0).unwrap().weights;
     let mut decayed = vec![false; before.len()];
     model.layout.decayed().for_each(|place| decayed[place].fill(true));
     for ((before, after), decayed) in before.iter().zip(&after).zip(decayed) {
