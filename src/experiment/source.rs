@@ -88,7 +88,9 @@ impl Source {
     }
 
     /// A config given as text; `path` is for messages.
-    #[cfg(test)]
+    ///
+    /// # Errors
+    /// When it is no config.
     pub fn of_text(text: &str, path: &Path) -> Result<Self, ConfigError> {
         Self::merge(vec![Layer { path: path.to_owned(), text: text.to_owned() }])
     }
@@ -191,6 +193,15 @@ impl ConfigFile {
     /// The first thing that is wrong, with its place.
     pub fn load(path: &Path, overrides: &[Override]) -> Result<Config, ConfigError> {
         let source = Source::load(path)?;
+        source.resolve(overrides.iter().map(|set| (set, Origin::CommandLine)))
+    }
+
+    /// The same for a config given as text; `name` is what messages call it.
+    ///
+    /// # Errors
+    /// As [`ConfigFile::load`].
+    pub fn of_text(text: &str, name: &Path, overrides: &[Override]) -> Result<Config, ConfigError> {
+        let source = Source::of_text(text, name)?;
         source.resolve(overrides.iter().map(|set| (set, Origin::CommandLine)))
     }
 }

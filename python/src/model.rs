@@ -1,0 +1,267 @@
+//! Models: loading, sampling, and what is computed exactly.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+
+use cvae::dates::{self, DateTokens, parse_line};
+use cvae::experiment::{self, Config as Checked};
+use cvae::metrics::marginals;
+use cvae::model::{Decode, Decoder, DecoderBuffers, Model as Weights, Sampler, encode};
+use cvae::random::{Purpose, normal, stream};
+use cvae::task::{Notation, Rows, Task, Truth};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList, PyString};
+
+use crate::{failure, floats, input_error};
+
+/// Lines sampled at once, times their samples, as `cvae predict` takes them: a seed gives the same dates.
+const BLOCK: usize = 65_536;
+
+/// A trained model with its config and the truth about its task.
+#[pyclass(frozen, module = "cvae._cvae")]
+pub struct Model {
+    model: Weights,
+    config: Checked,
+    truth: Truth,
+}
+
+/// A row in words, and whether it meets its condition.
+type Drawn<'py> = (Bound<'py, PyList>, Bound<'py, PyBytes>);
+
+#[pymethods]
+impl Model {
+    /// Loads a release or a finished trial; the released model where no folder is named.
+    #[staticmethod]
+    #[pyo3(signature = (path=None))]
+    fn load(py: Python<'_>, path: Option<PathBuf>) -> PyResult<Self> {
+        py.detach(|| {
+            let loaded = match &path {
+                None => experiment::released_model(),
+                Some(folder) => experiment::load_model(folder),
+            };
+            let (model, config) = loaded.map_err(|error| match &path {
+                Some(folder) => input_error(format!("cannot load a model from {}: {error}", folder.display())),
+                None => input_error(error),
+            })?;
+            Ok(Self { model, config, truth: Task::dates().truth })
+        })
+    }
+
+    /// Name, values, and whether it is given, of each column.
+    fn columns(&self) -> Vec<(String, Vec<String>, bool)> {
+        let schema = &self.model.schema;
+        let given = schema.given.iter().map(|column| (column, true));
+        let columns = given.chain(schema.generated.iter().map(|column| (column, false)));
+        columns.map(|(column, given)| (column.name.clone(), column.values.to_vec(), given)).collect()
+    }
+
+    /// Whether rows are dates, which are read and written as one text.
+    fn is_dates(&self) -> bool {
+        self.model.schema.notation == Notation::Dates
+    }
+
+    /// The config as flat keys with their values as text.
+    fn config(&self) -> Vec<(String, String)> {
+        self.config.flat()
+    }
+
+    /// Dimensions of z.
+    fn latent_dim(&self) -> usize {
+        self.model.layout.latent
+    }
+
+    /// Rows `[n, given]` of conditions as lines write them, or `[n, width]` with the dates that follow.
+    fn parse<'py>(&self, py: Python<'py>, lines: Vec<String>, dated: bool) -> PyResult<Bound<'py, PyBytes>> {
+        let mut values: Vec<u16> = Vec::with_capacity(lines.len() * self.model.schema.width());
+        for (place, line) in lines.iter().enumerate() {
+            let wrong = |problem: &dyn std::fmt::Display| input_error(format!("item {place}: {problem}"));
+            if !self.is_dates() {
+                if dated {
+                    return Err(wrong(&"rows of this task are no lines; give dictionaries or a frame"));
+                }
+                values.extend(self.model.schema.parse_condition(line).map_err(|error| wrong(&error))?);
+                continue;
+            }
+            let at = |column: usize, problem: &dyn std::fmt::Display| {
+                input_error(format!("item {place}, column {column}: {problem}"))
+            };
+            let parsed = parse_line(line).map_err(|error| at(error.column(), &error))?;
+            if dated {
+                values.extend(parsed.condition.row());
+                values.extend(tokens_of(parsed.rest).map_err(|problem| wrong(&problem))?.row());
+            } else {
+                let condition = parsed.condition_alone(line).map_err(|error| at(error.column(), &error))?;
+                values.extend(condition.row());
+            }
+        }
+        Ok(as_bytes(py, &values))
+    }
+
+    /// Tokens `[n, generated]` of dates.
+    fn parse_dates<'py>(&self, py: Python<'py>, dates: Vec<String>) -> PyResult<Bound<'py, PyBytes>> {
+        let mut values: Vec<u16> = Vec::with_capacity(dates.len() * 4);
+        for (place, date) in dates.iter().enumerate() {
+            let tokens = tokens_of(date).map_err(|problem| input_error(format!("row {place}: {problem}")))?;
+            values.extend(tokens.row());
+        }
+        Ok(as_bytes(py, &values))
+    }
+
+    /// `n` rows for each condition of `[conditions, given]`, in words, and whether they meet it.
+    fn sample<'py>(
+        &self,
+        py: Python<'py>,
+        conditions: &[u8],
+        n: usize,
+        seed: u64,
+        temperature: Option<f64>,
+        threads: Option<usize>,
+    ) -> PyResult<Drawn<'py>> {
+        let decode = temperature.map_or(Ok(Decode::Greedy), Decode::sample).map_err(input_error)?;
+        let groups = self.groups(conditions)?;
+        let sampler = Sampler::new(&self.model, decode, threads);
+        let mut random = stream(seed, Purpose::Samples, 0);
+        let (mut texts, mut passes) = (Vec::new(), Vec::new());
+        // Equal rows share one string, and whether they pass is looked up once for each condition.
+        let mut known: HashMap<Vec<u16>, Bound<'py, PyString>> = HashMap::new();
+        for lines in groups.chunks(BLOCK.div_ceil(n.max(1))) {
+            let asked: Vec<usize> = lines.iter().flat_map(|group| std::iter::repeat_n(*group, n)).collect();
+            for part in asked.chunks(BLOCK) {
+                let (drawn, passing) = py.detach(|| {
+                    let mut rows = Rows::new(self.model.layout.given);
+                    part.iter().for_each(|group| rows.push(self.truth.condition(*group)));
+                    let drawn = sampler.draw(&rows, &mut random);
+                    let passes = |(group, row): (&usize, &[u16])| u8::from(self.truth.rank(*group, row).is_some());
+                    let passing: Vec<u8> = part.iter().zip(drawn.iter()).map(passes).collect();
+                    (drawn, passing)
+                });
+                py.check_signals()?;
+                passes.extend(passing);
+                for row in drawn.iter() {
+                    let text = match known.get(row) {
+                        Some(text) => text.clone(),
+                        None => {
+                            let text = PyString::new(py, &self.model.schema.row_label(row));
+                            known.insert(row.to_vec(), text.clone());
+                            text
+                        }
+                    };
+                    texts.push(text);
+                }
+            }
+        }
+        Ok((PyList::new(py, texts)?, PyBytes::new(py, &passes)))
+    }
+
+    /// log p(row given its condition) of rows `[n, width]`, averaged over `codes` draws of z from the prior, nats.
+    fn log_prob<'py>(&self, py: Python<'py>, rows: &[u8], codes: usize, seed: u64) -> PyResult<Bound<'py, PyBytes>> {
+        let (rows, given) = (self.rows(rows, self.model.schema.width())?, self.model.layout.given);
+        let mut by_condition: BTreeMap<&[u16], Vec<usize>> = BTreeMap::new();
+        rows.iter().enumerate().for_each(|(place, row)| by_condition.entry(&row[..given]).or_default().push(place));
+        let latent = self.model.layout.latent;
+        let codes = if latent == 0 { 1 } else { codes.max(1) };
+        let mut logs = vec![f64::NAN; rows.len()];
+        let mut buffers = DecoderBuffers::default();
+        for (condition, places) in by_condition {
+            let of_codes = py.detach(|| {
+                let mut own = Rows::new(rows.width());
+                places.iter().for_each(|place| own.push(rows.row(*place)));
+                let z = normal(&mut stream(seed, Purpose::Marginal, self.index(condition)), codes * latent);
+                Decoder { model: &self.model }.log_probabilities(&mut buffers, &own, codes, &z)
+            });
+            py.check_signals()?;
+            for (row, place) in places.iter().enumerate() {
+                let of_row = || of_codes.iter().skip(row).step_by(places.len()).map(|log| f64::from(*log));
+                let highest = of_row().fold(f64::NEG_INFINITY, f64::max);
+                let mean = of_row().map(|log| (log - highest).exp()).sum::<f64>() / codes as f64;
+                logs[*place] = highest + mean.ln();
+            }
+        }
+        Ok(floats(py, logs.into_iter()))
+    }
+
+    /// Rows of a condition in words, then probability, standard error and truth `[rows + 1]`; the last is all else.
+    fn marginal<'py>(
+        &self,
+        py: Python<'py>,
+        condition: &[u8],
+        codes: usize,
+        seed: u64,
+    ) -> PyResult<(Vec<String>, Bound<'py, PyBytes>)> {
+        let groups = self.groups(condition)?;
+        let [group] = groups[..] else { return Err(input_error("a marginal is that of one condition")) };
+        let marginal =
+            py.detach(|| self.marginal_of(group, codes, seed)).ok_or_else(|| failure("nothing to compute"))?;
+        let truth = self.truth.probabilities(group).iter().copied();
+        let rows = marginal.rows.iter().zip(truth).chain([(&marginal.invalid_mass, 0.0)]);
+        let columns: Vec<[f64; 3]> = rows.map(|(row, truth)| [row.value, row.error, truth]).collect();
+        let flat = (0..3).flat_map(|column| columns.iter().map(move |row| row[column]));
+        let names = self.truth.generated(group).map(|row| self.model.schema.row_label(row)).collect();
+        Ok((names, floats(py, flat)))
+    }
+
+    /// Means, then standard deviations, of the posteriors of rows `[n, width]`: `[2, n, latent]`.
+    fn encode<'py>(&self, py: Python<'py>, rows: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        let rows = self.rows(rows, self.model.schema.width())?;
+        let posterior = py.detach(|| encode(&self.model, &rows));
+        let deviations = posterior.logvar.iter().map(|logvar| (0.5 * f64::from(*logvar)).exp());
+        Ok(floats(py, posterior.mu.iter().map(|mean| f64::from(*mean)).chain(deviations)))
+    }
+}
+
+impl Model {
+    /// Rows of value indices `[n, width]`, each inside its column.
+    fn rows(&self, bytes: &[u8], width: usize) -> PyResult<Rows> {
+        let values: Vec<u16> = bytes.chunks_exact(2).map(|pair| u16::from_ne_bytes([pair[0], pair[1]])).collect();
+        let sizes: Vec<usize> = self.model.schema.sizes().take(width).collect();
+        let mut rows = Rows::new(width);
+        for row in values.chunks_exact(width) {
+            if row.iter().zip(&sizes).any(|(value, size)| usize::from(*value) >= *size) {
+                return Err(input_error(format!(
+                    "value indices {row:?} lie outside their columns of {sizes:?} values"
+                )));
+            }
+            rows.push(row);
+        }
+        Ok(rows)
+    }
+
+    /// Conditions `[n, given]`, each of which some row must meet, by their number in the truth.
+    fn groups(&self, bytes: &[u8]) -> PyResult<Vec<usize>> {
+        let rows = self.rows(bytes, self.model.layout.given)?;
+        let found = |(place, row): (usize, &[u16])| {
+            let none = || input_error(format!("item {place}: no row meets {}", self.model.schema.label(row)));
+            self.truth.find(row).ok_or_else(none)
+        };
+        rows.iter().enumerate().map(found).collect()
+    }
+
+    /// A condition's place among all that its columns can state: what its stream of codes is told apart by.
+    fn index(&self, condition: &[u16]) -> u64 {
+        let sizes = self.model.schema.given.iter().map(cvae::task::Column::size);
+        condition.iter().zip(sizes).fold(0, |index, (value, size)| index * size as u64 + u64::from(*value))
+    }
+
+    fn marginal_of(&self, group: usize, codes: usize, seed: u64) -> Option<cvae::metrics::Marginal> {
+        let condition = dates::Condition::of_row(self.truth.condition(group))?;
+        let valid = dates::ValidDates::new();
+        let found = marginals(&self.model, &valid, &[condition], codes, (seed, 1), &mut cvae::metrics::unwatched)?;
+        found.into_iter().next().map(|(_, marginal)| marginal)
+    }
+}
+
+/// The tokens of a date as the model writes it, whether or not it exists.
+fn tokens_of(text: &str) -> Result<DateTokens, String> {
+    let wrong = || format!("{text:?} is not a date of the form day-month-year from 1800 on, such as 3-12-1962");
+    let parts: Vec<usize> = text.trim().split('-').filter_map(|part| part.parse().ok()).collect();
+    let [day, month, year] = parts[..] else { return Err(wrong()) };
+    let decade = (year / 10).checked_sub(dates::Decade::FIRST);
+    let indices = [decade, month.checked_sub(1), Some(year % 10), day.checked_sub(1)];
+    let [Some(decade), Some(month), Some(digit), Some(day)] = indices else { return Err(wrong()) };
+    DateTokens::from_indices([decade, month, digit, day]).ok_or_else(wrong)
+}
+
+fn as_bytes<'py>(py: Python<'py>, values: &[u16]) -> Bound<'py, PyBytes> {
+    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_ne_bytes()).collect();
+    PyBytes::new(py, &bytes)
+}
