@@ -8,7 +8,7 @@ SHELL := /bin/bash
 CVAE := target/release/cvae
 PREDICTIONS := data/predictions.txt
 
-.PHONY: help libtorch build torch demo seeds plots report docs test test-report test-parity test-kill test-faults test-slurm fuzz deny lint release bench clean
+.PHONY: help libtorch build torch demo seeds plots report docs test test-report test-parity test-page test-python test-kill test-faults test-slurm fuzz deny lint release bench clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/' | expand -t 18
@@ -61,6 +61,17 @@ test-parity: build ## Compare model/predict.py and model/eval.py with cvae: logi
 	"$$(python3 scripts/environment.py tests/requirements.txt)" tests/conda.py
 	$(CVAE) data
 	tests/pythons.sh
+
+test-page: ## Test the page of cvae page in Chromium: its model against the program's, and what a reader does
+	@command -v "$${CVAE_CHROMIUM:-chromium}" >/dev/null || { echo "error: chromium is missing; apt-get install chromium, then run make again" >&2; exit 1; }
+	cargo test --release --locked --test page -- --ignored
+
+test-python: build ## Build the wheel and test it: against cvae, its docstrings, and docs/notebook.ipynb
+	python="$$(python3 scripts/environment.py python/tests/requirements.txt)"; \
+	rm -rf target/wheels target/python/package; \
+	"$$python" -m maturin build --quiet --release --locked --manifest-path python/Cargo.toml --out target/wheels; \
+	python3 -m zipfile -e target/wheels/cvae-*.whl target/python/package; \
+	PYTHONPATH="$$PWD/target/python/package" "$$python" -m pytest -q -p no:cacheprovider python/tests
 
 test-kill: build ## Kill a sweep with -9 200 times at random moments: its results must not change
 	tests/kill.sh 200

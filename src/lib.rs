@@ -13,7 +13,7 @@
 //! | module | what is in it |
 //! |---|---|
 //! | [`cli`] | one file per command: arguments and orchestration |
-//! | [`analysis`], [`figures`] | what is concluded from results; charts |
+//! | [`analysis`], [`figures`], [`page`] | what is concluded from results; charts; the HTML page |
 //! | [`experiment`] | configs, sweep grids, trial folders, launchers, tables of results |
 //! | [`training`] | data order, schedules, the loop, history and checkpoints |
 //! | [`metrics`] | the registry of measures, exact marginals, pass rates, diversity, latent diagnostics |
@@ -75,6 +75,7 @@ pub mod figures;
 pub mod files;
 pub mod metrics;
 pub mod model;
+pub mod page;
 pub mod printable;
 pub mod random;
 mod signals;

@@ -12,6 +12,7 @@ mod interrupt;
 mod man;
 mod migrate;
 mod output;
+mod page;
 mod panics;
 mod plot;
 mod predict;
@@ -77,6 +78,7 @@ enum Command {
     Man(man::Manual),
     Migrate(migrate::Migrate),
     Plot(plot::Plot),
+    Page(page::PageCommand),
     #[command(after_help = "Examples:
   cvae report
   cvae report --root ~/cvae
@@ -131,6 +133,7 @@ impl Arguments {
             Command::Man(command) => command.run(),
             Command::Migrate(command) => command.run(),
             Command::Plot(command) => command.run(),
+            Command::Page(command) => command.run(),
             Command::Report(command) => command.run(),
         }
     }

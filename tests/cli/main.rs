@@ -10,6 +10,7 @@ mod face;
 mod launchers;
 mod messages;
 mod migrate;
+mod page;
 mod plot;
 mod predict;
 mod provenance;

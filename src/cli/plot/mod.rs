@@ -86,7 +86,7 @@ impl Plot {
 ///
 /// # Errors
 /// When a path holds no run, none can be read, or two share a name.
-fn found(paths: &[PathBuf]) -> anyhow::Result<Vec<Run>> {
+pub(super) fn found(paths: &[PathBuf]) -> anyhow::Result<Vec<Run>> {
     let mut runs: Vec<Run> = Vec::new();
     for path in paths {
         let found = Run::find(path, Reading::ALL)?;

@@ -1,0 +1,65 @@
+//! `cvae page`: runs and a model as one HTML page.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::exit::Exit;
+use super::{is_standard_stream, load_model, output, plot};
+use crate::experiment::RELEASE;
+use crate::files::{self, FileError};
+use crate::page::{Page, PageModel, PageRun};
+use crate::task::Task;
+
+/// Write one HTML page: runs as a table with curves and heat maps, and a model that runs in the browser
+///
+/// RUNS are experiments, single trials, or folders that hold such; without any, the page shows the model alone.
+/// The page is one file and loads nothing. Its model draws dates for any condition, shows what each point of the
+/// latent code decodes to, and what the learned angles mean.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cvae page runs/latent_beta -o page.html
+  cvae page -o model.html
+  cvae page runs/quick --model runs/quick/latent_dim4-seed1-0a1b2c3d4e5f -o quick.html")]
+pub struct PageCommand {
+    /// Experiments, trials, or folders that hold such
+    #[arg(value_name = "RUNS", value_parser = super::path)]
+    runs: Vec<PathBuf>,
+    /// Folder with config.toml and weights: a finished run or a release [default: the released model in this program]
+    #[arg(long, value_name = "DIR", value_parser = super::path)]
+    model: Option<PathBuf>,
+    /// File to write; - for standard output
+    #[arg(short, long, value_name = "FILE", value_parser = super::path)]
+    output: PathBuf,
+    /// Title of the page
+    #[arg(long, default_value = "cvae")]
+    title: String,
+}
+
+impl PageCommand {
+    /// Reads the runs and the model and writes the page.
+    ///
+    /// # Errors
+    /// When a run or the model can't be read, or the page can't be written.
+    pub fn run(self) -> anyhow::Result<Exit> {
+        let runs = plot::found(&self.runs)?;
+        let (model, _) = load_model(self.model.as_deref())?;
+        let name = self.model.map_or(RELEASE.to_owned(), |folder| folder.display().to_string());
+        let shown = PageModel::new(&name, &model, &Task::dates().truth);
+        let page = Page::new(&self.title, runs.iter().map(PageRun::new).collect(), Some(shown));
+        let html = page.html()?;
+        if is_standard_stream(&self.output) {
+            output::print(&html)?;
+            return Ok(Exit::Done);
+        }
+        match files::stream(&self.output)? {
+            Some(mut stream) => {
+                std::io::Write::write_all(&mut stream, html.as_bytes()).map_err(FileError::at("write", &self.output))?
+            }
+            None => files::replace_text(&self.output, &html)?,
+        }
+        let trials: usize = runs.iter().map(|run| run.trials.len()).sum();
+        output::say!("wrote {}: {trials} trials and {name}, {:.1} MB", self.output.display(), html.len() as f64 / 1e6);
+        Ok(Exit::Done)
+    }
+}

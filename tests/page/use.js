@@ -1,0 +1,46 @@
+// What a reader does with the page, by mouse and by keyboard.
+const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const report = {};
+onerror = (message) => { report.error = message; };
+async function use() {
+  byId("draw-count").value = 500;
+  byId("draw").click();
+  while (!document.body.dataset.drawMs) await wait(50);
+  report.drawn = byId("draw-status").textContent;
+  report.years = document.querySelectorAll("#calendar table").length;
+  report.validDays = document.querySelectorAll("#calendar td.valid").length;
+  report.counted = [...document.querySelectorAll("#counts tbody td:nth-child(2)")].reduce((sum, cell) => sum + Number(cell.textContent), 0);
+  document.querySelector("[name=decode][value=sample]").click();
+  report.temperature = !byId("draw-temperature").disabled;
+  const before = byId("plane-note").textContent;
+  for (let i = 0; i < 12; i++) byId("map").dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowLeft", bubbles: true, cancelable: true }));
+  report.moved = before !== byId("plane-note").textContent && byId("plane-note").textContent.startsWith("at -1.20");
+  byId("plane-y").value = 2;
+  byId("plane-y").dispatchEvent(new Event("input"));
+  report.answer = byId("plane-answer").textContent;
+  report.clocks = byId("clocks-status").textContent;
+  const rows = () => document.querySelectorAll("#trials-table tbody tr").length;
+  report.trials = rows();
+  byId("trials-words").value = "latent_beta latent_dim = 8";
+  byId("trials-words").dispatchEvent(new Event("input"));
+  report.filtered = rows();
+  const column = document.querySelector("[data-sort=test_kl]");
+  column.click();
+  const figures = [...document.querySelectorAll("#trials-table tbody tr")].map((row) => Number(row.cells[row.cells.length - 2].textContent));
+  report.sorted = figures.length > 2 && figures.every((value, i) => i === 0 || value >= figures[i - 1]);
+  report.said = document.querySelector("[data-sort=test_kl]").closest("th").getAttribute("aria-sort");
+  document.querySelector("#trials-table tbody button").click();
+  report.curves = document.querySelectorAll("#trials-table .curves svg[role=img] title").length;
+  report.heat = document.querySelectorAll("#heat-map tbody td").length;
+  byId("theme").value = "dark";
+  byId("theme").dispatchEvent(new Event("change"));
+  report.dark = getComputedStyle(document.body).backgroundColor;
+  const controls = [...document.querySelectorAll("input, select, button")];
+  report.unnamed = controls.filter((control) => !(control.labels?.length || control.textContent.trim() || control.ariaLabel)).map((control) => control.outerHTML);
+  const twice = [...document.querySelectorAll("[id]")].map((node) => node.id).filter((id, i, all) => all.indexOf(id) !== i);
+  report.twice = twice;
+  report.wide = document.documentElement.scrollWidth > innerWidth ? document.documentElement.scrollWidth : 0;
+  report.width = innerWidth;
+  document.body.dataset.report = JSON.stringify(report);
+}
+use().catch((error) => { document.body.dataset.report = JSON.stringify({ error: String(error) }); });
