@@ -20,6 +20,31 @@ use world::Repository;
 /// The documents, and how many pages each may have.
 pub const DOCUMENTS: [(&str, usize); 2] = [("report/dl_problem.typ", 5), ("report/essay_answers.typ", 1)];
 
+/// Where the author's name stands, if the documents are handed in under one: `name = "..."`.
+pub const AUTHOR: &str = "report/author.toml";
+
+/// The path of a document's PDF below the root: beside the document, and with the author's name where there is one.
+///
+/// # Errors
+/// When the file of the author's name can't be read.
+pub fn pdf_path(root: &Path, document: &Path) -> Result<PathBuf, ReportError> {
+    let setting = root.join(AUTHOR);
+    if !setting.exists() {
+        return Ok(document.with_extension("pdf"));
+    }
+    let failed = |source| ReportError::File { action: "read", path: setting.clone(), source };
+    let text = fs::read_to_string(&setting).map_err(failed)?;
+    let table: toml::Table = text.parse().map_err(|error| ReportError::Author(format!("{error}")))?;
+    let name = table.get("name").and_then(toml::Value::as_str).unwrap_or_default();
+    // It becomes a part of a file's name.
+    let word: Vec<&str> = name.split(|letter: char| !letter.is_alphanumeric()).filter(|part| !part.is_empty()).collect();
+    if word.is_empty() {
+        return Err(ReportError::Author("write name = \"First Last\"".to_owned()));
+    }
+    let stem = document.file_stem().unwrap_or_default().to_string_lossy();
+    Ok(document.with_file_name(format!("{stem}_{}.pdf", word.join("_"))))
+}
+
 /// A typeset document.
 pub struct Typeset {
     document: PagedDocument,
@@ -51,6 +76,9 @@ pub enum ReportError {
     /// A path that no document can have.
     #[error("{0} is no path below the root")]
     Path(PathBuf),
+    /// The author's name can't be read.
+    #[error("{AUTHOR}: {0}")]
+    Author(String),
     /// The document or something that it reads is wrong.
     #[error("{0}")]
     Typst(String),

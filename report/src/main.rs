@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use cvae_report::{DOCUMENTS, ReportError, typeset};
+use cvae_report::{DOCUMENTS, ReportError, pdf_path, typeset};
 
 fn main() -> ExitCode {
     let root = env::args_os().nth(1).map_or_else(|| PathBuf::from("."), PathBuf::from);
@@ -27,7 +27,7 @@ fn write(root: &Path, document: &Path, limit: usize) -> Result<(PathBuf, usize),
     if pages > limit {
         return Err(ReportError::Long { document: document.to_owned(), pages, limit });
     }
-    let path = root.join(document).with_extension("pdf");
+    let path = root.join(pdf_path(root, document)?);
     let partial = path.with_extension("pdf.partial");
     let written = fs::write(&partial, pdf).and_then(|()| fs::rename(&partial, &path));
     written.map_err(|source| ReportError::File { action: "write", path: path.clone(), source })?;

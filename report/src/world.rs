@@ -13,7 +13,7 @@ use typst::{Library, LibraryExt, World};
 use super::{ReportError, files};
 
 /// Folders whose files a document is told of.
-const FOLDERS: [&str; 2] = ["runs", "plots"];
+const FOLDERS: [&str; 4] = ["runs", "plots", "docs/images", "report"];
 
 /// The repository as typst sees it.
 pub struct Repository {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use cvae_report::{DOCUMENTS, typeset};
+use cvae_report::{AUTHOR, DOCUMENTS, pdf_path, typeset};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -37,7 +37,7 @@ fn bare(name: &str) -> PathBuf {
     if bare.exists() {
         fs::remove_dir_all(&bare).unwrap();
     }
-    for file in ["report/lib.typ", "report/dl_problem.typ", "report/essay_answers.typ", "model/figures.json"] {
+    for file in ["report/lib.typ", "report/task.typ", "report/dl_problem.typ", "report/essay_answers.typ", "model/figures.json"] {
         fs::create_dir_all(bare.join(file).parent().unwrap()).unwrap();
         fs::copy(root().join(file), bare.join(file)).unwrap();
     }
@@ -57,12 +57,25 @@ fn experiments_that_were_not_run_are_named() {
 }
 
 #[test]
+fn the_authors_name_is_in_the_file_names_where_it_is_set() {
+    let bare = bare("author");
+    let document = Path::new("report/dl_problem.typ");
+    assert_eq!(pdf_path(&bare, document).unwrap(), Path::new("report/dl_problem.pdf"));
+    fs::write(bare.join(AUTHOR), "name = \"Ada King-Noël\"\n").unwrap();
+    assert_eq!(pdf_path(&bare, document).unwrap(), Path::new("report/dl_problem_Ada_King_Noël.pdf"));
+    let pdf = typeset(&bare, document).unwrap().pdf().unwrap();
+    assert!(pdf.windows(9).any(|part| part == b"/Author (" || part == b"/Author <" || part == b"<dc:creat"));
+    fs::write(bare.join(AUTHOR), "name = \"/\"\n").unwrap();
+    assert!(pdf_path(&bare, document).unwrap_err().to_string().contains("report/author.toml"));
+}
+
+#[test]
 fn numbers_come_from_the_tables() {
     let bare = bare("numbers");
     // The release's metrics as those of two seeds, with a pass rate that no real run has.
     let metrics = fs::read_to_string(root().join("model/metrics.csv")).unwrap();
     let (header, row) = metrics.split_once('\n').unwrap();
-    let column = header.split(',').position(|name| name == "greedy_pass_held_out").unwrap();
+    let column = header.split(',').position(|name| name == "greedy_pass_validation").unwrap();
     let mut cells: Vec<&str> = row.trim().split(',').collect();
     cells[column] = "0.4321";
     let row = |seed: u32| format!("seed{seed},{seed},777,{}", cells.join(","));
@@ -77,14 +90,14 @@ fn numbers_come_from_the_tables() {
 #[test]
 fn tables_that_lack_columns_are_named() {
     let bare = bare("columns");
-    for experiment in ["seeds", "baselines", "ablation", "latent_beta", "splits"] {
+    for experiment in ["seeds", "baselines", "latent_beta"] {
         let folder = bare.join("runs").join(experiment);
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("results.csv"), "trial,seed,training.steps,greedy_pass\nseed1,1,777,0.5\n").unwrap();
     }
     let text = typeset(&bare, Path::new("report/dl_problem.typ")).unwrap().text();
     let words = text.split_whitespace().collect::<String>();
-    for experiment in ["baselines", "ablation", "latent_beta", "splits"] {
+    for experiment in ["baselines", "latent_beta"] {
         assert!(words.contains(&format!("runs/{experiment}/results.csvlackscolumns")), "{experiment}: {text}");
     }
 }
