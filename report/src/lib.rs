@@ -37,7 +37,8 @@ pub fn pdf_path(root: &Path, document: &Path) -> Result<PathBuf, ReportError> {
     let table: toml::Table = text.parse().map_err(|error| ReportError::Author(format!("{error}")))?;
     let name = table.get("name").and_then(toml::Value::as_str).unwrap_or_default();
     // It becomes a part of a file's name.
-    let word: Vec<&str> = name.split(|letter: char| !letter.is_alphanumeric()).filter(|part| !part.is_empty()).collect();
+    let word: Vec<&str> =
+        name.split(|letter: char| !letter.is_alphanumeric()).filter(|part| !part.is_empty()).collect();
     if word.is_empty() {
         return Err(ReportError::Author("write name = \"First Last\"".to_owned()));
     }

@@ -37,7 +37,9 @@ fn bare(name: &str) -> PathBuf {
     if bare.exists() {
         fs::remove_dir_all(&bare).unwrap();
     }
-    for file in ["report/lib.typ", "report/task.typ", "report/dl_problem.typ", "report/essay_answers.typ", "model/figures.json"] {
+    for file in
+        ["report/lib.typ", "report/task.typ", "report/dl_problem.typ", "report/essay_answers.typ", "model/figures.json"]
+    {
         fs::create_dir_all(bare.join(file).parent().unwrap()).unwrap();
         fs::copy(root().join(file), bare.join(file)).unwrap();
     }
