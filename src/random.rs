@@ -50,6 +50,23 @@ pub fn uniform(random: &mut ChaCha8Rng, count: usize) -> Vec<f32> {
     (0..count).map(|_| random.random()).collect()
 }
 
+/// Draws places by weights.
+#[derive(Clone, Debug)]
+pub struct Cumulative(Vec<f64>);
+
+impl Cumulative {
+    /// For these weights, from 0 up, with a sum above 0.
+    pub fn new(weights: &[f64]) -> Self {
+        Self(weights.iter().scan(0.0, |sum, weight| Some((*sum += weight, *sum).1)).collect())
+    }
+
+    /// A place, as likely as its weight says.
+    pub fn draw(&self, random: &mut ChaCha8Rng) -> usize {
+        let mark = random.random::<f64>() * self.0.last().copied().unwrap_or(0.0);
+        self.0.partition_point(|sum| *sum <= mark).min(self.0.len().saturating_sub(1))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,5 +79,13 @@ mod tests {
         assert_ne!(base, draw(2, Purpose::Noise, 7));
         assert_ne!(base, draw(1, Purpose::Order, 7));
         assert_ne!(base, draw(1, Purpose::Noise, 8));
+    }
+
+    #[test]
+    fn places_are_drawn_by_their_weights() {
+        let (choose, mut counts) = (Cumulative::new(&[1.0, 0.0, 3.0]), [0; 3]);
+        let mut random = stream(1, Purpose::Order, 0);
+        (0..4000).for_each(|_| counts[choose.draw(&mut random)] += 1);
+        assert!(counts[1] == 0 && (900..1100).contains(&counts[0]), "{counts:?}");
     }
 }

@@ -3,7 +3,7 @@
 use rand_chacha::ChaCha8Rng;
 
 use crate::model::{Decoder, DecoderBuffers, Model, PairedCodes, Pairing, encode, paired_rows};
-use crate::random::{Purpose, normal, stream, uniform};
+use crate::random::{Cumulative, Purpose, normal, stream, uniform};
 use crate::task::{Groups, Rows};
 
 /// Losses over a data set, nats per row.
@@ -59,7 +59,11 @@ fn mean_cross_entropy(model: &Model, rows: &Rows, z: &[f32]) -> f64 {
     sums.iter().sum::<f64>() / rows.len() as f64
 }
 
-/// Codes from the prior for some conditions, `codes` for each, with the rows that they may be paired with.
+/// Rows of a condition that its codes are paired with in one step, at most.
+const MOST_CANDIDATES: usize = 64;
+
+/// Codes from the prior for some conditions, `codes` for each, with the rows that they may be paired with: all rows of a
+/// condition, or as many as [`MOST_CANDIDATES`] drawn by their probabilities where it has more.
 pub fn draw_codes(
     groups: &Groups,
     conditions: &[u32],
@@ -67,20 +71,43 @@ pub fn draw_codes(
     balanced: bool,
     random: &mut ChaCha8Rng,
 ) -> PairedCodes {
-    let mut drawn = paired_candidates(groups, conditions, codes, balanced);
+    let mut drawn = paired_candidates(groups, conditions, codes, balanced, random);
     drawn.z = normal(random, conditions.len() * codes * latent);
     drawn.uniform = uniform(random, conditions.len() * codes);
     drawn
 }
 
 /// The same without the codes, for an engine that draws them.
-pub fn paired_candidates(groups: &Groups, conditions: &[u32], codes: usize, balanced: bool) -> PairedCodes {
+pub fn paired_candidates(
+    groups: &Groups,
+    conditions: &[u32],
+    codes: usize,
+    balanced: bool,
+    random: &mut ChaCha8Rng,
+) -> PairedCodes {
     let mut candidates = Rows::new(groups.rows().width());
-    let ranges = conditions.iter().map(|condition| groups.range(*condition as usize));
-    let counts = ranges.clone().map(|range| range.len()).collect();
-    ranges.for_each(|range| candidates.extend(groups.rows(), range));
-    let longest = groups.longest();
-    PairedCodes { candidates, counts, codes, longest, balanced, ..PairedCodes::default() }
+    let (mut counts, mut log_shares) = (Vec::with_capacity(conditions.len()), Vec::new());
+    for group in conditions.iter().map(|condition| *condition as usize) {
+        let (range, probabilities) = (groups.range(group), groups.probabilities(group));
+        let count = range.len().min(MOST_CANDIDATES);
+        counts.push(count);
+        if count == range.len() {
+            candidates.extend(groups.rows(), range);
+            if !groups.is_uniform() {
+                log_shares.extend(probabilities.iter().map(|p| (p * count as f64).ln() as f32));
+            }
+        } else {
+            let choose = Cumulative::new(probabilities);
+            for _ in 0..count {
+                candidates.push(groups.rows().row(range.start + choose.draw(random)));
+            }
+            if !groups.is_uniform() {
+                log_shares.resize(candidates.len(), 0.0);
+            }
+        }
+    }
+    let longest = groups.longest().min(MOST_CANDIDATES);
+    PairedCodes { candidates, counts, log_shares, codes, longest, balanced, ..PairedCodes::default() }
 }
 
 #[cfg(test)]
@@ -127,5 +154,23 @@ mod tests {
         let lists = [valid.of(conditions[3]), valid.of(conditions[0])];
         assert_eq!(drawn.counts, lists.map(<[_]>::len));
         assert_eq!(drawn.candidates, dates::rows(&lists.concat()));
+    }
+
+    #[test]
+    fn candidates_have_their_shares_and_many_are_drawn_by_them() {
+        let mut rows = Rows::new(2);
+        (0..3).for_each(|value| rows.push(&[0, value]));
+        (0..200).for_each(|value| rows.push(&[1, value]));
+        let weights = |uneven: f64| (0..203).map(|row| if [0, 3].contains(&row) { uneven } else { 1.0 }).collect();
+        let draw = |groups: &Groups| draw_codes(groups, &[0, 1], (5, 2), true, &mut stream(1, Purpose::Noise, 0));
+        let drawn = draw(&Groups::weighted(rows.clone(), 1, weights(2.0)));
+        assert_eq!((drawn.counts.as_slice(), drawn.candidates.len(), drawn.log_shares.len()), (&[3, 64][..], 67, 67));
+        assert!((drawn.log_shares[0] - 1.5f32.ln()).abs() < 1e-6 && drawn.log_shares[3..].iter().all(|s| *s == 0.0));
+        let even = draw(&Groups::new(rows.clone(), 1));
+        assert!(even.log_shares.is_empty() && even.candidates.len() == 67);
+        // Half of the mass lies on one row.
+        let drawn = draw(&Groups::weighted(rows, 1, weights(199.0)));
+        let heavy = drawn.candidates.iter().filter(|row| **row == [1, 0]).count();
+        assert!((20..44).contains(&heavy), "{heavy}");
     }
 }

@@ -31,6 +31,9 @@ pub struct PairedCodes {
     pub candidates: Rows,
     /// Length of each condition's list; none is empty.
     pub counts: Vec<usize>,
+    /// Each candidate's share of its condition's codes, as the logarithm of its multiple of an even share; empty where
+    /// all are even.
+    pub log_shares: Vec<f32>,
     /// Codes of a condition, k.
     pub codes: usize,
     /// The most rows that a condition of the data has.
@@ -39,7 +42,7 @@ pub struct PairedCodes {
     pub z: Vec<f32>,
     /// A number in 0..1 for each code, which chooses its row, `[conditions, k]`; nothing where the engine draws them.
     pub uniform: Vec<f32>,
-    /// Whether the codes of a condition share its rows out evenly.
+    /// Whether the rows of a condition share its codes out by these shares.
     pub balanced: bool,
 }
 
@@ -186,6 +189,9 @@ pub fn check_memory(layout: &Layout, rows: usize, threads: usize) -> Result<(), 
 /// Why an engine gave up.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
+    /// What this engine does not compute.
+    #[error("{0}")]
+    Unsupported(&'static str),
     /// The system gave no threads.
     #[error("the system gives no more threads ({0}); lower `threads` or close other programs")]
     Threads(String),

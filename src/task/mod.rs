@@ -7,12 +7,14 @@ mod listing;
 pub mod network;
 mod rows;
 mod schema;
+mod split;
 pub mod suite;
 pub mod table;
 mod truth;
 
 pub use rows::{Groups, Rows};
 pub use schema::{Column, ConditionError, Notation, Schema};
+pub use split::{Part, Split};
 pub use truth::{Kind, Truth};
 
 /// What the home task is called.

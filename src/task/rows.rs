@@ -80,18 +80,29 @@ impl Rows {
     }
 }
 
-/// Rows by condition: what codes from the prior are paired with, and what is averaged per condition.
+/// Rows by condition with their probabilities: what codes from the prior are paired with, and what is averaged per
+/// condition.
 #[derive(Clone, Debug)]
 pub struct Groups {
     rows: Rows,
     // Where each condition's rows begin, and the end of the last.
     starts: Vec<usize>,
     longest: usize,
+    // p(y | c) of each row.
+    probabilities: Vec<f64>,
+    uniform: bool,
 }
 
 impl Groups {
-    /// Rows that come condition by condition: neighbours with the same first `given` values form a group.
+    /// Rows that come condition by condition: neighbours with the same first `given` values form a group, within which
+    /// all have the same probability.
     pub fn new(rows: Rows, given: usize) -> Self {
+        let weights = vec![1.0; rows.len()];
+        Self::weighted(rows, given, weights)
+    }
+
+    /// The same with a weight for each row, above 0; those of a group are scaled to add up to 1.
+    pub fn weighted(rows: Rows, given: usize, weights: Vec<f64>) -> Self {
         let mut starts = Vec::new();
         for row in 0..rows.len() {
             if row == 0 || rows.row(row)[..given] != rows.row(row - 1)[..given] {
@@ -100,7 +111,16 @@ impl Groups {
         }
         starts.push(rows.len());
         let longest = starts.windows(2).map(|bounds| bounds[1] - bounds[0]).max().unwrap_or(0);
-        Self { rows, starts, longest }
+        let (mut probabilities, mut uniform) = (weights, true);
+        for pair in starts.windows(2) {
+            let group = &mut probabilities[pair[0]..pair[1]];
+            let even = group.iter().all(|weight| *weight == group[0]);
+            let sum = if even { group.len() as f64 * group[0] } else { group.iter().sum() };
+            let share = 1.0 / group.len() as f64;
+            group.iter_mut().for_each(|weight| *weight = if even { share } else { *weight / sum });
+            uniform &= even;
+        }
+        Self { rows, starts, longest, probabilities, uniform }
     }
 
     /// The most rows of a condition.
@@ -126,6 +146,16 @@ impl Groups {
     /// Which rows a condition has.
     pub fn range(&self, group: usize) -> Range<usize> {
         self.starts[group]..self.starts[group + 1]
+    }
+
+    /// p(y | c) of a condition's rows.
+    pub fn probabilities(&self, group: usize) -> &[f64] {
+        &self.probabilities[self.range(group)]
+    }
+
+    /// Whether every condition's rows have the same probability.
+    pub fn is_uniform(&self) -> bool {
+        self.uniform
     }
 }
 

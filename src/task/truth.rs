@@ -22,13 +22,10 @@ pub struct Truth {
     schema: Schema,
     kind: Kind,
     groups: Groups,
-    // p(y | c) of each row, in the order of the groups' rows.
-    probabilities: Vec<f64>,
     // Weight of each condition: p(c) up to a constant.
     masses: Vec<f64>,
     // H(y | c) of each condition, nats.
     entropies: Vec<f64>,
-    uniform: bool,
 }
 
 impl Truth {
@@ -63,23 +60,19 @@ impl Truth {
                 }
             }
         }
-        Self::of_groups(Groups::new(sorted, schema.given.len()), joint, schema, kind)
+        let groups = Groups::weighted(sorted, schema.given.len(), joint.clone());
+        let masses = (0..groups.len()).map(|group| joint[groups.range(group)].iter().sum()).collect();
+        Self::of_groups(groups, masses, schema, kind)
     }
 
-    fn of_groups(groups: Groups, joint: Vec<f64>, schema: Schema, kind: Kind) -> Self {
-        let mut probabilities = joint;
-        let (mut masses, mut entropies, mut uniform) = (Vec::new(), Vec::new(), true);
-        for range in (0..groups.len()).map(|group| groups.range(group)) {
-            let rows = &mut probabilities[range];
-            let (mass, count) = (rows.iter().sum::<f64>(), rows.len() as f64);
-            let even = rows.iter().all(|weight| *weight == rows[0]);
-            rows.iter_mut().for_each(|weight| *weight = if even { 1.0 / count } else { *weight / mass });
-            let entropy = if even { count.ln() } else { rows.iter().map(|p| -p * p.ln()).sum() };
-            masses.push(mass);
-            entropies.push(entropy);
-            uniform &= even;
-        }
-        Self { schema, kind, groups, probabilities, masses, entropies, uniform }
+    fn of_groups(groups: Groups, masses: Vec<f64>, schema: Schema, kind: Kind) -> Self {
+        let entropy = |group| {
+            let rows: &[f64] = groups.probabilities(group);
+            let even = rows.iter().all(|p| *p == rows[0]);
+            if even { (rows.len() as f64).ln() } else { rows.iter().map(|p| -p * p.ln()).sum() }
+        };
+        let entropies = (0..groups.len()).map(entropy).collect();
+        Self { schema, kind, groups, masses, entropies }
     }
 
     /// The columns.
@@ -109,7 +102,7 @@ impl Truth {
 
     /// Whether every condition's rows have the same probability.
     pub fn is_uniform(&self) -> bool {
-        self.uniform
+        self.groups.is_uniform()
     }
 
     /// Given values of a condition.
@@ -156,7 +149,7 @@ impl Truth {
 
     /// p(y | c) of a condition's rows, in order of rank.
     pub fn probabilities(&self, group: usize) -> &[f64] {
-        &self.probabilities[self.groups.range(group)]
+        self.groups.probabilities(group)
     }
 
     /// A condition's weight: p(c) up to a constant; its number of rows where rows have no weights.
@@ -182,24 +175,14 @@ impl Truth {
 
     /// The truth of some of the conditions, in rising order.
     pub fn subset(&self, groups: &[usize]) -> Self {
-        let mut rows = Rows::new(self.schema.width());
-        let mut part = Self {
-            schema: self.schema.clone(),
-            kind: self.kind,
-            groups: Groups::new(Rows::new(self.schema.width()), 0),
-            probabilities: Vec::new(),
-            masses: groups.iter().map(|group| self.masses[*group]).collect(),
-            entropies: groups.iter().map(|group| self.entropies[*group]).collect(),
-            uniform: true,
-        };
+        let (mut rows, mut probabilities) = (Rows::new(self.schema.width()), Vec::new());
         for group in groups {
             rows.extend(self.groups.rows(), self.range(*group));
-            let probabilities = self.probabilities(*group);
-            part.uniform &= probabilities.iter().all(|p| *p == probabilities[0]);
-            part.probabilities.extend(probabilities);
+            probabilities.extend(self.probabilities(*group));
         }
-        part.groups = Groups::new(rows, self.schema.given.len());
-        part
+        let part = Groups::weighted(rows, self.schema.given.len(), probabilities);
+        let masses = groups.iter().map(|group| self.masses[*group]).collect();
+        Self::of_groups(part, masses, self.schema.clone(), self.kind)
     }
 }
 

@@ -16,10 +16,10 @@ mod trial_loop;
 /// What an evaluation logs; the observer of a run sees it.
 pub use crate::metrics::Row;
 pub use checkpoint::{Checkpoint, CheckpointError};
-pub use config::{BetaConfig, EvaluationConfig, Objective, Schedule, StepConfig, TrainingConfig};
+pub use config::{BetaConfig, EvaluationConfig, Objective, Schedule, StepConfig, TrainingConfig, TurnRule};
 pub use evaluation::{Code, Drawn, EvalBudget, Evaluation, TestData, evaluate};
 pub use history::{History, HistoryError};
 pub use optimizer::{adam_hyperparams, learning_rate};
-pub use schedule::{BetaSchedule, Phase, ScheduleState};
+pub use schedule::{BetaSchedule, Phase, ScheduleState, Turn};
 pub use trainer::{Ended, Ending, Observer, Progress, Trainer, TrainingError};
 pub use trial_loop::{TrialData, TrialLoop};

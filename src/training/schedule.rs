@@ -44,11 +44,42 @@ pub enum BetaSchedule {
         end: f64,
         /// Steps of the rise from `low` to `end`.
         rise: u64,
+        /// What ends the first two phases.
+        turn: Turn,
+    },
+}
+
+/// What ends the phases before the last.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Turn {
+    /// Thresholds that are known for the task.
+    Thresholds {
         /// Running reconstruction that ends the first phase, nats.
         calendar: f64,
         /// Running KL that ends the second, nats.
         code: f64,
     },
+    /// A reconstruction that is hardly better than some steps before, as for any task.
+    Plateau {
+        /// Steps that are compared with as many before them.
+        window: u64,
+        /// The most steps that each of the two phases takes.
+        latest: [u64; 2],
+    },
+}
+
+/// Steps of a window in which the reconstruction must get better by [`LEAST_GAIN`] for a phase to go on.
+const WINDOW: u64 = 200;
+/// The gain in a window, as a share, below which a phase ends.
+const LEAST_GAIN: f64 = 0.01;
+/// The most that the first two phases take of a run, as shares.
+const LATEST: [f64; 2] = [0.3, 0.1];
+
+impl Turn {
+    /// The rule for a run of so many steps of any task.
+    pub fn plateau(steps: u64) -> Self {
+        Self::Plateau { window: WINDOW, latest: LATEST.map(|share| (share * steps as f64).ceil() as u64) }
+    }
 }
 
 /// Phases of a phased schedule. Files keep the first names: `calendar`, `code`, `match`.
@@ -80,6 +111,12 @@ pub struct ScheduleState {
     recon: Option<f64>,
     /// Running KL, nats.
     kl: Option<f64>,
+    /// The window that is under way: its steps and the sum of their reconstruction, nats.
+    #[serde(default)]
+    window: (u64, f64),
+    /// Mean reconstruction of the window before, nats.
+    #[serde(default)]
+    before: Option<f64>,
 }
 
 impl ScheduleState {
@@ -111,14 +148,33 @@ impl ScheduleState {
         let update = |running: Option<f64>, new: f64| Some(running.map_or(new, |mean| mean + NEW_SHARE * (new - mean)));
         self.recon = update(self.recon, recon);
         self.kl = update(self.kl, kl);
-        let BetaSchedule::Phased { calendar, code, .. } = *schedule else { return false };
-        let next = match self.phase {
-            Phase::Condition if self.recon.is_some_and(|recon| recon < calendar) => Phase::Encode,
-            Phase::Encode if self.kl.is_some_and(|kl| kl > code) => Phase::Align,
-            _ => return false,
+        let BetaSchedule::Phased { turn, .. } = *schedule else { return false };
+        let next = match (self.phase, turn) {
+            (Phase::Align, _) => return false,
+            (Phase::Condition, Turn::Thresholds { calendar, .. }) => self.recon.is_some_and(|recon| recon < calendar),
+            (Phase::Encode, Turn::Thresholds { code, .. }) => self.kl.is_some_and(|kl| kl > code),
+            (phase, Turn::Plateau { window, latest }) => {
+                let done = step + 1 - self.since;
+                self.is_flat(window, recon) || done >= latest[usize::from(phase == Phase::Encode)]
+            }
         };
-        (self.phase, self.since) = (next, step + 1);
-        true
+        if next {
+            self.phase = if self.phase == Phase::Condition { Phase::Encode } else { Phase::Align };
+            (self.since, self.window, self.before) = (step + 1, (0, 0.0), None);
+        }
+        next
+    }
+
+    /// Whether a window ends with this step in which the reconstruction was hardly better than in the one before.
+    fn is_flat(&mut self, window: u64, recon: f64) -> bool {
+        self.window = (self.window.0 + 1, self.window.1 + recon);
+        if self.window.0 < window {
+            return false;
+        }
+        let mean = self.window.1 / window as f64;
+        let flat = self.before.is_some_and(|before| mean > before - LEAST_GAIN * before.abs());
+        (self.window, self.before) = ((0, 0.0), Some(mean));
+        flat
     }
 }
 
@@ -153,8 +209,8 @@ mod tests {
 
     #[test]
     fn phases_turn_on_the_state_of_training_and_not_on_the_clock() {
-        let schedule =
-            BetaSchedule::Phased { high: f64::INFINITY, low: 0.1, end: 0.5, rise: 4, calendar: 3.3, code: 3.0 };
+        let turn = Turn::Thresholds { calendar: 3.3, code: 3.0 };
+        let schedule = BetaSchedule::Phased { high: f64::INFINITY, low: 0.1, end: 0.5, rise: 4, turn };
         let mut state = ScheduleState::new(&schedule);
         assert!(!state.observe(&schedule, 0, 12.0, 0.0));
         assert_eq!(state.beta(&schedule, 1_000_000), f64::INFINITY);
@@ -169,5 +225,21 @@ mod tests {
         assert!((state.beta(&schedule, turned + 3) - 0.3).abs() < 1e-12);
         assert_eq!(state.beta(&schedule, turned + 5), 0.5);
         assert!(!state.observe(&schedule, 500, 9.0, 0.0), "phases never turn back");
+    }
+
+    #[test]
+    fn phases_of_any_task_end_when_the_reconstruction_stops_falling_or_after_a_share_of_the_run() {
+        let turn = Turn::Plateau { window: 10, latest: [300, 50] };
+        let schedule = BetaSchedule::Phased { high: f64::INFINITY, low: 0.1, end: 0.5, rise: 4, turn };
+        let mut state = ScheduleState::new(&schedule);
+        // It falls by 3 % in each window until step 100, then stands still.
+        let recon = |step: u64| 5.0 * 0.97f64.powf(step.min(100) as f64 / 10.0);
+        let turned = (0..400).find(|step| state.observe(&schedule, *step, recon(*step), 0.0)).unwrap();
+        assert_eq!((turned, state.phase), (119, Phase::Encode));
+        // The second phase goes on falling, and ends after its share.
+        let turned = (120..400).find(|step| state.observe(&schedule, *step, 1e3 / *step as f64, 0.0)).unwrap();
+        assert_eq!((turned, state.phase), (169, Phase::Align));
+        assert!(!state.observe(&schedule, 500, 9.0, 0.0));
+        assert_eq!(Turn::plateau(1000), Turn::Plateau { window: 200, latest: [300, 100] });
     }
 }

@@ -90,7 +90,7 @@ impl<'a> TrialLoop<'a> {
         }
         let layout = Layout::new(&model, &dates::schema());
         check_memory(&layout, 2 * config.training.batch_size as usize, threads)?;
-        let schedule = config.beta.schedule(config.training.steps);
+        let schedule = config.beta.schedule(config.training.steps, true);
         let mut model = Model::new(model, dates::schema(), config.seed);
         // What a checkpoint must have been written by to be resumed.
         let run = format!("{:012x}", config.identity);
@@ -202,7 +202,7 @@ impl<'a> TrialLoop<'a> {
                 let (rows, codes) = (self.conditions.rows(step), objective.codes as usize);
                 let (groups, balanced) = (&self.data.train_groups, pairing == Pairing::Balanced);
                 PriorCodes::Paired(match engine_draws {
-                    true => paired_candidates(groups, rows, codes, balanced),
+                    true => paired_candidates(groups, rows, codes, balanced, &mut random),
                     false => draw_codes(groups, rows, (codes, latent), balanced, &mut random),
                 })
             }

@@ -207,6 +207,15 @@ fn push_candidates(to: &mut Vec<i32>, counts: &mut Vec<i32>, codes: &PairedCodes
 
 impl Engine for TorchEngine {
     fn step(&mut self, inputs: &[StepInput<'_>]) -> Result<(), EngineError> {
+        let weighted = |input: &StepInput<'_>| match input.prior {
+            PriorCodes::Paired(codes) => !codes.log_shares.is_empty(),
+            _ => false,
+        };
+        if inputs.iter().any(weighted) {
+            let problem =
+                "rows of unequal probability are paired by the built-in engine alone; set engine = \"builtin\"";
+            return Err(EngineError::Unsupported(problem));
+        }
         guarded(inputs.len(), || {
             let data = StepData::new(inputs);
             let settings: Vec<Settings> = inputs.iter().map(settings).collect();

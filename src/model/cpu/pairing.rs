@@ -74,7 +74,10 @@ impl PairingPass {
             let posterior = &self.encoder.posterior[candidates.start * 2 * latent..candidates.end * 2 * latent];
             let stride = candidates.len().next_multiple_of(LANES);
             self.padded_mask.clear();
-            self.padded_mask.resize(candidates.len(), 0.0);
+            match codes.log_shares.get(before + candidates.start..before + candidates.end) {
+                Some(shares) if !shares.is_empty() => self.padded_mask.extend(shares),
+                _ => self.padded_mask.resize(candidates.len(), 0.0),
+            }
             self.padded_mask.resize(stride, NO_ROW);
             let shares = resized(&mut self.shares, k * stride);
             let by_row = resized(&mut self.by_row, 3 * latent * stride);
@@ -94,7 +97,7 @@ impl PairingPass {
     }
 }
 
-/// Has the rows share the codes out evenly.
+/// Has the rows share the codes out evenly, or by the logarithms of their shares in the mask.
 fn balance(shares: &mut [f32], mask: &[f32], [highest, mass]: [&mut [f32]; 2]) {
     for _ in 0..ROUNDS {
         normalise_rows(shares, mask.len());
@@ -266,6 +269,21 @@ mod tests {
         // The codes that are nearest to the second row are the ones that it gets.
         let second = |code: usize| shares[code * LANES + 1];
         assert!(second(3) > 0.9 && second(2) > second(1) && second(1) > second(0), "{shares:?}");
+    }
+
+    #[test]
+    fn shares_that_are_not_even_are_met() {
+        // Four codes and two rows, of which the first is to have three of them.
+        let (log_densities, mut mask) =
+            padded(&[[0f32, -9.0, 5.0], [0.0, -8.0, 5.0], [0.0, -6.0, 5.0], [0.0, 0.0, 5.0]]);
+        (mask[0], mask[1]) = (1.5f32.ln(), 0.5f32.ln());
+        let shares = balanced(log_densities, &mask, true);
+        let column = |place: usize| shares.iter().skip(place).step_by(LANES).sum::<f32>();
+        assert!((column(0) - 3.0).abs() < 0.05 && (column(1) - 1.0).abs() < 0.05 && column(2) == 0.0, "{shares:?}");
+        assert!(shares[3 * LANES + 1] > 0.9, "{shares:?}");
+        // Without rounds the shares are those of Bayes' rule.
+        let (log_densities, _) = padded(&[[0f32, 0.0, 0.0]]);
+        assert!((balanced(log_densities, &mask, false)[0] - 0.75).abs() < 1e-6);
     }
 
     #[test]

@@ -52,6 +52,14 @@ pub fn schema() -> Schema {
     Schema { given, generated, notation: Notation::Dates }
 }
 
+/// Orders rows of this task by time: by decade, year digit, month and day.
+pub(super) fn time_key(row: &[u16]) -> [u16; 4] {
+    match row {
+        [.., decade, month, digit, day] => [*decade, *digit, *month, *day],
+        _ => [0; 4],
+    }
+}
+
 /// The truth: every date has the same weight.
 pub fn truth(valid: &ValidDates) -> Truth {
     let all: Vec<Date> = valid.conditions().iter().flat_map(|condition| valid.of(*condition).to_vec()).collect();

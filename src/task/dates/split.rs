@@ -16,6 +16,7 @@ pub enum Holdout {
     #[default]
     Conditions,
     /// Single dates, whatever their condition.
+    #[serde(alias = "rows")]
     Dates,
 }
 
@@ -35,7 +36,7 @@ pub struct Split {
 /// A share that leaves one side empty.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[error("holding out a share of {0} leaves no training or no test data; choose a share between 0.001 and 0.9")]
-pub struct SplitError(f64);
+pub struct SplitError(pub(in crate::task) f64);
 
 impl Split {
     /// Holds out this share of the conditions or dates, chosen by the seed.
