@@ -32,8 +32,9 @@ impl ConfigFile {
         between("model.hidden_dim", model.hidden_dim, 4, 8192)?;
         between("model.angles", model.angles, 1, 8192)?;
         between("training.steps", steps, 1, 1_000_000_000)?;
+        data.check()?;
         // About as many dates are trained on; how many exactly, the split decides, and training checks again.
-        let dates = 146_462.0 * (1.0 - data.held_out);
+        let dates = if data.is_dates() { 146_462.0 * (1.0 - data.held_out) } else { 1e9 };
         between("training.batch_size", training.batch_size, 1, dates as i64).map_err(with(&["data.held_out"]))?;
         between("training.learning_rate", training.learning_rate, 1e-9, 10.0)?;
         between("training.final_share", training.final_share, 0.0, 1.0)?;

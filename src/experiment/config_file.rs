@@ -1,27 +1,69 @@
 //! What a config says, as it was written: every key with its default.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::provenance::Provenance;
 use crate::dates::Holdout;
 use crate::model::{DeviceChoice, EngineKind, ModelConfig};
+use crate::task;
 use crate::training::{BetaConfig, EvaluationConfig, Objective, StepConfig};
 
 /// What is trained on and what is held out.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DataConfig {
-    /// Whether whole conditions or single dates are held out.
+    /// Whether whole conditions or single rows are held out; of a sample it is always rows.
     pub split: Holdout,
     /// The share held out.
     pub held_out: f64,
     /// Seed of the split; apart from the run's seed, so that runs of several seeds share their test data.
     pub seed: u64,
+    /// An exact task that the program knows, where neither `network` nor `table` is set.
+    pub task: String,
+    /// A Bayesian network, `.bif` or `.bif.gz`.
+    pub network: String,
+    /// A table of categories, CSV with a header.
+    pub table: String,
+    /// Given columns of a table or a network.
+    pub given: Vec<String>,
+    /// Generated columns in their order; empty: all others.
+    pub generate: Vec<String>,
+    /// The table's column of weights, if any.
+    pub weight: String,
+    /// What a table is: a sample of observations, or the whole population.
+    pub truth: TruthKind,
+    /// Columns of a table that are cut into so many bins, at quantiles; 0 keeps every value apart.
+    pub bins: BTreeMap<String, u32>,
+}
+
+/// What the rows of a table are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TruthKind {
+    /// Observations: single rows are held out, and validity is against what was observed.
+    #[default]
+    Sample,
+    /// Everything there is, with its probabilities.
+    Population,
 }
 
 impl Default for DataConfig {
     fn default() -> Self {
-        Self { split: Holdout::default(), held_out: 0.1, seed: 1 }
+        Self {
+            split: Holdout::default(),
+            held_out: 0.1,
+            seed: 1,
+            task: task::DATES.to_owned(),
+            network: String::new(),
+            table: String::new(),
+            given: Vec::new(),
+            generate: Vec::new(),
+            weight: String::new(),
+            truth: TruthKind::default(),
+            bins: BTreeMap::new(),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod check;
 mod config;
 mod config_file;
+mod data;
 mod engine;
 mod folder;
 mod grid;
@@ -28,7 +29,8 @@ mod trial;
 
 pub use check::Invalid;
 pub use config::{Config, ConfigError};
-pub use config_file::{ConfigFile, DataConfig};
+pub use config_file::{ConfigFile, DataConfig, TruthKind};
+pub use data::DataError;
 pub use engine::{NeedsTorch, needs_torch, torch_program};
 pub use folder::{FolderError, RunFolder, Status};
 pub use grid::GridError;

@@ -189,7 +189,9 @@ impl Layout {
         };
         let mut heads = Vec::new();
         for column in &schema.generated {
-            let (width, size, name) = (head_width(column, hidden), column.size(), &column.name);
+            let (width, size) = (head_width(column, hidden), column.size());
+            // The trunk has a name of its own.
+            let name = if column.name == "trunk" { "column.trunk" } else { &column.name };
             heads.push(Head {
                 input: places.hidden(&format!("decoder.{name}.input"), features, width),
                 hidden: places.hidden(&format!("decoder.{name}.hidden"), width, width),

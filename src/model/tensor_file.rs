@@ -112,20 +112,55 @@ const ZEROS: &str = "00000000000000000000000000000000000000000000000000000000000
 /// # Errors
 /// When the file can't be written.
 pub fn save_tensors(tensors: &Tensors, path: &Path) -> Result<(), WeightsError> {
-    files::replace(path, |partial| fs::write(partial, to_bytes(tensors).map_err(io::Error::other)?))?;
+    save_described(tensors, None, path)
+}
+
+/// The same with a text in the header's metadata, under [`DESCRIPTION`].
+///
+/// # Errors
+/// When the file can't be written.
+pub(super) fn save_described(tensors: &Tensors, description: Option<&str>, path: &Path) -> Result<(), WeightsError> {
+    files::replace(path, |partial| fs::write(partial, to_bytes(tensors, description).map_err(io::Error::other)?))?;
     Ok(())
 }
 
-fn to_bytes(tensors: &Tensors) -> Result<Vec<u8>, safetensors::SafeTensorError> {
+/// The key of a description in the metadata.
+const DESCRIPTION: &str = "schema";
+
+/// The description in the metadata of a file's bytes, where there is one.
+pub(super) fn description(bytes: &[u8]) -> Option<String> {
+    let (_, metadata) = SafeTensors::read_metadata(bytes).ok()?;
+    metadata.metadata().as_ref()?.get(DESCRIPTION).cloned()
+}
+
+fn to_bytes(tensors: &Tensors, description: Option<&str>) -> Result<Vec<u8>, safetensors::SafeTensorError> {
     let parts: Vec<_> = tensors.iter().map(|(name, tensor)| (name, &tensor.shape, tensor.bytes())).collect();
     let views = parts
         .iter()
         .map(|(name, shape, (kind, bytes))| Ok((name.as_str(), TensorView::new(*kind, shape.to_vec(), bytes)?)));
     let views = views.collect::<Result<Vec<_>, safetensors::SafeTensorError>>()?;
     let mut bytes = serialize(views, &Some(HashMap::from([("sha256".to_owned(), ZEROS.to_owned())])))?;
+    if let Some(description) = description {
+        describe(&mut bytes, description);
+    }
     let digest = sha256(&bytes);
     bytes[DIGEST].copy_from_slice(digest.as_bytes());
     Ok(bytes)
+}
+
+/// Puts a description into a header, after the digest: the writer of the format has keys in any order, and the digest
+/// comes first.
+fn describe(bytes: &mut Vec<u8>, description: &str) {
+    let entry = format!(",\"{DESCRIPTION}\":{}", serde_json::Value::from(description));
+    let place = DIGEST.end + 1;
+    let length =
+        u64::from_le_bytes(*bytes.first_chunk().expect("a header begins with its length")) + entry.len() as u64;
+    bytes.splice(place..place, entry.bytes());
+    // Tensors begin at a multiple of eight bytes, as the format has it; blanks fill a header up.
+    let padded = length.next_multiple_of(8);
+    let end = 8 + length as usize;
+    bytes.splice(end..end, std::iter::repeat_n(b' ', (padded - length) as usize));
+    bytes[..8].copy_from_slice(&padded.to_le_bytes());
 }
 
 /// Reads named tensors and checks them, by the checksum in their header and by the one beside the file: one of them
@@ -152,7 +187,7 @@ pub(super) fn read_tensors(bytes: &[u8], path: &Path) -> Result<Tensors, Weights
 }
 
 /// The bytes of a file of tensors, which can be read as such and match their checksums.
-fn read_checked(path: &Path) -> Result<Vec<u8>, WeightsError> {
+pub(super) fn read_checked(path: &Path) -> Result<Vec<u8>, WeightsError> {
     files::check_readable(path)?;
     let bytes = checksums::read(path, ChecksumPolicy::WithSums)?;
     let format = |reason: String| WeightsError::Format { path: path.to_owned(), reason };

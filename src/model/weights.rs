@@ -7,7 +7,9 @@ use rand_distr::StandardNormal;
 
 use super::config::ModelConfig;
 use super::layout::{Init, Layout, TensorPlace};
-use super::tensor_file::{Tensor, Tensors, Values, WeightsError, load_tensors, read_tensors, save_tensors};
+use super::tensor_file::{
+    Tensor, Tensors, Values, WeightsError, description, read_checked, read_tensors, save_described,
+};
 use crate::random::{Purpose, stream};
 use crate::task::Schema;
 
@@ -61,12 +63,12 @@ impl Model {
         named(&self.layout, &self.weights)
     }
 
-    /// Writes the weights, beside the place and then renamed.
+    /// Writes the weights with the schema, beside the place and then renamed. The schema of dates is not written.
     ///
     /// # Errors
     /// When the file can't be written.
     pub fn save(&self, path: &Path) -> Result<(), WeightsError> {
-        save_tensors(&self.tensors(), path)
+        save_described(&self.tensors(), self.schema.to_json().as_deref(), path)
     }
 
     /// A model of weights that are part of the program, as [`Model::save`] writes them; `name` is for messages.
@@ -74,19 +76,25 @@ impl Model {
     /// # Errors
     /// As [`Model::load`].
     pub fn of_bytes(config: ModelConfig, schema: Schema, bytes: &[u8], name: &Path) -> Result<Self, WeightsError> {
+        let schema = match description(bytes) {
+            None => schema,
+            Some(text) => Schema::of_json(&text).map_err(|reason| {
+                let reason = format!("its schema can't be read: {reason}");
+                WeightsError::Format { path: name.to_owned(), reason }
+            })?,
+        };
         let layout = Layout::new(&config, &schema);
         let weights = flat(&layout, read_tensors(bytes, name)?, name)?;
         Ok(Self { config, schema, layout, weights })
     }
 
-    /// Reads weights written by [`Model::save`] for a model of this config.
+    /// Reads weights written by [`Model::save`] for a model of this config. The schema is that of the file; `schema` is
+    /// that of a file which states none.
     ///
     /// # Errors
     /// When the file can't be read, is not a weight file, or holds other tensors than the config asks for.
     pub fn load(config: ModelConfig, schema: Schema, path: &Path) -> Result<Self, WeightsError> {
-        let layout = Layout::new(&config, &schema);
-        let weights = flat(&layout, load_tensors(path)?, path)?;
-        Ok(Self { config, schema, layout, weights })
+        Self::of_bytes(config, schema, &read_checked(path)?, path)
     }
 }
 
@@ -162,6 +170,32 @@ mod tests {
         assert!(error.contains("decoder.latent.weight has shape [40, 2], the config asks for [40, 3]"), "{error}");
         let plain = load(ModelConfig { latent_dim: 0, ..small() }, &path).unwrap_err().to_string();
         assert!(plain.contains("is in the file and not in the model"), "{plain}");
+    }
+
+    #[test]
+    fn weights_of_other_tasks_carry_their_schema_and_checksum() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.safetensors");
+        let column = |name, values: &[&str]| crate::task::Column::new(name, values.iter().map(|v| (*v).to_owned()));
+        for names in [&["yes", "no \u{1f600}\n\"x\""][..], &["a", "b", "c"]] {
+            let schema = Schema::new(vec![column("sex", &["F", "M"])], vec![column("trunk", names)]);
+            for trunk in [super::super::Trunk::Additive, super::super::Trunk::Multiplicative] {
+                let config = ModelConfig { trunk, ..small() };
+                let model = Model::new(config, schema.clone(), 7);
+                model.save(&path).unwrap();
+                let loaded = Model::load(config, dates::schema(), &path).unwrap();
+                assert_eq!((loaded.schema, loaded.weights), (schema.clone(), model.weights));
+            }
+        }
+        // The checksum covers the schema.
+        let bytes = std::fs::read(&path).unwrap();
+        let place = bytes.windows(3).position(|part| part == b"sex").unwrap();
+        let mut damaged = bytes.clone();
+        damaged[place] = b'S';
+        std::fs::write(&path, damaged).unwrap();
+        assert!(matches!(load(small(), &path), Err(WeightsError::Damaged { .. })));
+        Model::new(small(), dates::schema(), 7).save(&path).unwrap();
+        assert!(!std::fs::read(&path).unwrap().windows(8).any(|part| part == b"\"schema\""));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! The model, the engines and training see schemas and rows. Only a task knows what they stand for.
 
 pub mod dates;
+mod description;
 mod listing;
 pub mod network;
 mod rows;

@@ -56,7 +56,9 @@ impl Split {
             .flat_map(|group| (0..truth.count(group)).map(move |rank| truth.weight(group, rank)))
             .collect();
         let held_out = Self::held_out_weights(truth, held, &weights, &mut is_test);
-        let rest: Vec<f64> = weights.iter().zip(&held_out).map(|(all, held)| all - held).collect();
+        // What rounding leaves is nothing.
+        let rest = |(all, held): (&f64, &f64)| if all - held > 1e-6 * all { all - held } else { 0.0 };
+        let rest: Vec<f64> = weights.iter().zip(&held_out).map(rest).collect();
         let (train, test) = (Part::new(truth, &rest), Part::new(truth, &held_out));
         if train.rows.is_empty() || test.rows.is_empty() {
             return Err(refused());
@@ -95,7 +97,7 @@ impl Split {
 impl Part {
     fn new(truth: &Truth, weights: &[f64]) -> Self {
         let all = truth.groups().rows();
-        let mut kept: Vec<u32> = (0..all.len() as u32).filter(|row| weights[*row as usize] > 0.5e-6).collect();
+        let mut kept: Vec<u32> = (0..all.len() as u32).filter(|row| weights[*row as usize] > 0.0).collect();
         let mut rows = Rows::default();
         rows.gather(all, &kept);
         let of = |kept: &[u32]| -> Vec<f64> { kept.iter().map(|row| weights[*row as usize]).collect() };

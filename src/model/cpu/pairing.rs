@@ -275,12 +275,12 @@ mod tests {
     fn shares_that_are_not_even_are_met() {
         // Four codes and two rows, of which the first is to have three of them.
         let (log_densities, mut mask) =
-            padded(&[[0f32, -9.0, 5.0], [0.0, -8.0, 5.0], [0.0, -6.0, 5.0], [0.0, 0.0, 5.0]]);
+            padded(&[[0f32, -3.0, 5.0], [0.0, -2.0, 5.0], [0.0, -1.0, 5.0], [0.0, 0.0, 5.0]]);
         (mask[0], mask[1]) = (1.5f32.ln(), 0.5f32.ln());
         let shares = balanced(log_densities, &mask, true);
         let column = |place: usize| shares.iter().skip(place).step_by(LANES).sum::<f32>();
         assert!((column(0) - 3.0).abs() < 0.05 && (column(1) - 1.0).abs() < 0.05 && column(2) == 0.0, "{shares:?}");
-        assert!(shares[3 * LANES + 1] > 0.9, "{shares:?}");
+        assert!(shares[3 * LANES + 1] > 0.5 && shares[1] < 0.06, "{shares:?}");
         // Without rounds the shares are those of Bayes' rule.
         let (log_densities, _) = padded(&[[0f32, 0.0, 0.0]]);
         assert!((balanced(log_densities, &mask, false)[0] - 0.75).abs() < 1e-6);

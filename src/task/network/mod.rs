@@ -85,7 +85,7 @@ pub enum NetworkError {
         name: String,
     },
     /// Nothing to give or to generate.
-    #[error("{0} names no variable; both given and generate need one at least")]
+    #[error("{0}: it names no variable; both given and generate need one at least")]
     Nothing(&'static str),
     /// Too many combinations.
     #[error(
@@ -100,6 +100,13 @@ pub enum NetworkError {
         /// Variables that depend on few others.
         fewer: String,
     },
+}
+
+impl NetworkError {
+    /// Whether it is about `given` or `generate`, whose name it begins with.
+    pub fn is_about_lists(&self) -> bool {
+        matches!(self, Self::Unknown { .. } | Self::Twice { .. } | Self::Nothing(_))
+    }
 }
 
 impl Network {

@@ -102,8 +102,8 @@ fn lists_that_the_network_does_not_have_are_refused() {
     assert_eq!(error(&["snow"], &[]), "given: the network has no variable \"snow\"; it has rain, sprinkler, grass");
     assert_eq!(error(&["rain"], &["rain"]), "generate: \"rain\" is named twice");
     assert_eq!(error(&["rain", "rain"], &[]), "given: \"rain\" is named twice");
-    assert!(error(&[], &["rain"]).starts_with("given names no variable"));
-    assert!(error(&["rain", "grass", "sprinkler"], &[]).starts_with("generate names no variable"));
+    assert!(error(&[], &["rain"]).starts_with("given: it names no variable"));
+    assert!(error(&["rain", "grass", "sprinkler"], &[]).starts_with("generate: it names no variable"));
 }
 
 #[test]
