@@ -5,6 +5,7 @@
 mod grid;
 mod marks;
 mod ranking;
+mod score;
 mod settings;
 mod trials;
 mod warnings;
@@ -12,6 +13,7 @@ mod warnings;
 pub use grid::{best_cell, edges};
 pub use marks::{Deviation, deviation};
 pub use ranking::{best, ranked};
+pub use score::{Closest, ColumnScore, Score, Similarities, UNSEEN};
 pub use settings::{BETA, LATENT, Mean, Setting, UNCHANGED, groups, named, settings, short, values, varying};
 pub use trials::{Duplicate, complete, distinct, mixed_provenance};
 pub use warnings::{Figures, Warning, WarningRecord, warnings};

@@ -16,8 +16,11 @@ mod page;
 mod panics;
 mod plot;
 mod predict;
+mod predict_rows;
 mod reference;
 mod report;
+mod rows;
+mod score;
 mod slips;
 mod sweep;
 mod torch;
@@ -72,6 +75,7 @@ enum Command {
     Sweep(sweep::Sweep),
     Predict(predict::Predict),
     Eval(eval::Eval),
+    Score(score::ScoreCommand),
     Compare(compare::Compare),
     Inspect(inspect::Inspect),
     Completions(completions::Completions),
@@ -127,6 +131,7 @@ impl Arguments {
             Command::Sweep(command) => command.run(),
             Command::Predict(command) => command.run(),
             Command::Eval(command) => command.run(),
+            Command::Score(command) => command.run(),
             Command::Compare(command) => command.run(),
             Command::Inspect(command) => command.run(),
             Command::Completions(command) => command.run(),

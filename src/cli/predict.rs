@@ -9,18 +9,21 @@ use rand_chacha::ChaCha8Rng;
 
 use super::exit::{BadInput, Exit};
 use super::input::Input;
-use super::{is_standard_stream, output};
+use super::{is_standard_stream, output, predict_rows};
 use crate::dates::{Condition, DateTokens, Line, LineError, Outcome, ValidDates, has_date_shape};
 use crate::files::{self, FileError};
 use crate::model::{Decode, Sampler};
 use crate::random::{Purpose, stream};
-use crate::task::Rows;
+use crate::task::{Notation, Rows};
 
 /// Generate a date for each line of conditions, in the order of the input
 ///
 /// Each line holds four conditions, `[MON] [DEC] [False] [196]`; a date that follows them is ignored.
 /// Dates are written as the model generates them: none is checked against a calendar, masked or repaired
 /// unless --retries asks for it. The share of them that is right is told on standard error.
+///
+/// Models of other tasks and of tables read CSV with a header that names the given columns, in any order, and write the
+/// same rows with the generated columns; other columns are copied.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cvae predict -i data/example_input.txt predictions.txt
@@ -29,7 +32,7 @@ use crate::task::Rows;
 pub struct Predict {
     /// File of conditions; - for standard input
     #[arg(short, long, value_name = "FILE", value_parser = super::path)]
-    input: PathBuf,
+    pub(super) input: PathBuf,
     /// File to write; - for standard output
     #[arg(value_name = "OUTPUT", value_parser = super::path)]
     output: Option<PathBuf>,
@@ -42,27 +45,27 @@ pub struct Predict {
     model: Option<PathBuf>,
     /// Seed of the latent codes and draws
     #[arg(long, default_value_t = 1, value_parser = super::seed, allow_negative_numbers = true)]
-    seed: u64,
+    pub(super) seed: u64,
     /// Dates for each line of the input
     #[arg(short = 'n', long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000),
           allow_negative_numbers = true)]
-    samples: u32,
+    pub(super) samples: u32,
     /// How a field's value is chosen
     #[arg(long, value_enum, default_value_t = DecodeKind::Greedy)]
-    decode: DecodeKind,
+    pub(super) decode: DecodeKind,
     /// Temperature of --decode sample [default: 1]
     #[arg(long, allow_negative_numbers = true)]
-    temperature: Option<f64>,
+    pub(super) temperature: Option<f64>,
     /// Threads, all cores where not given; the dates don't depend on it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), allow_negative_numbers = true)]
-    threads: Option<u16>,
+    pub(super) threads: Option<u16>,
     /// Predict the good lines where some are bad; the bad ones are copied without a date (exit code 3)
     #[arg(long)]
-    keep_going: bool,
+    pub(super) keep_going: bool,
     /// Draw dates that fail their conditions again, so many times at most; what this changes is told
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10_000),
           allow_negative_numbers = true)]
-    retries: u32,
+    pub(super) retries: u32,
 }
 
 /// How a field's value is chosen, as arguments name it.
@@ -102,17 +105,28 @@ impl Predict {
     /// When the input, the options or the model are not what they should be.
     pub fn run(self) -> anyhow::Result<Exit> {
         let decode = self.decode.at(self.temperature)?;
+        let (model, config) = super::load_model(self.model.as_deref())?;
+        if model.schema.notation == Notation::Named {
+            return predict_rows::run(&self, &model, &config);
+        }
         let question = self.read()?;
-        let (model, _) = super::load_model(self.model.as_deref())?;
         self.answer(question, &Sampler::new(&model, decode, self.threads.map(usize::from)))
+    }
+
+    /// Where the answers go.
+    ///
+    /// # Errors
+    /// When nothing is named.
+    pub(super) fn output_path(&self) -> Result<PathBuf, BadInput> {
+        let output = self.output.as_ref().or(self.output_option.as_ref()).cloned();
+        output.ok_or_else(|| {
+            BadInput("name the file to write, as OUTPUT or with -o OUTPUT; - stands for standard output".to_owned())
+        })
     }
 
     /// Checks options and input.
     fn read(&self) -> anyhow::Result<Question> {
-        let output = self.output.as_ref().or(self.output_option.as_ref()).cloned();
-        let output = output.ok_or_else(|| {
-            BadInput("name the file to write, as OUTPUT or with -o OUTPUT; - stands for standard output".to_owned())
-        })?;
+        let output = self.output_path()?;
         let valid = ValidDates::new();
         let mut input = Input::open(&self.input)?;
         let checked = self.check(&mut input, &valid)?;

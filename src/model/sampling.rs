@@ -7,7 +7,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use super::cpu::{Decoder, DecoderBuffers};
 use super::noise::{Decode, Noise, shape};
 use super::weights::Model;
-use crate::task::Rows;
+use crate::task::{Rows, Schema};
 
 /// Draws rows for conditions on several threads. What is drawn depends on no number of threads.
 #[derive(Debug)]
@@ -29,6 +29,11 @@ impl<'a> Sampler<'a> {
             threads => ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build().ok(),
         };
         Self { decoder: Decoder { model }, decode, threads }
+    }
+
+    /// The columns of the model that is drawn from.
+    pub fn schema(&self) -> &Schema {
+        &self.decoder.model.schema
     }
 
     /// One draw for each condition `[n, given]`, in their order, `[n, generated]`; the same from a state of `random`

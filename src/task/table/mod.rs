@@ -1,6 +1,7 @@
 //! Tables: the schema and the truth of a CSV file of categories.
 
 mod bins;
+mod coding;
 mod columns;
 mod read;
 #[cfg(test)]
@@ -13,7 +14,9 @@ use super::{Column, Kind, Rows, Schema, Truth};
 use crate::files::FileError;
 
 pub use bins::{bin_of, labels};
+pub use coding::Coder;
 use columns::Raw;
+pub use read::Records;
 pub(crate) use read::open as open_csv;
 
 /// Integers of more different values than this are refused unless they are binned.

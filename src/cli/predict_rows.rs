@@ -1,0 +1,181 @@
+//! `cvae predict` for models of tables and other tasks: CSV with a header in, the same with generated columns out.
+
+use std::io::Write;
+
+use super::exit::{BadInput, Exit};
+use super::output;
+use super::predict::{DecodeKind, Predict};
+use super::rows::{self, Rows};
+use crate::experiment::Config;
+use crate::model::{Model, Sampler};
+use crate::random::{Purpose, stream};
+use crate::task::table::Coder;
+use crate::task::{self, Kind, Truth};
+
+/// Faulty rows that are shown one by one.
+const SHOWN: usize = 10;
+/// Rows decoded at once.
+const BLOCK: usize = 65_536;
+
+/// What is known of the conditions that a model is asked for.
+enum Known {
+    /// Its truth can be had.
+    Truth(Box<Truth>),
+    /// It can't, for this reason.
+    Nothing(String),
+}
+
+/// Predicts the rows of a table.
+///
+/// # Errors
+/// When the input lacks given columns, holds values that the model does not know or impossible conditions, or can't be
+/// read or written.
+pub fn run(options: &Predict, model: &Model, config: &Config) -> anyhow::Result<Exit> {
+    let path = options.output_path()?;
+    if options.retries > 0 {
+        return Err(BadInput("--retries is for dates; leave it out".to_owned()).into());
+    }
+    let input = Rows::read(&options.input)?;
+    let schema = &model.schema;
+    let known = match config.data.load() {
+        Ok(task) if task.truth.schema() == schema => Known::Truth(Box::new(task.truth)),
+        Ok(_) => Known::Nothing("the data are not those that the model was trained on".to_owned()),
+        Err(error) => Known::Nothing(error.to_string()),
+    };
+    let wrong = |problem: String| BadInput(format!("{}:1: {problem}", input.name));
+    let mut coder = Coder::new(&input.names, schema.given.iter()).map_err(wrong)?;
+    let mut conditions: Vec<Option<Vec<u16>>> = Vec::with_capacity(input.records.len());
+    let (mut bad, mut unseen) = (0, 0);
+    for (record, line) in &input.records {
+        let condition = coder.code(record).map_err(|error| error.to_string()).and_then(|given| {
+            match &known {
+                Known::Truth(truth) if truth.find(&given).is_none() => match truth.kind() {
+                    Kind::Exact => return Err(format!("no row meets {}", schema.label(&given))),
+                    Kind::Sample => unseen += 1,
+                },
+                _ => (),
+            }
+            Ok(given)
+        });
+        if let Err(problem) = &condition {
+            bad += 1;
+            if bad <= SHOWN {
+                output::say!("{}:{line}: {problem}", input.name);
+            }
+        }
+        conditions.push(condition.ok());
+    }
+    if bad > SHOWN {
+        output::say!("... and {} more bad rows", bad - SHOWN);
+    }
+    if bad > 0 && !options.keep_going {
+        let more = format!("{bad} of {} rows are bad; nothing was written", conditions.len());
+        return Err(BadInput(format!("{more}. Mend them, or use --keep-going to predict the others")).into());
+    }
+    let decode = options.decode.at(options.temperature)?;
+    let sampler = Sampler::new(model, decode, options.threads.map(usize::from));
+    let mut counts = Counts::default();
+    let all_read = rows::write(&path, |out| {
+        let writer = Writer { options, sampler: &sampler, known: &known };
+        Ok(writer.write(&input, &conditions, &mut counts, out)?)
+    })?;
+    if all_read {
+        output::say!("{}", summary(options, &known, &counts, [bad, unseen]));
+    }
+    Ok(if bad > 0 { Exit::Partial } else { Exit::Done })
+}
+
+#[derive(Default)]
+struct Counts {
+    rows: usize,
+    valid: usize,
+}
+
+struct Writer<'a> {
+    options: &'a Predict,
+    sampler: &'a Sampler<'a>,
+    known: &'a Known,
+}
+
+impl Writer<'_> {
+    fn write(
+        &self,
+        input: &Rows,
+        conditions: &[Option<Vec<u16>>],
+        counts: &mut Counts,
+        out: &mut dyn Write,
+    ) -> csv::Result<()> {
+        let (schema, samples) = (self.sampler.schema(), self.options.samples as usize);
+        // What the model generates replaces what stood in these columns.
+        let is_generated = |name: &String| schema.generated.iter().any(|column| column.name == *name);
+        let kept: Vec<usize> = (0..input.names.len()).filter(|place| !is_generated(&input.names[*place])).collect();
+        let mut writer = csv::Writer::from_writer(out);
+        let names = kept.iter().map(|place| input.names[*place].as_str());
+        writer.write_record(names.chain(schema.generated.iter().map(|column| column.name.as_str())))?;
+        let mut random = stream(self.options.seed, Purpose::Samples, 0);
+        for (records, conditions) in chunks(&input.records, conditions, (BLOCK / samples).max(1)) {
+            let mut asked = task::Rows::new(schema.given.len());
+            for given in conditions.iter().flatten() {
+                (0..samples).for_each(|_| asked.push(given));
+            }
+            let drawn = self.sampler.draw(&asked, &mut random);
+            let mut rows = asked.iter().zip(drawn.iter());
+            for ((record, _), condition) in records.iter().zip(conditions) {
+                let count = if condition.is_some() { samples } else { 1 };
+                for _ in 0..count {
+                    kept.iter().try_for_each(|place| writer.write_field(&record[*place]))?;
+                    match condition.as_ref().and_then(|_| rows.next()) {
+                        Some((given, row)) => {
+                            counts.add(self.known, given, row);
+                            let values = schema.generated.iter().zip(row);
+                            values
+                                .map(|(column, value)| column.value(*value))
+                                .try_for_each(|v| writer.write_field(v))?;
+                        }
+                        None => schema.generated.iter().try_for_each(|_| writer.write_field(""))?,
+                    }
+                    writer.write_record(None::<&[u8]>)?;
+                }
+            }
+        }
+        Ok(writer.flush()?)
+    }
+}
+
+/// Both lists in parts of so many entries.
+fn chunks<'a, A, B>(a: &'a [A], b: &'a [B], size: usize) -> impl Iterator<Item = (&'a [A], &'a [B])> {
+    a.chunks(size).zip(b.chunks(size))
+}
+
+impl Counts {
+    fn add(&mut self, known: &Known, given: &[u16], generated: &[u16]) {
+        self.rows += 1;
+        if let Known::Truth(truth) = known
+            && truth.find(given).is_some_and(|group| truth.rank(group, generated).is_some())
+        {
+            self.valid += 1;
+        }
+    }
+}
+
+fn summary(options: &Predict, known: &Known, counts: &Counts, [bad, unseen]: [usize; 2]) -> String {
+    let how = match options.decode {
+        DecodeKind::Greedy => "greedy".to_owned(),
+        DecodeKind::Sample => format!("sampled at temperature {}", options.temperature.unwrap_or(1.0)),
+    };
+    let mut text = format!("{} rows, {how}, seed {}", counts.rows, options.seed);
+    match known {
+        Known::Truth(truth) => {
+            let what = if truth.kind() == Kind::Exact { "valid" } else { "found in the table" };
+            text += &format!("; {} {what}", output::percent(counts.valid as f64 / counts.rows.max(1) as f64));
+        }
+        Known::Nothing(reason) => text += &format!("; conditions and rows were not checked: {reason}"),
+    }
+    if unseen > 0 {
+        text += &format!("; {unseen} conditions do not occur in the table");
+    }
+    if bad > 0 {
+        text += &format!("; {bad} bad rows left without generated values");
+    }
+    text
+}

@@ -1,0 +1,129 @@
+//! `cvae score`: any generator's rows against a table, a network or a task.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::exit::{BadInput, Exit};
+use super::output;
+use super::rows::Rows;
+use crate::analysis::{Score, UNSEEN};
+use crate::experiment::{DataConfig, TruthKind};
+use crate::task::table::Coder;
+use crate::task::{self, Notation, Task};
+
+/// Score generated rows against a table, a Bayesian network or an exact task, whatever made them
+///
+/// REAL is a CSV file, a network (.bif or .bif.gz), or the name of a task. SYNTH is a CSV file with the same columns, in
+/// any order. A table is taken for a sample: rows that it does not hold count as not valid, and its own noise is part of
+/// the noise of the distance. TVComplement, ContingencySimilarity and CategoryCoverage are those of sdmetrics.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cvae score survey.csv synthetic.csv --given age,sex
+  cvae score algebra predictions.csv --json
+  cvae score asia.bif synthetic.csv --given smoke,asia")]
+pub struct ScoreCommand {
+    /// Table, network or task that the rows are compared with
+    #[arg(value_name = "REAL", value_parser = super::path)]
+    real: PathBuf,
+    /// Generated rows; - for standard input
+    #[arg(value_name = "SYNTH", value_parser = super::path)]
+    synth: PathBuf,
+    /// Given columns of a table or a network
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    given: Vec<String>,
+    /// Generated columns that are scored [default: all others]
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    generate: Vec<String>,
+    /// The table's column of weights
+    #[arg(long, value_name = "COLUMN")]
+    weight: Option<String>,
+    /// Columns of numbers to bin, as age=10
+    #[arg(long, value_name = "COLUMN=BINS", value_delimiter = ',', value_parser = bins)]
+    bins: Vec<(String, u32)>,
+    /// Take the table for the whole population
+    #[arg(long)]
+    population: bool,
+    /// Everything as JSON, with a record for each column
+    #[arg(long)]
+    json: bool,
+}
+
+/// Parses a number of bins of a column.
+pub(super) fn bins(text: &str) -> Result<(String, u32), String> {
+    let parsed = text.rsplit_once('=').and_then(|(name, bins)| Some((name.to_owned(), bins.parse().ok()?)));
+    parsed.ok_or_else(|| "it is not of the form column=10".to_owned())
+}
+
+impl ScoreCommand {
+    /// Scores the rows and prints the result.
+    ///
+    /// # Errors
+    /// When a file can't be read or does not have the columns.
+    pub fn run(self) -> anyhow::Result<Exit> {
+        let truth = self
+            .data()
+            .load()
+            .map_err(|error| {
+                let text = error.to_string();
+                BadInput(text.strip_prefix("data.").map_or(text.clone(), |rest| {
+                    format!("--{rest}").replace("--table: ", "").replace("--network: ", "")
+                }))
+            })?
+            .truth;
+        if truth.schema().notation == Notation::Dates {
+            return Err(BadInput("dates are scored by cvae eval".to_owned()).into());
+        }
+        let input = Rows::read(&self.synth)?;
+        let wrong = |problem: String| BadInput(format!("{}:1: {problem}", input.name));
+        let mut coder = Coder::new(&input.names, truth.schema().columns()).map_err(wrong)?;
+        let mut rows = task::Rows::new(truth.schema().width());
+        input.records.iter().for_each(|(record, _)| rows.push(&coder.code_or(record, UNSEEN)));
+        let score = Score::of(&truth, &rows).ok_or_else(|| BadInput("there is nothing to compare".to_owned()))?;
+        output::print(&if self.json { serde_json::to_string_pretty(&score)? } else { text(&score) })?;
+        Ok(Exit::Done)
+    }
+
+    fn data(&self) -> DataConfig {
+        let real = self.real.display().to_string();
+        let mut data = DataConfig {
+            given: self.given.clone(),
+            generate: self.generate.clone(),
+            weight: self.weight.clone().unwrap_or_default(),
+            bins: self.bins.iter().cloned().collect::<BTreeMap<_, _>>(),
+            truth: if self.population { TruthKind::Population } else { TruthKind::Sample },
+            ..DataConfig::default()
+        };
+        if Task::names().any(|name| name == real) {
+            data.task = real;
+        } else if real.ends_with(".bif") || real.ends_with(".bif.gz") {
+            data.network = real;
+        } else {
+            data.table = real;
+        }
+        data
+    }
+}
+
+fn text(score: &Score) -> String {
+    let number = |value: f64| format!("{value:.4}");
+    let row = |name: &str, value: String, perfect: String| vec![name.to_owned(), value, perfect];
+    let similar = &score.similarities;
+    let rows = vec![
+        row("rows", score.rows.to_string(), String::new()),
+        row("conditions met", format!("{} of {}", score.conditions_met, score.conditions), String::new()),
+        row("validity", output::percent(score.validity), "100 %".to_owned()),
+        row("rows with unseen values", output::percent(score.unseen_values), "0 %".to_owned()),
+        row("rows of unknown conditions", output::percent(score.unknown_conditions), "0 %".to_owned()),
+        row("conditional TV", number(score.conditional_tv), number(score.conditional_tv_noise)),
+        row("conditional TV less noise", number(score.conditional_tv_denoised), number(0.0)),
+        row("coverage", output::percent(score.coverage), output::percent(score.expected_coverage)),
+        row("TVComplement", number(similar.tv_complement), String::new()),
+        row("ContingencySimilarity", similar.contingency_similarity.map_or("-".to_owned(), number), String::new()),
+        row("CategoryCoverage", number(similar.category_coverage), String::new()),
+        row("copies of a row", output::percent(score.closest.copies), String::new()),
+        row("columns from the closest row", number(score.closest.mean), String::new()),
+    ];
+    output::table(&["measure", "value", "perfect sampler"], rows).to_string()
+}
