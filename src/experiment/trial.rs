@@ -214,7 +214,7 @@ fn train<O: Observer + Send>(group: &mut [(Member<'_>, Logged<O>)], tell: Tell<'
     // Trials of one split share it.
     let mut splits: Vec<(DataConfig, Split)> = Vec::new();
     for index in 0..group.len() {
-        let data = group[index].0.config.data;
+        let data = group[index].0.config.data.clone();
         if splits.iter().all(|(of, _)| *of != data) {
             match Split::new(&valid, data.split, data.held_out, data.seed) {
                 Ok(split) => splits.push((data, split)),
