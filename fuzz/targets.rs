@@ -85,7 +85,7 @@ impl Target {
         }
     }
 
-    /// A corpus that is no text: as this version of the program writes it.
+    /// A corpus that is not text: as this version of the program writes it.
     pub fn made(self) -> anyhow::Result<Option<Vec<Vec<u8>>>> {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("made.safetensors");

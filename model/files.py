@@ -64,7 +64,7 @@ def read_text(path: PathLike) -> str:
         try:
             return file.read().decode()
         except UnicodeDecodeError:
-            raise Failure(f"cannot read {path}: it is no text, name another file") from None
+            raise Failure(f"cannot read {path}: it is not text, name another file") from None
 
 
 SUMS = "SHA256SUMS"

@@ -44,7 +44,7 @@ def parse_arguments() -> argparse.Namespace:
     def in_range(low: int, high: int) -> Callable[[str], int]:
         def whole(text: str) -> int:
             if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
-                raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {low} to {high}")
+                raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
             return int(text)
 
         return whole

@@ -143,7 +143,7 @@ def download(name, version, file, size, digest):
 def unpack(path, members):
     """Writes each member beside its place and renames it, so a kill leaves no half library.
 
-    What stands there already is written anew: it may be of another version or damaged, and to hash it takes as long.
+    What stands there already is written again: it may be of another version or damaged, and to hash it takes as long.
     The stamp, which holds the digests of the wheels and is written last, says that all of it is there."""
     with zipfile.ZipFile(path) as wheel:
         for entry in wheel.infolist():

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Puts a finished run's weights into model/, measures what is there, and writes the figures of the model card.
 
-    python3 scripts/release.py [RUN]      release this run; without one, measure the model that is there anew
+    python3 scripts/release.py [RUN]      release this run; without one, measure the model that is there again
     python3 scripts/release.py --check    say whether the card, its figures and the weights belong together
 
 Figures go to model/figures.json as the commands print them; the card shows them between its marks. Nothing in the
@@ -60,7 +60,7 @@ def take_over(run):
     if missing:
         fail(f"{run} is no finished run: {', '.join(missing)} missing; cvae compare lists finished runs")
     if "dirty = true" in (run / "config.toml").read_text():
-        fail(f"{run} was trained from uncommitted changes: nobody could train it again; commit and train it anew")
+        fail(f"{run} was trained from uncommitted changes: nobody could train it again; commit and train it again")
     for source, name in names.items():
         partial = MODEL / f".{name}.partial"
         shutil.copyfile(run / source, partial)
@@ -185,7 +185,7 @@ def settings():
 
 
 def render(card, figures):
-    """The card with its tables written anew."""
+    """The card with its tables written again."""
     for mark, text in (("figures", tables(figures)), ("settings", settings())):
         pattern = rf"(<!-- {mark}: [^>]*-->\n).*?(<!-- end of {mark} -->)"
         card, count = re.subn(pattern, lambda match: f"{match[1]}\n{text}\n\n{match[2]}", card, flags=re.DOTALL)

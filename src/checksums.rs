@@ -48,7 +48,7 @@ pub enum ChecksumError {
         names: String,
     },
     /// The file of checksums is none.
-    #[error("{path}:{line}: no line of sha256sum; restore the file from a copy, or make it anew with sha256sum")]
+    #[error("{path}:{line}: no line of sha256sum; restore the file from a copy, or make it again with sha256sum")]
     Sums {
         /// The file of checksums.
         path: PathBuf,

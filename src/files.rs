@@ -1,5 +1,5 @@
 //! Files that are never half written: written beside their place, flushed to disk, then renamed.
-//! What is no file, a pipe, a device or an open descriptor, is written to as it is.
+//! What is not a file, a pipe, a device or an open descriptor, is written to as it is.
 
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read};
@@ -33,7 +33,7 @@ fn said(action: &str, error: &io::Error) -> String {
             "the limit on the size of files is reached; raise it (ulimit -f) and run the same command again".to_owned()
         }
         io::ErrorKind::IsADirectory => "it is a folder, name a file".to_owned(),
-        io::ErrorKind::InvalidData if error.get_ref().is_none() => "it is no text, name another file".to_owned(),
+        io::ErrorKind::InvalidData if error.get_ref().is_none() => "it is not text, name another file".to_owned(),
         io::ErrorKind::FileTooLarge => "it is too large for what it should be, name another file".to_owned(),
         _ => format!("{error}{}", remedy(error)),
     }
@@ -220,7 +220,7 @@ pub fn read_text(path: &Path) -> Result<String, FileError> {
 /// Reads a whole file that has a size: no pipe, which would have to be waited for, and no device, which may have no end.
 ///
 /// # Errors
-/// Those of the file system, when it is no regular file, and when it is larger than `most` bytes.
+/// Those of the file system, when it is not a regular file, and when it is larger than `most` bytes.
 pub fn read_regular(path: &Path, most: u64) -> Result<Vec<u8>, FileError> {
     let found = fs::metadata(path).map_err(FileError::at("read", path))?;
     if !found.is_file() && !found.is_dir() {
@@ -353,7 +353,7 @@ mod tests {
         );
         let limit = FileError::at("write", Path::new("x"))(io::ErrorKind::FileTooLarge.into()).to_string();
         assert!(limit.starts_with("cannot write x: the limit on the size of files") && limit.contains("ulimit -f"));
-        assert_eq!(said(io::ErrorKind::InvalidData), "cannot read x: it is no text, name another file");
+        assert_eq!(said(io::ErrorKind::InvalidData), "cannot read x: it is not text, name another file");
         assert_eq!(said(io::ErrorKind::NotFound), "cannot read x: entity not found; check the path");
     }
 

@@ -130,13 +130,13 @@ rm whole/metrics.csv whole/SHA256SUMS
 for name in config.toml history.csv lock metrics.csv log.txt checkpoint/checkpoint.safetensors model.safetensors SHA256SUMS; do
     cp -r whole taken; rm -rf "taken/$name"; mkdir -p "taken/$name"
     expect 1 "$name" "$cvae" train tiny.toml --set training.steps=30 -o taken
-    grep -qE "it is a folder|it is no file" stderr.txt || fail "a folder $name is not told: $(cat stderr.txt)"
+    grep -qE "it is a folder|it is not a file" stderr.txt || fail "a folder $name is not told: $(cat stderr.txt)"
     rm -r taken
 done
 cp -r whole taken; touch taken/checkpoint
 expect 1 "taken/checkpoint" "$cvae" train tiny.toml --set training.steps=30 -o taken
 rm -r taken; cp -r whole taken; rm taken/lock; mkfifo taken/lock
-expect 1 "lock: it is no file; remove it" timeout 20 "$cvae" train tiny.toml --set training.steps=30 -o taken
+expect 1 "lock: it is not a file; remove it" timeout 20 "$cvae" train tiny.toml --set training.steps=30 -o taken
 rm -r whole taken
 
 begin "folders of the user's own"

@@ -164,7 +164,7 @@ fn is_standard_stream(path: &Path) -> bool {
 
 /// Parses a seed: any whole number that fits 64 bits.
 fn seed(text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| format!("it is no whole number from 0 to {}", u64::MAX))
+    text.parse().map_err(|_| format!("it is not a whole number from 0 to {}", u64::MAX))
 }
 
 /// Parses a number of things.

@@ -59,14 +59,14 @@ pub enum FolderError {
     OtherConfig(PathBuf),
     /// The folder holds what no run wrote, and a run might overwrite or remove it.
     #[error(
-        "{path} holds {name} and is no run's folder ({reason}); name an empty folder, or one that is not there yet"
+        "{path} holds {name} and is not a run's folder ({reason}); name an empty folder, or one that is not there yet"
     )]
     Foreign {
         /// The folder.
         path: PathBuf,
         /// One of the files.
         name: String,
-        /// Why it is no run's folder.
+        /// Why it is not a run's folder.
         reason: &'static str,
     },
 }

@@ -119,7 +119,7 @@ pub fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&
     names.map(|name| (distance(name), name)).filter(|(distance, _)| *distance <= most).min().map(|(_, name)| name)
 }
 
-/// A hint for a line that is no TOML, or whose value is no number.
+/// A hint for a line that is not TOML, or whose value is not a number.
 fn syntax(line: &str) -> Option<String> {
     let (_, value) = line.split_once('=')?;
     number(value).or_else(|| {

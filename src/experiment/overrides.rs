@@ -8,7 +8,7 @@ use std::str::FromStr;
 pub struct Override {
     /// Dotted path.
     pub key: String,
-    /// The value; text that is no TOML value is taken as a string.
+    /// The value; text that is not a TOML value is taken as a string.
     pub value: toml::Value,
 }
 

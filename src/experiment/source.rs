@@ -51,7 +51,7 @@ impl Source {
     /// Reads a config and everything that it builds on.
     ///
     /// # Errors
-    /// When a file can't be read or is no config.
+    /// When a file can't be read or is not a config.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         // It may lie anywhere; a resolved config in a finished trial's folder has its checksum there.
         let mut source = Self::load_checked(path, ChecksumPolicy::Listed)?;
@@ -90,7 +90,7 @@ impl Source {
     /// A config given as text; `path` is for messages.
     ///
     /// # Errors
-    /// When it is no config.
+    /// When it is not a config.
     pub fn of_text(text: &str, path: &Path) -> Result<Self, ConfigError> {
         Self::merge(vec![Layer { path: path.to_owned(), text: text.to_owned() }])
     }

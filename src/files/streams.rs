@@ -97,7 +97,7 @@ fn duplicate_of(_: i32, path: &Path) -> io::Result<File> {
     opened_again(path)
 }
 
-/// Opens what is no file by its path; of a file the place would be lost.
+/// Opens what is not a file by its path; of a file the place would be lost.
 fn opened_again(path: &Path) -> io::Result<File> {
     if fs::metadata(path)?.is_file() {
         return Err(io::Error::other("this descriptor of a file can't be shared here; name the file, or use -"));

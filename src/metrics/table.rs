@@ -53,7 +53,7 @@ pub enum TableError {
     /// A row says otherwise than the trial's own files.
     #[error(
         "{path}: {column:?} of {trial} is {found:?} there and {expected:?} in its folder; the table is damaged, was \
-         edited or is older than the trial: remove it, and cvae compare FOLDER --csv or cvae sweep makes it anew"
+         edited or is older than the trial: remove it, and cvae compare FOLDER --csv or cvae sweep makes it again"
     )]
     Stale {
         /// The file.

@@ -29,7 +29,7 @@ pub struct StepConfig {
     pub weight_decay: f64,
     /// Largest norm of the gradient over all weights; longer ones are shortened to it.
     pub gradient_clip: f64,
-    /// A loss above this many nats a date ends the run as diverged; a uniform guess costs 11.9.
+    /// A loss above this many nats per date ends the run as diverged; a uniform guess costs 11.9.
     pub divergence: f64,
     /// Steps between checkpoints.
     pub checkpoint_every: u64,

@@ -202,8 +202,8 @@ fn a_reader_that_stops_reading_hides_no_bad_line() {
 fn numbers_out_of_range_are_refused_with_the_range() {
     let folder = folder();
     for (options, words) in [
-        (["--seed", "-1"], "it is no whole number from 0 to 18446744073709551615"),
-        (["--seed", "18446744073709551616"], "it is no whole number from 0 to 18446744073709551615"),
+        (["--seed", "-1"], "it is not a whole number from 0 to 18446744073709551615"),
+        (["--seed", "18446744073709551616"], "it is not a whole number from 0 to 18446744073709551615"),
         (["-n", "-1"], "-1 is not in 1..=1000000"),
         (["--retries", "10001"], "10001 is not in 0..=10000"),
     ] {

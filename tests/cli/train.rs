@@ -138,7 +138,7 @@ fn a_folder_of_the_users_own_is_refused_and_nothing_in_it_is_touched() {
         let refused = train(folder.path(), "mine", &[]);
         assert_eq!(code(&refused), 1, "{name}: {}", errors(&refused));
         let message = errors(&refused);
-        assert!(message.contains("is no run's folder") && message.contains("name an empty folder"), "{message}");
+        assert!(message.contains("is not a run's folder") && message.contains("name an empty folder"), "{message}");
         assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
         assert_eq!(fs::read_dir(&mine).unwrap().count(), 1, "{name}: something was added");
         fs::remove_dir_all(&mine).unwrap();

@@ -77,7 +77,7 @@ pub struct TermWeights {
     pub any_open: bool,
 }
 
-/// The terms of each trial's objective, `[E]`, nats a row.
+/// The terms of each trial's objective, `[E]`, nats per row.
 #[derive(Debug)]
 pub struct Terms {
     /// What is minimised.

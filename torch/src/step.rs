@@ -191,7 +191,7 @@ impl Trials {
         Ok((gradient.collect(), read(&terms).as_chunks::<4>().0.to_vec()))
     }
 
-    /// Loss, reconstruction, KL and prior reconstruction of each trial at each step since the last call, in nats a row.
+    /// Loss, reconstruction, KL and prior reconstruction of each trial at each step since the last call, in nats per row.
     /// This waits for the device.
     pub fn terms(&mut self) -> Vec<Vec<[f32; 4]>> {
         if self.terms.is_empty() {

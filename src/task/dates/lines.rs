@@ -25,7 +25,7 @@ pub struct FieldError {
     pub expected: &'static str,
 }
 
-/// Why a line is no line of the format.
+/// Why a line is not a line of the format.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LineError {
     /// A field is missing or malformed.
@@ -108,7 +108,7 @@ impl Parsed<'_> {
     /// four fields is an error.
     ///
     /// # Errors
-    /// When something that is no date follows the conditions.
+    /// When something that is not a date follows the conditions.
     pub fn condition_alone(self, line: &str) -> Result<Condition, LineError> {
         if self.rest.is_empty() || has_date_shape(self.rest) {
             return Ok(self.condition);

@@ -22,7 +22,7 @@ impl Line {
     /// Takes the line apart.
     ///
     /// # Errors
-    /// When it is no line of the format.
+    /// When it is not a line of the format.
     pub fn parse(&self) -> Result<Parsed<'_>, LineError> {
         match &self.fault {
             Some(fault) => Err(fault.clone()),

@@ -113,7 +113,7 @@ impl Network {
     /// Reads a file in the BIF format, `.bif`, or packed, `.bif.gz`.
     ///
     /// # Errors
-    /// When it can't be read or is no network: with the line.
+    /// When it can't be read or is not a network: with the line.
     pub fn load(path: &Path) -> Result<Self, NetworkError> {
         let bytes = files::read_regular(path, LARGEST)?;
         let unreadable =
@@ -136,7 +136,7 @@ impl Network {
     /// Reads a text in the BIF format.
     ///
     /// # Errors
-    /// When it is no network: with the line.
+    /// When it is not a network: with the line.
     pub fn parse(text: &str) -> Result<Self, NetworkError> {
         let nodes = parse::parse(text)?;
         let order = parents_first(&nodes)?;

@@ -93,7 +93,7 @@ impl Raw {
         let numeric = parsed.iter().any(Option::is_some) && raw.values.iter().zip(&parsed).all(is_number);
         if let Some(bins @ 1..) = bins {
             if let Some(text) = raw.values.iter().zip(&parsed).find(|pair| !is_number(*pair)) {
-                return Err(format!("column {name:?} is to be binned and holds {:?}, which is no number", text.0));
+                return Err(format!("column {name:?} is to be binned and holds {:?}, which is not a number", text.0));
             }
             if !numeric {
                 return Err(format!("column {name:?} is to be binned and holds no numbers"));
