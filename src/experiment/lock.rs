@@ -59,7 +59,9 @@ fn is_there(path: &Path) -> Result<bool, FileError> {
     match path.metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         // A pipe would hang, or be locked by nobody.
-        Ok(found) if !found.is_file() => Err(FileError::at("read", path)(io::Error::other("it is not a file; remove it"))),
+        Ok(found) if !found.is_file() => {
+            Err(FileError::at("read", path)(io::Error::other("it is not a file; remove it")))
+        }
         found => found.map_err(FileError::at("read", path)).map(|_| true),
     }
 }
