@@ -2,25 +2,27 @@
 """Scores a file of `conditions date` lines, overall and per condition, with the standard library alone.
 
 A line passes when its date exists, lies in 1-1-1800 to 31-12-2200, and meets all four conditions. A line without a
-date, or with something that is none, fails. Written apart from `cvae eval`, so that the two check each other. Python 3.6.2 or newer.
+date, or with something that is none, fails. Written apart from `cvae eval`, so that the two check each other: reports,
+exit codes and the lines that are refused are the same; of a refused line this one says less. Python 3.6.2 or newer.
 
-Exit codes: 0 done; 1 failed; 2 bad arguments, or lines without readable conditions.
+Exit codes: 0 done; 1 failed; 2 bad arguments, or lines without readable conditions; 130 interrupted.
 """
 
 import argparse
 import collections
 import datetime
 import json
-import os
 import re
-import signal
 import sys
-from typing import IO, Any, Counter, Dict, List, NoReturn, Optional, Set, Tuple
+from typing import IO, Any, Counter, Dict, List, Optional, Set, Tuple
+
+from files import BadInput, ended, printable, reading, say, standard_input, standard_output
+from text import WHITE, lines_of
 
 WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
-LINE = re.compile(r"\s*\[(\w+)\]\s*\[(\w+)\]\s*\[(\w+)\]\s*\[([0-9]{3})\](.*)", re.DOTALL)
-GLUED = re.compile(r"(?:[0-9]+-[0-9]+-[0-9]+)?\s*(\[\w+\]\s*\[\w+\]\s*\[\w+\]\s*\[[0-9]{3}\])")
+LINE = re.compile(r"\[(\w+)\]{0}\[(\w+)\]{0}\[(\w+)\]{0}\[([0-9]{{3}})\](.*)".format(f"[{WHITE}]*"), re.DOTALL)
+SHAPE = re.compile(r"[0-9]+-[0-9]+-[0-9]+")
 DATE = re.compile(r"([0-9]{1,2})-([0-9]{1,2})-([0-9]{1,5})")
 FIRST, LAST = 1800, 2200
 SHOWN = 10  # faulty lines that are shown one by one
@@ -73,7 +75,8 @@ def valid_dates() -> "Counter[Asked]":
 class Score:
     """Counts over the lines of a file."""
 
-    def __init__(self) -> None:
+    def __init__(self, show: int) -> None:
+        self.show = show  # failures that are kept
         self.lines: "Counter[Asked]" = collections.Counter()
         self.passes: "Counter[Asked]" = collections.Counter()
         self.dates = 0
@@ -91,12 +94,13 @@ class Score:
             self.fields = [count + (left == right) for count, left, right in zip(self.fields, asked, met)]
             reason = why(asked, met, date.year)
         if date is None or reason:
-            self.failures.append({"line": number, "text": line, "reason": reason})
+            if len(self.failures) < self.show:
+                self.failures.append({"line": number, "text": line, "reason": reason})
         else:
             self.passes[asked] += 1
             self.distinct[asked].add(date)
 
-    def report(self, show: int) -> Dict[str, Any]:
+    def report(self) -> Dict[str, Any]:
         """Everything, as `cvae eval --json` names it."""
         total, passed, valid = sum(self.lines.values()), sum(self.passes.values()), valid_dates()
 
@@ -122,49 +126,48 @@ class Score:
             "valid_date_rate": self.dates / total,
             **rates,
             "conditions": conditions,
-            "failures": self.failures[:show],
+            "failures": self.failures,
         }
 
 
-def read(file: IO[bytes], name: str) -> Score:
+def taken_apart(text: str) -> Optional[Tuple[Asked, str]]:
+    """The four conditions that a text begins with, and what follows them; none where it begins with no such."""
+    match = LINE.fullmatch(text.strip(WHITE))
+    if not match:
+        return None
+    *asked, rest = match.groups()
+    known = asked[0] in WEEKDAYS and asked[1] in MONTHS and asked[2] in ("True", "False")
+    return (tuple(asked), rest.strip(WHITE)) if known and FIRST // 10 <= int(asked[3]) <= LAST // 10 else None
+
+
+def second_line(rest: str) -> str:
+    """The second line that is glued to a first, of which this is the rest; empty where there is none."""
+    before, bracket, after = rest.partition("[")
+    before = before.rstrip(WHITE)
+    return bracket + after if (not before or SHAPE.fullmatch(before)) and taken_apart(bracket + after) else ""
+
+
+def read(file: IO[bytes], name: str, show: int) -> Score:
     """Scores the lines of a file; blank ones at its end are left out."""
-    score = Score()
-    bad: List[int] = []
-    blank: List[int] = []
-    glued: Dict[int, str] = {}
-    for number, raw in enumerate(file, 1):
-        line = raw.decode("utf-8-sig" if number == 1 else "utf-8", "replace").strip()
-        if not line:
-            blank.append(number)
+    score, bad = Score(show), 0
+    for number, line, fault in lines_of(file, name):
+        parts = None if fault else taken_apart(line)
+        glued = second_line(parts[1]) if parts else ""
+        if parts and not glued:
+            score.add(number, line.rstrip(WHITE), *parts)
             continue
-        bad += blank
-        blank = []
-        match = LINE.fullmatch(line)
-        *asked, rest = match.groups() if match else ("", "", "", "0", "")
-        known = asked[0] in WEEKDAYS and asked[1] in MONTHS and asked[2] in ("True", "False")
-        second = GLUED.match(rest.strip()) if known else None
-        if second:
-            bad.append(number)
-            glued[number] = f"a second line is glued to this one at {second.group(1)}; end it before"
-        elif known and FIRST // 10 <= int(asked[3]) <= LAST // 10:
-            score.add(number, line, tuple(asked), rest.strip())
-        else:
-            bad.append(number)
-    for number in bad[:SHOWN]:
-        fault = glued.get(number, "no readable conditions, such as [MON] [DEC] [False] [196]")
-        print(f"{name}:{number}: {fault}", file=sys.stderr)
-    if len(bad) > SHOWN:
-        print(f"... and {len(bad) - SHOWN} more bad lines", file=sys.stderr)
+        bad += 1
+        if bad <= SHOWN:
+            other = "no readable conditions, such as [MON] [DEC] [False] [196]"
+            said = f"a second line is glued to this one at {glued[:24]}; end it before" if glued else fault or other
+            say(f"{name}:{number}: {said}")
+    if bad > SHOWN:
+        say(f"... and {bad - SHOWN} more bad lines")
     if bad:
-        fail(2, f"{len(bad)} lines of {name} have no readable conditions or hold two lines; mend or remove them")
+        raise BadInput(f"{bad} lines of {name} have no readable conditions or hold two lines; mend or remove them")
     if not score.lines:
-        fail(2, f"{name} holds no lines")
+        raise BadInput(f"{name} holds no lines")
     return score
-
-
-def fail(code: int, message: str) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
-    raise SystemExit(code)
 
 
 def text(report: Dict[str, Any], show: int) -> str:
@@ -185,31 +188,30 @@ def text(report: Dict[str, Any], show: int) -> str:
     return "\n".join(out)
 
 
-def main() -> None:
+def whole(text: str) -> int:
+    """A number of things."""
+    if not re.fullmatch("[0-9]+", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 up")
+    return int(text)
+
+
+def run() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], epilog=__doc__.splitlines()[-1])
     parser.add_argument("file", metavar="FILE", help="file to score; - for standard input")
     parser.add_argument("--json", action="store_true", help="everything, with a record for each condition")
-    parser.add_argument("--show", type=int, default=5, metavar="N", help="worst conditions and failures to show")
+    parser.add_argument("--show", type=whole, default=5, metavar="N", help="worst conditions and failures to show")
     options = parser.parse_args()
-    try:
-        if options.file == "-":
-            score = read(sys.stdin.buffer, "standard input")
-        else:
-            with open(options.file, "rb") as file:
-                score = read(file, options.file)
-    except OSError as error:
-        fail(1, f"cannot read {options.file}: {error.strerror}; check the path")
-    report = score.report(max(options.show, 0))
-    print(json.dumps(report, indent=2) if options.json else text(report, max(options.show, 0)))
+    if options.file == "-":
+        score = read(standard_input(), "standard input", options.show)
+    else:
+        with reading(options.file) as file:
+            score = read(file, options.file, options.show)
+    report = score.report()
+    said = json.dumps(report, indent=2) if options.json else printable(text(report, options.show))
+    standard_output().write(f"{said}\n".encode())
+    standard_output().flush()
+    return 0
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the same end as Ctrl-C
-    try:
-        main()
-        sys.stdout.flush()
-    except BrokenPipeError:  # a reader that has seen enough, such as `head`, is no failure
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+    sys.exit(ended(run))

@@ -1,14 +1,17 @@
-"""Messages and files: errors come with their remedy, and a file is written beside its place, then renamed."""
+"""Messages, files and standard streams: errors come with their remedy, and a file is written beside its place, then renamed."""
 
 import contextlib
 import errno
 import hashlib
+import io
 import os
 import pathlib
 import re
+import signal
 import stat
 import sys
-from typing import IO, Iterator, Optional, Union
+import unicodedata
+from typing import IO, Callable, Iterator, Optional, Union
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -25,10 +28,71 @@ class BadInput(Failure):
     """The same, for what a user has to mend."""
 
 
+def is_hidden(letter: str) -> bool:
+    """Whether a character does something other than being seen: it controls, has no width, or turns the direction."""
+    steers = "\u200b" <= letter <= "\u200f" or "\u202a" <= letter <= "\u202e" or "\u2060" <= letter <= "\u2069"
+    return letter not in "\n\t" and (unicodedata.category(letter) == "Cc" or steers or letter == "\ufeff")
+
+
+def printable(text: str) -> str:
+    """A text with what would steer a terminal escaped; bytes of a file's name that are not UTF-8 are replaced."""
+    text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    escaped = {"\r": "\\r"}
+    return "".join(escaped.get(c, f"\\u{{{ord(c):x}}}") if is_hidden(c) else c for c in text)
+
+
 def say(message: object) -> None:
-    """A line of message; one that nobody reads any more is no reason to end."""
+    """A line of message in UTF-8; one that nobody reads any more is no reason to end."""
     with contextlib.suppress(OSError):
-        print(message, file=sys.stderr, flush=True)
+        if sys.stderr is not None:
+            sys.stderr.buffer.write(f"{printable(str(message))}\n".encode())
+            sys.stderr.buffer.flush()
+
+
+def standard_output() -> IO[bytes]:
+    """Where data goes."""
+    if sys.stdout is None:
+        raise Failure("cannot write to standard output: it is closed; leave it open, or send it to /dev/null")
+    return sys.stdout.buffer
+
+
+def standard_input() -> IO[bytes]:
+    """Where data comes from; nothing where it is closed."""
+    return io.BytesIO() if sys.stdin is None else sys.stdin.buffer
+
+
+def ended(run: Callable[[], int]) -> int:
+    """The exit code of a program, whose failures are said."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the same end as Ctrl-C
+    try:
+        try:
+            return run()
+        except SystemExit as end:  # argparse, after its help or its error
+            if end.code == 0:
+                standard_output()
+                sys.stdout.flush()
+            return end.code if isinstance(end.code, int) else 1
+    except BrokenPipeError:  # a reader that has seen enough, such as `head`, is no failure
+        leave_standard_output()
+        return 0
+    except OSError as error:
+        leave_standard_output()
+        say(f"error: {file_error('write to', 'standard output', error)}")
+        return 1
+    except Interrupted as error:
+        say(error)
+        return 130
+    except Failure as error:
+        say(f"error: {error}")
+        return 2 if isinstance(error, BadInput) else 1
+    except KeyboardInterrupt:
+        say("interrupted")
+        return 130
+
+
+def leave_standard_output() -> None:
+    """What could not be written is not tried again at the end of the program."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 REMEDIES = {

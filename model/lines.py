@@ -3,12 +3,13 @@
 import array
 import functools
 import re
-from typing import IO, Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import IO, Any, Dict, Iterable, List
 
 import numpy as np
 
 from decoder import CONDITION_FIELDS, DATE_FIELDS
 from files import say
+from text import WHITE, LineError, lines_of
 
 WEEKDAYS = ["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"]
 MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
@@ -23,18 +24,7 @@ FIELDS = [
 ]
 DATE = "the end of the line or a date of the form day-month-year"
 INDEX = [{f"[{value}]": index for index, value in enumerate(values)} for values, _ in FIELDS]
-# What Unicode calls white space; str.strip() takes more.
-WHITE = "\t\n\x0b\x0c\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
-LONGEST = 4096  # bytes; no line of the format comes near
 SHOWN = 10  # faulty lines that are shown one by one
-
-
-class LineError(Exception):
-    """What is wrong with a line, and its column."""
-
-    def __init__(self, message: str, column: int = 1) -> None:
-        super().__init__(message)
-        self.column = column
 
 
 def field_error(column: int, found: str, expected: str) -> LineError:
@@ -79,33 +69,6 @@ def without_date(text: str) -> str:
     return text[: len(text) - len(last)].rstrip(WHITE) if last != text and has_date_shape(last) else text
 
 
-def lines_of(file: IO[bytes]) -> Iterator[Tuple[int, str, Optional[LineError]]]:
-    """Number, text and fault of each line; blank ones at the end are left out, CRs and a byte-order mark dropped."""
-    blanks: List[Tuple[int, str, Optional[LineError]]] = []
-    for number, raw in enumerate(iter(lambda: file.readline(LONGEST + 1), b""), 1):
-        dropped = len(raw) > LONGEST and not raw.endswith(b"\n")
-        rest = raw
-        while dropped and rest and not rest.endswith(b"\n"):  # a line without end is read to its end, and not kept
-            rest = file.readline(1 << 16)
-        raw = raw[:-1] if raw.endswith(b"\n") else raw
-        raw = raw[:-1] if raw.endswith(b"\r") else raw
-        raw = raw[3:] if number == 1 and raw.startswith(b"\xef\xbb\xbf") else raw
-        fault = None
-        try:
-            text = raw.decode()
-        except UnicodeDecodeError:
-            text, fault = raw.decode(errors="replace"), LineError("the line is not UTF-8 text")
-        if dropped:
-            text = raw[:LONGEST].decode(errors="replace")
-            fault = LineError(f"the line is longer than {LONGEST} bytes")
-        if not fault and not text.strip(WHITE):
-            blanks.append((number, "", None))
-            continue
-        yield from blanks
-        blanks.clear()
-        yield number, text, fault
-
-
 class Conditions:
     """The conditions of all lines of an input, checked; the first faults are shown, each with its place."""
 
@@ -121,7 +84,7 @@ class Conditions:
                 raise LineError(f"no date from 1-1-1800 to 31-12-2200 meets {condition_text(index)}")
             return index
 
-        for number, text, fault in lines_of(file):
+        for number, text, fault in lines_of(file, name):
             try:
                 if fault:
                     raise fault

@@ -13,7 +13,6 @@ import contextlib
 import math
 import os
 import pathlib
-import signal
 import sys
 from typing import IO, Callable, Iterator, Tuple
 
@@ -26,7 +25,8 @@ except ImportError as missing:
     sys.exit(f"error: {missing.name} is missing; pip install numpy safetensors")
 
 from decoder import DATE_FIELDS, Decoder, greedy, load_model, sampling
-from files import BadInput, Failure, Interrupted, reading, replacing, say
+from files import BadInput, Failure, ended, leave_standard_output, reading, replacing, say, standard_input
+from files import standard_output
 from lines import Conditions, condition_text, conditions_met, fields_of
 
 EXAMPLES = """examples:
@@ -141,7 +141,7 @@ def run(options: argparse.Namespace) -> int:
     met = conditions_met()
     satisfiable = np.bincount(met[met >= 0], minlength=6888) > 0
     name = "standard input" if options.input == "-" else options.input
-    with contextlib.nullcontext(sys.stdin.buffer) if options.input == "-" else reading(options.input) as file:
+    with contextlib.nullcontext(standard_input()) if options.input == "-" else reading(options.input) as file:
         lines = Conditions(name, file, satisfiable)
     if lines.bad and not options.keep_going:
         more = f"{len(lines.bad)} of {len(lines.indices)} lines are bad; nothing was written"
@@ -155,10 +155,10 @@ def run(options: argparse.Namespace) -> int:
         raise type(error)(f"{named}: {error}") from None
     if options.output == "-":
         try:
-            counts = write(sys.stdout.buffer, decoder, lines, met, options)
-            sys.stdout.buffer.flush()
+            counts = write(standard_output(), decoder, lines, met, options)
+            standard_output().flush()
         except BrokenPipeError:  # a reader that has seen enough, such as `head`, is no failure
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            leave_standard_output()
             return 3 if lines.bad else 0
     else:
         with replacing(options.output) as out:
@@ -171,20 +171,5 @@ def run(options: argparse.Namespace) -> int:
     return 3 if lines.bad else 0
 
 
-def main() -> int:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the same end as Ctrl-C
-    try:
-        return run(parse_arguments())
-    except Interrupted as error:
-        say(error)
-        return 130
-    except Failure as error:
-        say(f"error: {error}")
-        return 2 if isinstance(error, BadInput) else 1
-    except KeyboardInterrupt:
-        say("interrupted")
-        return 130
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(lambda: run(parse_arguments())))

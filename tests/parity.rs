@@ -329,3 +329,128 @@ fn both_scorers_give_the_same_report() {
         assert_eq!(run(program(here, "eval.py", &["bad.txt"]), None).status.code(), Some(code));
     }
 }
+
+#[test]
+#[ignore = "needs numpy and safetensors: make test-parity"]
+fn both_scorers_refuse_the_same_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let good = format!("{A} 3-12-1962");
+    let long = format!("{A} {}", "x".repeat(5000));
+    let wide = format!("\u{2003}{A}\u{a0}3-12-1962\u{3000}");
+    let control = format!("{A} 3-12-1962\u{1b}[31m\u{9b}");
+    let inputs: [(&str, Vec<u8>); 24] = [
+        ("good", good.clone().into_bytes()),
+        ("blank between", format!("{good}\n\n{good}\n").into_bytes()),
+        ("blank ends", format!("\u{feff}{good}\r\n \n\n").into_bytes()),
+        ("blanks around", format!("  {good}  ").into_bytes()),
+        ("separators in a line", b"[MON]\x1c[DEC] [False] [196] 3-12-1962".to_vec()),
+        ("a separator at the end", format!("{good}\u{1c}").into_bytes()),
+        ("a separator before", format!("\u{1f}{good}").into_bytes()),
+        ("a vertical tab", format!("{A}\u{b}3-12-1962\u{c}").into_bytes()),
+        ("a next line", format!("{A}\u{85}3-12-1962\u{2028}").into_bytes()),
+        ("wide blanks", wide.into_bytes()),
+        ("no UTF-8", [good.as_bytes(), b"\xff"].concat()),
+        ("Latin-1 alone", b"caf\xe9".to_vec()),
+        ("long", long.into_bytes()),
+        ("as long as can be", format!("{A} {}", "x".repeat(4096 - 26)).into_bytes()),
+        ("one more", format!("{A} {}", "x".repeat(4097 - 26)).into_bytes()),
+        ("glued", format!("{good}{good}").into_bytes()),
+        ("glued without a date", format!("{A}{A}").into_bytes()),
+        ("glued to no line", format!("{good} [FOO] [DEC] [False] [196]").into_bytes()),
+        ("glued to a wrong decade", format!("{good}[MON] [DEC] [False] [996]").into_bytes()),
+        ("other digits", "[MON] [DEC] [False] [\u{661}\u{669}\u{666}] 3-12-1962".as_bytes().to_vec()),
+        ("other letters", "[M\u{d6}N] [DEC] [False] [196]".as_bytes().to_vec()),
+        ("a zero", format!("{A} 3-12-1962\0").into_bytes()),
+        ("control characters", control.into_bytes()),
+        ("nothing", Vec::new()),
+    ];
+    for (name, bytes) in inputs {
+        fs::write(here.join("in.txt"), bytes).unwrap();
+        let arguments = ["in.txt", "--json"];
+        let ours = run(cvae(here, &[&["eval"], &arguments[..]].concat()), None);
+        let theirs = run(program(here, "eval.py", &arguments), None);
+        assert_eq!(ours.status.code(), theirs.status.code(), "{name}: {}{}", text(&ours.stderr), text(&theirs.stderr));
+        if ours.status.success() {
+            let mut report: serde_json::Value = serde_json::from_slice(&ours.stdout).unwrap();
+            report.as_object_mut().unwrap().remove("warnings");
+            assert_eq!(report, serde_json::from_slice::<serde_json::Value>(&theirs.stdout).unwrap(), "{name}");
+        } else {
+            // The same lines, and the same words at the end.
+            let [ours, theirs] = [&ours, &theirs].map(|output| text(&output.stderr));
+            let places = |said: &str| said.lines().filter(|line| line.starts_with("in.txt:")).count();
+            assert_eq!((places(&ours), ours.lines().last()), (places(&theirs), theirs.lines().last()), "{name}");
+        }
+        let shown = run(program(here, "eval.py", &["in.txt"]), None);
+        assert!(!text(&shown.stdout).contains('\u{1b}') && !text(&shown.stderr).contains('\u{1b}'), "{name}");
+    }
+}
+
+#[test]
+#[ignore = "needs numpy and safetensors: make test-parity"]
+fn programs_in_python_treat_standard_streams_and_memory_as_cvae_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    fs::write(here.join("in.txt"), format!("{A} 3-12-1962\n")).unwrap();
+    let python = std::env::var("CVAE_PYTHON").expect("CVAE_PYTHON");
+    let shell = |script: &str| {
+        let mut command = Command::new("timeout");
+        command.args(["-k", "1", "100", "bash", "-c", script, env!("CARGO_BIN_EXE_cvae"), &python]);
+        run(
+            {
+                command.arg(root().join("model")).current_dir(here);
+                command
+            },
+            None,
+        )
+    };
+    for redirected in [">&-", "> /dev/full", "<&- >&-", "| head -c 0", "2>&-", "<&-"] {
+        for (rust, script) in [
+            ("predict -i in.txt -", "predict.py -i in.txt -"),
+            ("eval in.txt", "eval.py in.txt"),
+            ("predict -i - -", "predict.py -i - -"),
+            ("eval -", "eval.py -"),
+            ("--help", "eval.py --help"),
+            ("predict --help", "predict.py --help"),
+        ] {
+            let ended = |command: String| {
+                let output = shell(&format!("{command} {redirected}; exit ${{PIPESTATUS[0]}}"));
+                assert!(!text(&output.stderr).contains("Traceback"), "{command}: {}", text(&output.stderr));
+                (output.status.code(), text(&output.stderr).lines().last().map(str::to_owned))
+            };
+            let (ours, theirs) = (ended(format!("\"$0\" {rust}")), ended(format!("\"$1\" \"$2\"/{script}")));
+            assert_eq!(ours.0, theirs.0, "{script} {redirected}: {ours:?} {theirs:?}");
+            if ours.0 == Some(1) {
+                assert_eq!(ours.1, theirs.1, "{script} {redirected}");
+            }
+        }
+    }
+    // Encodings that hold less than Unicode, and names that are no Unicode.
+    for script in [
+        "printf '%s \\u00f6\\n' '[MON] [DEC] [False] [196]' > in.txt; PYTHONIOENCODING=latin-1 \"$1\" \"$2\"/eval.py in.txt",
+        "printf '%s \\u4e00\\n' '[MON] [DEC] [False] [196]' > in.txt; PYTHONIOENCODING=ascii \"$1\" \"$2\"/eval.py in.txt",
+        "printf '%s \\u4e00\\n' '[MON] [DEC] [False] [196]' > in.txt; PYTHONIOENCODING=latin-1 \"$1\" \"$2\"/predict.py -i in.txt - --keep-going; [ $? = 3 ]",
+        "cp in.txt $'in\\xff.txt'; \"$1\" \"$2\"/eval.py $'in\\xff.txt'",
+        "sed -i 's/ [^ ]*$//' $'in\\xff.txt'; \"$1\" \"$2\"/predict.py -i $'in\\xff.txt' $'out\\xff.txt'",
+    ] {
+        let output = shell(script);
+        assert_eq!(output.status.code(), Some(0), "{script}: {}", text(&output.stderr));
+    }
+    // A long line takes no memory to speak of, and an endless one ends.
+    for (program, code) in [("eval.py -", 2), ("predict.py -i - -", 2)] {
+        let input = "head -c 60000000 /dev/zero | tr '\\0' x";
+        let output = shell(&format!(
+            "export OPENBLAS_NUM_THREADS=1; {input} | (ulimit -v 500000; exec \"$1\" \"$2\"/{program})"
+        ));
+        assert_eq!(output.status.code(), Some(code), "{program}: {}", text(&output.stderr));
+        assert!(text(&output.stderr).contains("the line is longer than 4096 bytes"), "{}", text(&output.stderr));
+    }
+    for input in ["/dev/zero", "/dev/urandom"] {
+        for (rust, script) in [("eval", "eval.py"), ("predict -o - -i", "predict.py -o - -i")] {
+            let [ours, theirs] = [format!("\"$0\" {rust} {input}"), format!("\"$1\" \"$2\"/{script} {input}")]
+                .map(|command| shell(&command));
+            assert_eq!((ours.status.code(), theirs.status.code()), (Some(1), Some(1)));
+            assert_eq!(text(&ours.stderr).lines().last(), text(&theirs.stderr).lines().last(), "{script} {input}");
+        }
+    }
+}
