@@ -34,5 +34,5 @@ pub use histogram::Histogram;
 pub use numbers::{count, number};
 pub use ranking::{Figures, Mark, Ranking};
 pub use rates::{Panel, Rate, Rates};
-pub use render::{Chart, FigureError, png, remove_both, svg, write_both, write_file};
+pub use render::{Chart, FigureError, both, png, svg, write_both, write_file};
 pub use scatter::{Colours, Scatter};

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use plotters::coord::Shift;
@@ -136,7 +135,7 @@ pub fn write_file(chart: &impl Chart, path: &Path) -> Result<(), FigureError> {
 }
 
 /// The files of a chart in a folder.
-fn both(folder: &Path, name: &str) -> [PathBuf; 2] {
+pub fn both(folder: &Path, name: &str) -> [PathBuf; 2] {
     ["png", "svg"].map(|extension| folder.join(format!("{name}.{extension}")))
 }
 
@@ -149,22 +148,6 @@ pub fn write_both(chart: &impl Chart, folder: &Path, name: &str) -> Result<[Path
     let paths = both(folder, name);
     paths.iter().try_for_each(|path| write_file(chart, path))?;
     Ok(paths)
-}
-
-/// Removes what [`write_both`] once wrote by that name; the paths of what there was.
-///
-/// # Errors
-/// When a file is there and can't be removed.
-pub fn remove_both(folder: &Path, name: &str) -> Result<Vec<PathBuf>, FigureError> {
-    let mut removed = Vec::new();
-    for path in both(folder, name) {
-        match fs::remove_file(&path) {
-            Ok(()) => removed.push(path),
-            Err(error) if error.kind() == ErrorKind::NotFound => (),
-            Err(error) => return Err(FileError::at("remove", &path)(error).into()),
-        }
-    }
-    Ok(removed)
 }
 
 #[cfg(test)]

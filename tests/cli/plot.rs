@@ -64,18 +64,27 @@ fn charts_that_no_longer_apply_are_removed_and_nothing_else() {
     let grid = grid(folder.path());
     let output = folder.path().join("plots/grid");
     fs::create_dir_all(&output).unwrap();
-    let stale = ["heatmaps.png", "heatmaps.svg", "coverage.svg", "diversity_MON_JAN_False_205.png", "weights.sha256"];
-    let kept = ["heatmaps.csv", "notes.txt", "coverage_of_mine.svg", "diversity_of_mine.png"];
+    // As an earlier call lists what it drew; and what others have put there, under names of charts or not.
+    let stale = ["heatmaps.png", "coverage.svg", "diversity_MON_JAN_False_205.png", "weights.sha256"];
+    let list: String = stale.map(|name| format!("{}  {name}\n", ::cvae::checksums::sha256(b"old"))).concat();
+    let kept = ["heatmaps.svg", "coverage.png", "latent_kl.svg", "notes.txt", "diversity_MON_JAN_False_205.svg"];
     stale.iter().chain(&kept).for_each(|name| fs::write(output.join(name), "old").unwrap());
+    let edited = format!("{list}{}  pass_rate.svg\n", ::cvae::checksums::sha256(b"another"));
+    fs::write(output.join("pass_rate.svg"), "old").unwrap();
+    fs::write(output.join("charts.sha256"), edited).unwrap();
     let done = run(folder.path(), &["plot", "--logs", grid.to_str().unwrap()]);
     assert_eq!(code(&done), 0, "{}", errors(&done));
-    assert!(errors(&done).contains("heatmaps.svg, a chart of an earlier call"), "{}", errors(&done));
+    assert!(errors(&done).contains("heatmaps.png, a chart of an earlier call"), "{}", errors(&done));
     let there = |name: &str| output.join(name).exists();
     // Charts of weights stay where none of weights are asked for.
-    assert!(!there("heatmaps.png") && !there("heatmaps.svg") && there("coverage.svg") && there("sweep.svg"));
+    assert!(!there("heatmaps.png") && there("heatmaps.svg") && there("coverage.svg") && there("sweep.svg"));
     let done = run(folder.path(), &["plot", grid.to_str().unwrap()]);
     assert_eq!(code(&done), 0, "{}", errors(&done));
     assert!(stale.iter().all(|name| !there(name)) && kept.iter().all(|name| there(name)), "{:?}", charts(&output));
+    assert!(there("pass_rate.svg"), "it is not what was drawn");
+    let checked =
+        std::process::Command::new("sha256sum").args(["--check", "charts.sha256"]).current_dir(&output).output();
+    assert!(checked.unwrap().status.success());
 }
 
 #[test]

@@ -1,8 +1,5 @@
 //! The charts of an inspection without its tables, for `cvae plot`.
 
-use std::ffi::OsStr;
-use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::{Inspect, all, file_name, one, parse, pictures};
@@ -12,7 +9,7 @@ use crate::cli::predict::DecodeKind;
 use crate::dates::{Condition, Date, ValidDates};
 use crate::experiment::weights_file;
 use crate::figures::write_both;
-use crate::files::{self, FileError};
+use crate::files;
 use crate::metrics::latent_use;
 
 /// What is drawn of a model's weights.
@@ -81,42 +78,20 @@ impl Charts {
         Ok(written)
     }
 
-    /// Removes charts that an earlier call drew into a folder of other weights than those of this model.
+    /// Whether an earlier call drew the charts of this model's weights into a folder.
     ///
     /// # Errors
-    /// When the folder can't be read, or a chart can't be removed.
-    pub fn clear(folder: &Path, model: Option<&Path>) -> anyhow::Result<Vec<PathBuf>> {
-        let drawn = folder.join(DRAWN);
-        if let Some(model) = model
-            && drawn.exists()
-            && files::read_text(&drawn)? == digest(model)?
-        {
-            return Ok(Vec::new());
-        }
-        let entries = match fs::read_dir(folder) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.map_err(FileError::at("read", folder))?,
-        };
-        let mut removed = Vec::new();
-        for entry in entries {
-            let path = entry.map_err(FileError::at("read", folder))?.path();
-            if is_drawn(&path) {
-                fs::remove_file(&path).map_err(FileError::at("remove", &path))?;
-                removed.push(path);
-            }
-        }
-        removed.sort();
-        Ok(removed)
+    /// When a file can't be read.
+    pub fn are_of(folder: &Path, model: Option<&Path>) -> anyhow::Result<bool> {
+        let (drawn, Some(model)) = (folder.join(DRAWN), model) else { return Ok(false) };
+        Ok(drawn.exists() && files::read_text(&drawn)? == digest(model)?)
     }
-}
 
-/// Whether a file is one that is written here.
-fn is_drawn(path: &Path) -> bool {
-    let part = |part: Option<&OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
-    let (stem, extension) = (part(path.file_stem()), part(path.extension()));
-    let of_condition = |name: &str| ValidDates::new().conditions().into_iter().any(|of| file_name(of) == name);
-    let chart = NAMES.contains(&stem.as_str()) || stem.strip_prefix(DIVERSITY).is_some_and(of_condition);
-    part(path.file_name()) == DRAWN || (chart && ["png", "svg"].contains(&extension.as_str()))
+    /// Whether a file is called as one that is written here.
+    pub fn draws(name: &str) -> bool {
+        let chart = |stem: &str| NAMES.contains(&stem) || stem.starts_with(DIVERSITY);
+        name == DRAWN || [".png", ".svg"].iter().any(|end| name.strip_suffix(end).is_some_and(chart))
+    }
 }
 
 /// The line of sha256sum for the weights that are loaded from this folder.
@@ -128,6 +103,8 @@ fn digest(model: &Path) -> anyhow::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

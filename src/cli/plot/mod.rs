@@ -1,5 +1,6 @@
 //! `cvae plot`: charts of what runs logged, and of the weights where there are any.
 
+mod listed;
 mod measures;
 mod rate;
 mod settings;
@@ -11,19 +12,21 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use listed::Listed;
+
 use super::exit::{BadInput, Exit};
 use super::inspect::Charts;
 use super::{output, warn};
 use crate::analysis::{best, distinct, mixed_provenance, named};
 use crate::experiment::{Outcome, Reading, Run};
-use crate::figures::{Chart, remove_both, write_both};
+use crate::figures::{Chart, both, write_both};
 
 /// Draw charts of runs: training, pass rates, sweeps, ablations, and what the weights generate
 ///
 /// RUNS are experiments, single trials, or folders that hold such. Each gets a folder of charts, as PNG and
 /// SVG, with the same bytes every time. A chart that does not apply is left out, with the reason. Failed and diverged
 /// trials are marked; trials that can't be read are left out with a warning. Charts of earlier calls that no longer
-/// apply are removed. Where a run holds weights, charts of what they generate are added: the diversity of a condition,
+/// apply are removed: those that charts.sha256 lists, as they were drawn. Where a run holds weights, charts of what they generate are added: the diversity of a condition,
 /// the coverage of all, and the latent code. `cvae plot model` draws those of the released model.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -32,17 +35,17 @@ use crate::figures::{Chart, remove_both, write_both};
   cvae plot runs/quick/latent_dim4-seed1-0a1b2c3d4e5f --condition '[WED] [JAN] [False] [181]'")]
 pub struct Plot {
     /// Experiments, trials, or folders that hold such
-    #[arg(value_name = "RUNS", required = true, value_parser = super::path)]
+    #[arg(value_name = "RUNS", required = true, value_parser = super::place())]
     runs: Vec<PathBuf>,
     /// Folder for the charts; each run has its own inside
-    #[arg(short, long, value_name = "DIR", default_value = "plots", value_parser = super::path)]
+    #[arg(short, long, value_name = "DIR", default_value = "plots", value_parser = super::place())]
     output: PathBuf,
     /// Condition whose diversity is drawn, where there are weights
     #[arg(long, default_value = "[MON] [DEC] [False] [196]")]
     condition: String,
     /// Dates drawn for each condition, where there are weights
     #[arg(short = 'n', long, value_name = "N", default_value_t = 1000,
-          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+          value_parser = crate::cli::whole::<u32>(1, 1_000_000), allow_negative_numbers = true)]
     samples: u32,
     /// Charts of the logs alone, none of what weights generate
     #[arg(long)]
@@ -141,7 +144,7 @@ pub fn logs(runs: &Path, output: &Path) -> anyhow::Result<()> {
 /// When a chart can't be written.
 fn draw(run: &Run, folder: &Path, charts: Option<&Charts>) -> anyhow::Result<()> {
     mixed_provenance(&named(&run.trials)).iter().for_each(|mixed| output::say!("warning: {}: {mixed}", run.name));
-    let mut place = Place { folder: folder.to_owned() };
+    let mut place = Place { folder: folder.to_owned(), listed: Listed::read(folder)? };
     place.add("training", training::losses(run))?;
     place.add("pass_by_field", training::pass_by_field(run))?;
     place.add("pass_by_setting", training::pass_by_setting(run))?;
@@ -162,9 +165,11 @@ fn draw(run: &Run, folder: &Path, charts: Option<&Charts>) -> anyhow::Result<()>
     let Some(charts) = charts else { return Ok(()) };
     let best = best(named(&run.trials));
     let model = best.as_ref().and_then(|best| best.trials.iter().find_map(|trial| trial.weights()));
-    say_removed(&Charts::clear(folder, model)?);
+    if !Charts::are_of(folder, model)? {
+        say_removed(&place.listed.remove(Charts::draws)?);
+    }
     match model {
-        Some(model) => charts.draw(model, folder)?.iter().for_each(|path| output::say!("wrote {}", path.display())),
+        Some(model) => place.say_written(&charts.draw(model, folder)?)?,
         None => output::say!(
             "left out of {}: what the weights generate, since the best trials have none; cvae plot model draws the \
              released model's",
@@ -181,21 +186,27 @@ fn say_removed(charts: &[PathBuf]) {
 /// Where charts go.
 struct Place {
     folder: PathBuf,
+    listed: Listed,
 }
 
 impl Place {
     fn add(&mut self, name: &str, drawn: Drawn<impl Chart>) -> anyhow::Result<()> {
         match drawn {
             Drawn::Chart(chart) => {
-                let written = write_both(&chart, &self.folder, name)?;
-                written.iter().for_each(|path| output::say!("wrote {}", path.display()));
+                self.say_written(&write_both(&chart, &self.folder, name)?)?;
             }
             Drawn::Skipped(why) => {
                 output::say!("left out of {}: {name}, since {why}", self.folder.display());
                 // What an earlier call drew there is no longer true of the run.
-                say_removed(&remove_both(&self.folder, name)?);
+                let files = both(Path::new(""), name);
+                say_removed(&self.listed.remove(|listed| files.iter().any(|file| file == Path::new(listed)))?);
             }
         }
         Ok(())
+    }
+
+    fn say_written(&mut self, paths: &[PathBuf]) -> anyhow::Result<()> {
+        paths.iter().for_each(|path| output::say!("wrote {}", path.display()));
+        Ok(self.listed.add(paths)?)
     }
 }
