@@ -7,7 +7,7 @@ use std::process::Command;
 const SOURCES: [&str; 4] = ["src", "build.rs", "Cargo.toml", "Cargo.lock"];
 
 /// Sets `CVAE_COMMIT` to the commit that the sources are of, or `unknown`, and `CVAE_DIRTY` to words where they
-/// differ from it.
+/// differ from it; and `CVAE_DATE` to the commit's day, where it is known.
 fn main() {
     SOURCES.iter().for_each(|path| println!("cargo:rerun-if-changed={path}"));
     // Unpacked inside of another project's repository, the sources are not of its commits.
@@ -24,6 +24,9 @@ fn main() {
     if let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"]).filter(|_| !changes.is_empty()) {
         println!("cargo:rerun-if-changed={log}");
     }
+    // The day of the commit, for manual pages: the same sources have the same pages.
+    let day = if ours { git(&["log", "-1", "--format=%cs"]) } else { None };
+    println!("cargo:rustc-env=CVAE_DATE={}", day.unwrap_or_default());
     println!("cargo:rustc-env=CVAE_COMMIT={}", commit.as_deref().unwrap_or("unknown"));
     println!("cargo:rustc-env=CVAE_DIRTY={}", if changes.is_empty() { "" } else { ", with changes" });
 }

@@ -8,7 +8,9 @@ use clap::ValueEnum;
 use cvae::analysis::settings;
 use cvae::checksums::{self, ChecksumPolicy, SUMS, sha256};
 use cvae::dates::{Date, Lines, ValidDates, has_date_shape, parse_line};
-use cvae::experiment::{Config, ConfigFile, Experiment, Metrics, Override, Reading, Run, Trial, named_hash};
+use cvae::experiment::{
+    Config, ConfigFile, Experiment, Metrics, Override, Reading, Run, Submission, Trial, named_hash, split_words,
+};
 use cvae::metrics::Table;
 use cvae::model::{Layout, Model, ModelConfig, TrainingState};
 use cvae::task::dates;
@@ -41,6 +43,10 @@ pub enum Target {
     Checkpoints,
     /// Tables, as charts read them: history.csv, metrics.csv, results.csv.
     Tables,
+    /// Options for a scheduler's command, as words.
+    Words,
+    /// What a scheduler was handed: the list of its tasks.
+    Submissions,
 }
 
 /// Says whether it accepted the input.
@@ -60,6 +66,8 @@ impl Target {
         Self::Weights,
         Self::Checkpoints,
         Self::Tables,
+        Self::Words,
+        Self::Submissions,
     ];
 
     /// The name of its folder in the corpus.
@@ -70,7 +78,7 @@ impl Target {
     /// Its share of all inputs: parsers that take a microsecond get most, those that read files few.
     pub fn per_mille(self) -> u64 {
         match self {
-            Self::Lines => 330,
+            Self::Lines => 300,
             Self::Dates => 240,
             Self::Predictions => 150,
             Self::Overrides => 60,
@@ -82,6 +90,8 @@ impl Target {
             Self::Weights => 10,
             Self::Checkpoints => 10,
             Self::Tables => 20,
+            Self::Words => 20,
+            Self::Submissions => 10,
         }
     }
 
@@ -198,7 +208,39 @@ impl Target {
                     let own = Checkpoint::load(&path, &layout).is_ok();
                     assert!(!own || written.iter().any(|file| file == input), "a changed file was taken for sound");
                     fs::write(&path, resealed(input)).expect("room for a file");
-                    Checkpoint::load(&path, &layout).is_ok()
+                    // A hostile one, whose checksum fits: no run may take up what no run comes to.
+                    Checkpoint::load(&path, &layout).is_ok_and(|(state, training)| {
+                        if state.check(900, 10).is_ok() {
+                            assert!((1..=900).contains(&state.step) && state.summed <= state.step);
+                            assert!(state.seconds >= 0.0 && state.sums.iter().all(|sum| sum.is_finite()));
+                        }
+                        assert!(training.second.iter().all(|moment| *moment >= 0.0));
+                        true
+                    })
+                })
+            }
+            Self::Words => Box::new(|input| {
+                let words = split_words(&String::from_utf8_lossy(input));
+                words.is_ok_and(|words| {
+                    // Written as a shell takes them, they are the same words.
+                    let again = words.iter().map(|word| format!("'{}'", word.replace('\'', "'\\''")));
+                    assert_eq!(split_words(&again.collect::<Vec<_>>().join(" ")).as_ref(), Ok(&words));
+                    !words.is_empty()
+                })
+            }),
+            Self::Submissions => {
+                let folder = file("slurm");
+                fs::create_dir_all(folder.join("1"))?;
+                fs::write(folder.join("1/job"), "12 2026-01-01T00:00:00Z\n")?;
+                Box::new(move |input| {
+                    write(folder.join("1/tasks"), input);
+                    let queue = || Ok(vec![("12".to_owned(), 0, false), ("12".to_owned(), 1, true)]);
+                    Submission::all(&folder, queue).is_ok_and(|found| {
+                        let [submitted] = found.as_slice() else { panic!("one was submitted, {found:?}") };
+                        let known = |name: &String| submitted.trials.contains(name);
+                        assert!(submitted.queued.iter().chain(&submitted.running).all(known));
+                        !submitted.trials.is_empty()
+                    })
                 })
             }
             Self::Tables => {

@@ -221,29 +221,33 @@ pub fn read_text(path: &Path) -> Result<String, FileError> {
 ///
 /// # Errors
 /// Those of the file system, when it is not a regular file, and when it is larger than `most` bytes.
-pub fn read_regular(path: &Path, most: u64) -> Result<Vec<u8>, FileError> {
-    let found = fs::metadata(path).map_err(FileError::at("read", path))?;
-    if !found.is_file() && !found.is_dir() {
-        let cause = io::Error::other("it is a pipe or a device, name a regular file");
-        return Err(FileError::at("read", path)(cause));
-    }
-    read_at_most(path, most)
-}
-
-fn read_at_most(path: &Path, most: u64) -> Result<Vec<u8>, FileError> {
+pub fn read_at_most(path: &Path, most: u64) -> Result<Vec<u8>, FileError> {
+    check_regular(path)?;
     let read = || {
         let file = File::open(path)?;
-        // A device such as /dev/zero has no end, and no size to judge it by.
-        let found = file.metadata()?;
-        let most = if found.is_file() { most } else { most.min(LARGEST_TEXT) };
-        if found.is_file() && found.len() > most {
+        if file.metadata()?.len() > most {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         let mut bytes = Vec::new();
+        // It may grow while it is read.
         let length = file.take(most + 1).read_to_end(&mut bytes)?;
         if length as u64 > most { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
     };
     read().map_err(FileError::at("read", path))
+}
+
+/// Checks that there is a regular file, or a link to one: opening a pipe could hang.
+///
+/// # Errors
+/// When there is something else, or nothing.
+pub fn check_regular(path: &Path) -> Result<(), FileError> {
+    let found = fs::metadata(path).map_err(FileError::at("read", path))?;
+    let cause = match found {
+        _ if found.is_file() => return Ok(()),
+        _ if found.is_dir() => io::ErrorKind::IsADirectory.into(),
+        _ => io::Error::other("it is a pipe or a device, name a regular file"),
+    };
+    Err(FileError::at("read", path)(cause))
 }
 
 /// Makes a folder and those above it.
@@ -252,15 +256,6 @@ fn read_at_most(path: &Path, most: u64) -> Result<Vec<u8>, FileError> {
 /// Those of the file system.
 pub fn make_folder(path: &Path) -> Result<(), FileError> {
     fs::create_dir_all(path).map_err(FileError::at("make the folder", path))
-}
-
-/// Checks that a file can be opened, for readers whose own errors don't name it.
-///
-/// # Errors
-/// Those of the file system.
-pub fn check_readable(path: &Path) -> Result<(), FileError> {
-    let found = File::open(path).and_then(|file| file.metadata()).map_err(FileError::at("read", path))?;
-    if found.is_dir() { Err(FileError::at("read", path)(io::ErrorKind::IsADirectory.into())) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -362,10 +357,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         fs::write(&path, "four").unwrap();
-        assert_eq!(read_regular(&path, 4).unwrap(), b"four");
-        assert!(read_regular(&path, 3).unwrap_err().to_string().contains("too large"));
-        assert!(read_regular(Path::new("/dev/zero"), 3).unwrap_err().to_string().ends_with("name a regular file"));
-        assert!(read_regular(folder.path(), 3).unwrap_err().to_string().contains("it is a folder"));
+        assert_eq!(read_at_most(&path, 4).unwrap(), b"four");
+        assert!(read_at_most(&path, 3).unwrap_err().to_string().contains("too large"));
+        assert!(read_at_most(Path::new("/dev/zero"), 3).unwrap_err().to_string().ends_with("name a regular file"));
+        assert!(read_at_most(folder.path(), 3).unwrap_err().to_string().contains("it is a folder"));
     }
 
     #[test]
@@ -373,6 +368,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let error = replace_text(folder.path(), "").unwrap_err().to_string();
         assert!(error.contains("it is a folder, name a file"), "{error}");
-        assert!(check_readable(folder.path()).unwrap_err().to_string().contains("it is a folder"));
+        assert!(check_regular(folder.path()).unwrap_err().to_string().contains("it is a folder"));
     }
 }

@@ -161,7 +161,7 @@ expect 3 "" bash -c '"$0" predict -i bad.txt - --keep-going -n 100000 --model "$
 mkfifo closing; head -c 1 closing > /dev/null & reader=$!
 expect 1 "cannot write closing" "$cvae" predict -i conditions.txt closing -n 1000000 --model "$finished"
 wait "$reader"
-expect 0 "" bash -c '"$0" train tiny.toml --runs closed >&- 2>&-' "$cvae"
+expect 1 "" bash -c '"$0" train tiny.toml --runs closed >&- 2>&-' "$cvae"
 [ -s closed/tiny/*seed1-*/metrics.csv ] || fail "a run with closed streams did not finish"
 expect 0 "" bash -c '"$0" sweep tiny.toml --runs closed 2>&1 >&- | head -c 1 > /dev/null; exit "${PIPESTATUS[0]}"' "$cvae"
 same undisturbed/tiny closed/tiny "a sweep whose messages nobody reads ended otherwise"
@@ -207,6 +207,23 @@ for signal in TERM INT; do
 done
 passed=$((passed + 3))
 
+begin "signals in evaluations"
+# Hours of evaluation, after a step in the middle and after the last; the only checkpoint is the one before it.
+for every in 20 200; do
+    for signal in TERM INT HUP USR1 XCPU; do
+        env --default-signal=HUP,INT "$cvae" train tiny.toml -o "evaluated$every" --set training.checkpoint_every=1000 --set evaluation.every="$every" \
+            --set evaluation.samples=1000000 --set evaluation.final_samples=1000000 > /dev/null 2> stderr.txt & pid=$!
+        listening "$pid"; started "evaluated$every/checkpoint/checkpoint.safetensors"; sleep 0.5
+        told=$(date +%s%N); kill -"$signal" "$pid"; code=0; wait "$pid" || code=$?
+        took=$((($(date +%s%N) - told) / 1000000))
+        [ "$code" = 130 ] && grep -q stopping stderr.txt && [ "$took" -lt 5000 ] ||
+            fail "SIG$signal in an evaluation: code $code after $took ms: $(cat stderr.txt)"
+        [ -s "evaluated$every/checkpoint/checkpoint.safetensors" ] || fail "SIG$signal in an evaluation lost the checkpoint"
+        passed=$((passed + 1))
+    done
+    [ "$(grep -c "interrupted after step $every" "evaluated$every/log.txt")" = 5 ] || fail "steps were lost: $(cat "evaluated$every/log.txt")"
+done
+
 begin "two processes on one run"
 "$cvae" train tiny.toml -o shared "${long[@]}" > /dev/null 2>&1 & pid=$!
 started shared/checkpoint/checkpoint.safetensors
@@ -223,7 +240,10 @@ int flock(int file, int operation) { errno = ENOLCK; return -1; }
 CODE
 cc -shared -fPIC -O1 nolocks.c -o nolocks.so
 expect 1 "set CVAE_LOCKS=off and never let two processes run one trial" env LD_PRELOAD="$dir/nolocks.so" "$cvae" sweep tiny.toml --runs nolocks
-expect 0 "" env LD_PRELOAD="$dir/nolocks.so" CVAE_LOCKS=off "$cvae" sweep tiny.toml --runs nolocks --retry-failed
+[ "$(grep -c 'set CVAE_LOCKS=off' stderr.txt)" = 1 ] && ! compgen -G 'nolocks/tiny/*/error.txt' > /dev/null || fail "a lock that can't be had: $(cat stderr.txt)"
+expect 1 "set CVAE_LOCKS=off" env LD_PRELOAD="$dir/nolocks.so" "$cvae" train tiny.toml --runs nolocks
+# No trial has failed: nothing is to be tried again.
+expect 0 "" env LD_PRELOAD="$dir/nolocks.so" CVAE_LOCKS=off "$cvae" sweep tiny.toml --runs nolocks
 same undisturbed/tiny nolocks/tiny "a sweep without locks ended otherwise"
 rm nolocks/tiny/*/metrics.csv
 expect 1 "set CVAE_LOCKS=off" env LD_PRELOAD="$dir/nolocks.so" "$cvae" sweep tiny.toml --runs nolocks --status
@@ -237,12 +257,112 @@ if [ "$(id -u)" = 0 ] && setpriv --reuid 65534 --clear-groups test -x "$cvae"; t
     kill -TERM "$pid"; wait "$pid" || true
 fi
 
+begin "pipes in the place of files"
+for name in config.toml history.csv metrics.csv error.txt lock log.txt SHA256SUMS checkpoint/checkpoint.safetensors; do
+    for kept in metrics.csv none; do
+        rm -rf piped; cp -r "$finished" piped; [ $kept = metrics.csv ] || rm piped/metrics.csv
+        rm -rf "piped/$name"; mkdir -p "$(dirname "piped/$name")"; mkfifo "piped/$name"
+        for command in "compare piped" "plot --logs piped" "train tiny.toml -o piped" "predict -i conditions.txt - --model piped" "eval conditions.txt --model piped"; do
+            code=0
+            # shellcheck disable=SC2086
+            timeout -k 1 30 "$cvae" $command > stdout.txt 2> stderr.txt || code=$?
+            [ "$code" -lt 124 ] || fail "a pipe $name hangs: $command"
+            ! grep -qE 'panicked|internal error' stderr.txt || fail "a panic in: $command: $(cat stderr.txt)"
+            passed=$((passed + 1))
+        done
+    done
+done
+rm -rf piped
+
+begin "inputs without an end"
+mkdir small; mount -t tmpfs -o size=1m tmpfs small
+for input in /dev/zero /dev/urandom; do
+    for command in "eval $input" "predict -i $input - --model $finished"; do
+        # shellcheck disable=SC2086
+        expect 1 "cannot read $input: it is a device without an end, name a file" env TMPDIR="$dir/small" timeout -k 1 30 "$cvae" $command
+    done
+done
+expect 1 "a line of it has no end" bash -c 'cat /dev/zero | timeout -k 1 60 "$0" eval -' "$cvae"
+expect 1 "write a temporary file in" bash -c 'yes "[MON] [DEC] [False] [196]" | TMPDIR=$2 timeout -k 1 60 "$0" predict -i - - --model "$1"' "$cvae" "$finished" "$dir/small"
+[ -z "$(ls -A small)" ] || fail "temporary files are left: $(ls -A small)"
+umount small; rmdir small
+
+begin "hostile checkpoints"
+"$cvae" train tiny.toml -o hostile "${long[@]}" > /dev/null 2>&1 & pid=$!
+started hostile/checkpoint/checkpoint.safetensors
+kill -TERM "$pid"; wait "$pid" || true
+cat > hostile.py << 'CODE'
+"""Changes the counters of a checkpoint, or all numbers of a tensor, and seals the file again."""
+import hashlib, json, struct, sys
+path, change = sys.argv[1], json.loads(sys.argv[2])
+data = open(path, "rb").read()
+end = 8 + struct.unpack("<Q", data[:8])[0]
+header = json.loads(data[8:end])
+meta = header.pop("__metadata__")
+tensors = {name: data[end + entry["data_offsets"][0] : end + entry["data_offsets"][1]] for name, entry in header.items()}
+for name, value in change.pop("tensors", {}).items():
+    tensors[name] = struct.pack("<f", float(value)) * (len(tensors[name]) // 4)
+tensors["state"] = json.dumps({**json.loads(tensors["state"]), **change}).encode()
+header["state"]["shape"] = [len(tensors["state"])]
+place, order = 0, sorted(header, key=lambda name: header[name]["data_offsets"])
+for name in order:
+    header[name]["data_offsets"] = [place, place + len(tensors[name])]
+    place += len(tensors[name])
+text = json.dumps({"__metadata__": {**meta, "sha256": "0" * 64}, **header}, separators=(",", ":")).encode()
+whole = struct.pack("<Q", len(text)) + text + b"".join(tensors[name] for name in order)
+digest = hashlib.sha256(whole).hexdigest().encode()
+open(path, "wb").write(whole.replace(b"0" * 64, digest, 1))
+CODE
+zero='[0, 0, 0, 0]'
+for change in '{"step": 18446744073709551615}' '{"step": 0}' '{"step": -1}' '{"step": 1e300}' '{"summed": 18446744073709551615}' '{"seconds": -5.0}' \
+    '{"seconds": 1e999}' '{"sums": [1, 2]}' "{\"pending\": [$zero, $zero, $zero, $zero, $zero, $zero, $zero, $zero, $zero, $zero]}" \
+    '{"run": "another"}' '{"extra": 1}' '{"tensors": {"first": "nan"}}' '{"tensors": {"second": "-1"}}' '{"tensors": {"second": "inf"}}'; do
+    rm -rf changed; cp -r hostile changed
+    python3 hostile.py changed/checkpoint/checkpoint.safetensors "$change"
+    expect 1 "remove it to train from the start" timeout -k 1 60 "$cvae" train tiny.toml -o changed "${long[@]}"
+    [ ! -e changed/metrics.csv ] || fail "a hostile checkpoint finishes: $change"
+done
+rm -rf changed; cp -r hostile changed
+# Sealed again without a change it is taken up.
+python3 hostile.py changed/checkpoint/checkpoint.safetensors '{}'
+"$cvae" train tiny.toml -o changed "${long[@]}" > /dev/null 2> stderr.txt & pid=$!
+listening "$pid"; sleep 1; kill -TERM "$pid"; code=0; wait "$pid" || code=$?
+[ "$code" = 130 ] && tail -n 2 changed/log.txt | grep -q "resumed after step" || fail "a sealed checkpoint is refused: $(cat stderr.txt)"
+passed=$((passed + 1))
+
+begin "frozen submissions"
+mkdir bin frozen; cp tiny.toml frozen/grid.toml
+printf '#!/bin/bash\necho 7\n' > bin/sbatch
+printf '#!/bin/bash\necho 7 0 PENDING; echo 7 1 PENDING\n' > bin/squeue
+printf '#!/bin/bash\nexit 1\n' > bin/scontrol
+chmod +x bin/*
+slurm() { env PATH="$dir/bin:$PATH" "$cvae" sweep frozen/grid.toml --runs frozen/runs "$@"; }
+task() { code=0; env SLURM_ARRAY_TASK_ID="$1" bash frozen/runs/grid/slurm/1/job.sh || code=$?; }
+expect 0 "submitted 2 trials as job 7" slurm --launcher slurm
+# Whatever becomes of the config, the trials' folders and the list of tasks: a task trains what it was asked for, or nothing.
+rm frozen/grid.toml
+task 0
+[ "$code" = 0 ] && [ -s frozen/runs/grid/*seed1-*/metrics.csv ] || fail "a task trained nothing: $(cat frozen/runs/grid/slurm/1/0.log)"
+trial=$(echo frozen/runs/grid/*seed2-*)
+cp "$trial/config.toml" whole.toml; sed -i 's/^steps = .*/steps = 90/' "$trial/config.toml"
+task 1
+[ "$code" != 0 ] && [ ! -e "$trial/metrics.csv" ] || fail "an edited config was trained under the name of the trial that was submitted"
+cp whole.toml "$trial/config.toml"
+task 99
+[ "$code" != 0 ] || fail "a task without a trial ended well"
+cp tiny.toml frozen/grid.toml
+printf 'nonsense' > frozen/runs/grid/slurm/1/tasks
+expect 0 "" slurm --status
+printf '\377\n' > frozen/runs/grid/slurm/1/job
+expect 0 "what is queued is not known" slurm --status
+passed=$((passed + 3))
+
 begin "limits on files"
 expect 1 "raise it (ulimit -f) and run the same command again" \
     bash -c 'ulimit -f 1; exec "$0" predict -i conditions.txt limited.txt -n 100000 --model "$1"' "$cvae" "$finished"
 [ ! -e limited.txt ] && [ -z "$(compgen -G '.limited.txt*' || true)" ] || fail "a limit on files left half predictions"
 expect 1 "raise it (ulimit -f)" bash -c 'ulimit -f 1; exec "$0" train tiny.toml -o limited' "$cvae"
-expect 1 "set TMPDIR to a folder that can be written to" env TMPDIR=/nonexistent "$cvae" eval - < /dev/null
+expect 1 "set TMPDIR to a folder that can be written to" env TMPDIR=/nonexistent "$cvae" predict -i - - < /dev/null
 
 begin "lack of memory"
 # The system's way: the largest process is killed.

@@ -28,7 +28,7 @@ use crate::metrics::{Measure, Reference, Source, Unit};
 Without --wide, columns that do not fit the terminal are left out. docs/columns.md explains the measures.")]
 pub struct Compare {
     /// Folders of trials, or folders that hold such
-    #[arg(value_name = "RUNS", required = true, value_parser = super::path)]
+    #[arg(value_name = "RUNS", required = true, value_parser = super::place())]
     runs: Vec<PathBuf>,
     /// What to sort by, best first
     #[arg(long, value_enum, default_value_t = Column(Measure::GreedyPassHeldOut))]

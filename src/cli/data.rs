@@ -21,17 +21,19 @@ use crate::task::{self, Task};
   cvae data --task algebra            data/algebra.csv: every row of another exact task")]
 pub struct Data {
     /// First year
-    #[arg(long, value_name = "YEAR", default_value_t = dates::FIRST_YEAR)]
+    #[arg(long, value_name = "YEAR", default_value_t = dates::FIRST_YEAR, value_parser = super::whole::<i16>(1000, 9999),
+          allow_negative_numbers = true)]
     from: i16,
     /// Last year
-    #[arg(long, value_name = "YEAR", default_value_t = dates::LAST_YEAR)]
+    #[arg(long, value_name = "YEAR", default_value_t = dates::LAST_YEAR, value_parser = super::whole::<i16>(1000, 9999),
+          allow_negative_numbers = true)]
     to: i16,
     /// Task whose rows are written; all but dates as CSV, NAME.csv
     #[arg(long, value_name = "NAME", default_value = task::DATES, value_parser = PossibleValuesParser::new(Task::names()),
           conflicts_with_all = ["from", "to"])]
     task: String,
     /// Folder to write to
-    #[arg(short, long, value_name = "DIR", default_value = "data", value_parser = super::path)]
+    #[arg(short, long, value_name = "DIR", default_value = "data", value_parser = super::place())]
     output: PathBuf,
 }
 

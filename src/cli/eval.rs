@@ -1,6 +1,6 @@
 //! `cvae eval`: scores a file of conditions and dates, whoever made it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
@@ -25,13 +25,13 @@ use crate::metrics::{Failures, Tally};
   cvae eval predictions.txt --model runs/quick/latent_dim4-seed1-0a1b2c3d4e5f")]
 pub struct Eval {
     /// File to score; - for standard input
-    #[arg(value_name = "FILE", value_parser = super::path)]
+    #[arg(value_name = "FILE", value_parser = super::stream())]
     file: PathBuf,
     /// Everything as JSON, with a record for each condition
     #[arg(long)]
     json: bool,
     /// Folder of the model that made the file: its warnings are raised from the file's dates
-    #[arg(long, value_name = "DIR", value_parser = super::path)]
+    #[arg(long, value_name = "DIR", value_parser = super::place())]
     model: Option<PathBuf>,
     /// Number of worst conditions and of failures to show
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = super::count, allow_negative_numbers = true)]
@@ -96,7 +96,7 @@ impl Eval {
         let mut failures = Vec::new();
         let mut bad = 0;
         for line in input.lines()? {
-            let line = line.map_err(FileError::at("read", &self.file))?;
+            let line = line.map_err(FileError::at("read", Path::new(&name)))?;
             let parsed = line.parse().and_then(|parsed| parsed.alone(&line.text).map(|()| parsed));
             match parsed {
                 Ok(parsed) => {
@@ -148,7 +148,7 @@ impl Eval {
             ("decade", report.decade_rate),
         ];
         let rows = rows.map(|(name, rate)| vec![name.to_owned(), percent(rate)]).to_vec();
-        let mut text = format!("{}\n", output::table(&["pass rate", ""], rows));
+        let mut text = format!("{}\n", output::on_terminal(&mut output::table(&["pass rate", ""], rows)));
         let (lines, passes) = (report.lines, report.passes);
         text += &format!("{passes} of {lines} lines pass; {} conditions\n", report.conditions.len());
         let mut worst: Vec<_> =
@@ -160,7 +160,8 @@ impl Eval {
                 vec![condition.clone(), percent(*pass_rate), format!("{passes} of {lines}")]
             };
             let rows = worst.iter().take(self.show).map(row).collect();
-            text += &format!("\n{}\n", output::table(&["worst conditions", "pass rate", "lines"], rows));
+            let mut table = output::table(&["worst conditions", "pass rate", "lines"], rows);
+            text += &format!("\n{}\n", output::on_terminal(&mut table));
             text += &more(worst.len() as u64, self.show, "conditions");
         }
         if !report.failures.is_empty() {
@@ -170,7 +171,7 @@ impl Eval {
             for column in table.column_iter_mut() {
                 column.set_cell_alignment(comfy_table::CellAlignment::Left);
             }
-            text += &format!("\n{table}\n");
+            text += &format!("\n{}\n", output::on_terminal(&mut table));
             text += &more(lines - passes, self.show, "failing lines");
         }
         text.trim_end().to_owned()

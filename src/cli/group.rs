@@ -22,6 +22,7 @@ pub fn task(trials: &[(PathBuf, Config)], retry_failed: bool) -> anyhow::Result<
     torch::hand_over_if_needed(config)?;
     let (mut open, mut failed, mut busy) = (Vec::new(), 0, 0);
     for (path, config) in trials {
+        RunFolder::check_name(path, config)?;
         if !retry_failed && RunFolder::status(path)? == Status::Failed {
             output::say!("{}: failed earlier, --retry-failed runs it again", path.display());
             failed += 1;
@@ -45,18 +46,18 @@ pub fn task(trials: &[(PathBuf, Config)], retry_failed: bool) -> anyhow::Result<
     let mut interrupted = 0;
     run_trials(&members, watches, &mut |place, ending| {
         let name = members[place].0.path().display();
-        bar.suspend(|| match &ending {
+        match &ending {
             Ok(TrialEnding::Finished(metrics)) => {
                 let pass = output::percent(metrics.number(Measure::SampledPass));
                 output::say!("{name}: finished, sampled pass {pass}");
             }
             Ok(TrialEnding::Interrupted(step)) => output::say!("{name}: interrupted after step {step}"),
             Err(error) => output::say!("{name}: failed: {error}"),
-        });
+        }
         interrupted += usize::from(matches!(ending, Ok(TrialEnding::Interrupted(_))));
         failed += usize::from(ending.is_err());
     });
-    bar.finish_and_clear();
+    output::end_bar(&bar);
     if let Some(experiment) = first.parent() {
         warn::skipped(&rebuild(experiment)?.skipped);
     }

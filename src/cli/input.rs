@@ -1,38 +1,78 @@
-//! Files of conditions as commands read them: twice, so that nothing is written before all is checked.
+//! Files of lines as commands read them: once, or twice, so that nothing is written before all is checked. Each is
+//! opened once, since what a pipe gave is gone.
 
 use std::fs::File;
-use std::io::{self, BufReader, Seek};
+use std::io::{self, BufReader, IsTerminal, Read, Seek};
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use super::is_standard_stream;
 use crate::dates::Lines;
-use crate::files::{self, FileError};
+use crate::files::FileError;
 
-/// An input that can be read from its start again.
+/// An open input.
 #[derive(Debug)]
 pub struct Input {
     name: PathBuf,
     file: File,
+    kind: Kind,
 }
 
+/// What an input is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A file with a size, which can be read again.
+    File,
+    /// A pipe or a terminal, or standard input, whatever that is.
+    Stream,
+    /// A device, of which many have no end.
+    Device,
+}
+
+/// What a device may give before it is taken for one without an end.
+const DEVICE: u64 = 1 << 20;
+/// The longest line, be it a bad one, before an input is taken for no text.
+const LINE: u64 = 64 << 20;
+/// What a temporary file, or memory, may hold: some hundred million lines.
+const MOST: u64 = 4 << 30;
+
 impl Input {
-    /// Opens a file, or takes in standard input (`-`) or a pipe by way of a temporary file.
+    /// Opens a file, a pipe, or standard input (`-`), to be read once.
+    ///
+    /// # Errors
+    /// When it can't be opened.
+    pub fn open(path: &Path) -> Result<Self, FileError> {
+        let (name, standard) = match is_standard_stream(path) {
+            true => (PathBuf::from("standard input"), true),
+            false => (path.to_owned(), false),
+        };
+        let open = || {
+            let file = if standard { File::from(io::stdin().as_fd().try_clone_to_owned()?) } else { File::open(path)? };
+            let found = file.metadata()?.file_type();
+            let kind = match found {
+                _ if found.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
+                _ if found.is_file() && !standard => Kind::File,
+                _ if found.is_char_device() && !file.is_terminal() || found.is_block_device() => Kind::Device,
+                _ => Kind::Stream,
+            };
+            Ok((file, kind))
+        };
+        let (file, kind) = open().map_err(FileError::at("read", &name))?;
+        Ok(Self { name, file, kind })
+    }
+
+    /// The same, to be read several times: what is no file is taken in by way of a temporary one.
     ///
     /// # Errors
     /// When it can't be read.
-    pub fn open(path: &Path) -> Result<Self, FileError> {
-        let (name, file) = if is_standard_stream(path) {
-            let name = PathBuf::from("standard input");
-            let file = spool(io::stdin().lock(), &name)?;
-            (name, file)
-        } else {
-            files::check_readable(path)?;
-            let file = File::open(path).map_err(FileError::at("read", path))?;
-            let is_file = file.metadata().map_err(FileError::at("read", path))?.is_file();
-            let file = if is_file { file } else { spool(file, path)? };
-            (path.to_owned(), file)
-        };
-        Ok(Self { name, file })
+    pub fn open_for_rereading(path: &Path) -> Result<Self, FileError> {
+        let mut input = Self::open(path)?;
+        if input.kind != Kind::File {
+            input.file = spool(&mut Limited::new(&input.file, input.kind, MOST), &input.name)?;
+            input.kind = Kind::File;
+        }
+        Ok(input)
     }
 
     /// What messages call it.
@@ -45,18 +85,60 @@ impl Input {
         FileError::at("read", &self.name)
     }
 
-    /// Its lines, from the first.
+    /// Its bytes, up to 4 GiB of them: for what is held in memory.
+    pub fn reader(self) -> impl Read {
+        BufReader::with_capacity(1 << 18, Limited::new(self.file, self.kind, MOST))
+    }
+
+    /// Its lines; those of a file from the first.
     ///
     /// # Errors
     /// When it can't be read.
-    pub fn lines(&mut self) -> Result<Lines<BufReader<&File>>, FileError> {
-        self.file.rewind().map_err(FileError::at("read", &self.name))?;
-        Ok(Lines::new(BufReader::with_capacity(1 << 16, &self.file)))
+    pub fn lines(&mut self) -> Result<Lines<impl io::BufRead + '_>, FileError> {
+        if self.kind == Kind::File {
+            self.file.rewind().map_err(FileError::at("read", &self.name))?;
+        }
+        let limited = Limited::new(&self.file, self.kind, u64::MAX);
+        Ok(Lines::new(BufReader::with_capacity(1 << 16, limited)))
+    }
+}
+
+/// Something to read that ends with an error where it turns out to be no text of lines.
+struct Limited<R> {
+    inner: R,
+    kind: Kind,
+    most: u64,
+    read: u64,
+    /// Bytes since the last end of a line.
+    line: u64,
+}
+
+impl<R: Read> Limited<R> {
+    fn new(inner: R, kind: Kind, most: u64) -> Self {
+        Self { inner, kind, most, read: 0, line: 0 }
+    }
+}
+
+impl<R: Read> Read for Limited<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.inner.read(buffer)?;
+        self.read += length as u64;
+        self.line = match buffer[..length].iter().rposition(|byte| *byte == b'\n') {
+            Some(end) => (length - end - 1) as u64,
+            None => self.line + length as u64,
+        };
+        let problem = match self.kind {
+            Kind::Device if self.read > DEVICE => "it is a device without an end, name a file",
+            _ if self.line > LINE => "a line of it has no end, name a file of lines",
+            _ if self.read > self.most => "it goes on beyond 4 GiB; name a file, or less of it",
+            _ => return Ok(length),
+        };
+        Err(io::Error::other(problem))
     }
 }
 
 /// A temporary file that holds what an input gives, up to its end.
-fn spool(mut input: impl io::Read, name: &Path) -> Result<File, FileError> {
+fn spool(input: &mut impl Read, name: &Path) -> Result<File, FileError> {
     let folder = std::env::temp_dir();
     // The error of one without a name does not say where it was to lie.
     let mut file = tempfile::tempfile_in(&folder).map_err(|error| {
@@ -73,5 +155,27 @@ fn spool(mut input: impl io::Read, name: &Path) -> Result<File, FileError> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(FileError::at("read", name)(error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is read of an endless input of this byte before it is given up.
+    fn given_up(byte: u8, kind: Kind, most: u64) -> (u64, String) {
+        let mut limited = Limited::new(io::repeat(byte), kind, most);
+        let error = io::copy(&mut limited, &mut io::sink()).unwrap_err();
+        (limited.read, error.to_string())
+    }
+
+    #[test]
+    fn inputs_without_an_end_are_given_up() {
+        let (read, said) = given_up(0, Kind::Device, u64::MAX);
+        assert!(read < 2 * DEVICE && said.contains("a device without an end"), "{read} {said}");
+        let (read, said) = given_up(b'x', Kind::Stream, u64::MAX);
+        assert!(read < 2 * LINE && said.contains("a line of it has no end"), "{read} {said}");
+        let (read, said) = given_up(b'\n', Kind::Stream, 1 << 20);
+        assert!(read < 2 << 20 && said.contains("goes on beyond 4 GiB"), "{read} {said}");
     }
 }

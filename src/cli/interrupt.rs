@@ -1,7 +1,6 @@
 //! Signals: a run ends after its current step, any other command at once; a second Ctrl-C ends all.
 //! A signal that was ignored when the program was started, as under `nohup`, stays ignored.
 
-use std::io::IsTerminal;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -87,9 +86,7 @@ fn take(signal: i32, first: &mut Option<Instant>) {
             *first = Some(Instant::now());
             stop.store(true, Ordering::Relaxed);
             if !is_worker() {
-                // Over a progress bar that may stand in this line.
-                let clear = if std::io::stderr().is_terminal() { "\r\x1b[K" } else { "" };
-                output::say!("{clear}stopping; what is done is kept (Ctrl-C again ends it at once)");
+                output::say!("stopping; what is done is kept (Ctrl-C again ends it at once)");
             }
         }
         // A sweep ends its trials itself, and their last checkpoint must not be lost to a signal to all processes.
@@ -104,6 +101,7 @@ fn take(signal: i32, first: &mut Option<Instant>) {
 
 fn end() {
     let unwritten = files::abandon();
+    output::clear_bars();
     for path in &unwritten {
         output::say!("interrupted; {} was not written, its partial file is removed", path.display());
     }

@@ -23,7 +23,7 @@ pub struct Manual {
     /// The command to tell of; the program as a whole if not given
     command: Option<String>,
     /// Folder to write all pages to
-    #[arg(short, long, value_name = "DIR", value_parser = super::path, conflicts_with = "command")]
+    #[arg(short, long, value_name = "DIR", value_parser = super::place(), conflicts_with = "command")]
     output: Option<PathBuf>,
     /// Print all commands as one page of Markdown: docs/commands.md
     #[arg(long, conflicts_with_all = ["command", "output"])]
@@ -83,12 +83,25 @@ fn page(name: &str, command: clap::Command) -> io::Result<String> {
     let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     let (options, commands) = (command.get_arguments().next().is_some(), command.has_subcommands());
     let parts: Vec<&str> = after.split("\n\n").filter(|part| !part.is_empty()).collect();
-    // Without dates, which would make every build's pages others.
-    let man = Man::new(command.display_name(name.to_owned())).title(name);
+    // clap's own synopsis leaves out what options take.
+    let usage = command.clone().render_usage().to_string();
+    let man = Man::new(command.display_name(name.to_owned()))
+        .title(name.to_uppercase())
+        .date(env!("CVAE_DATE"))
+        .source(concat!("cvae ", env!("CARGO_PKG_VERSION")))
+        .manual("cvae");
     let mut text = Vec::new();
     man.render_title(&mut text)?;
     man.render_name_section(&mut text)?;
-    man.render_synopsis_section(&mut text)?;
+    let mut synopsis = Roff::new();
+    synopsis.control("SH", ["SYNOPSIS"]);
+    for (place, usage) in usage.trim_start_matches("Usage: ").lines().enumerate() {
+        if place > 0 {
+            synopsis.control("br", []);
+        }
+        synopsis.text([roman(usage.trim())]);
+    }
+    synopsis.to_writer(&mut text)?;
     man.render_description_section(&mut text)?;
     if options {
         man.render_options_section(&mut text)?;
@@ -111,8 +124,11 @@ fn page(name: &str, command: clap::Command) -> io::Result<String> {
         parts.iter().filter(|part| !part.starts_with("Examples:") && !part.starts_with("Exit codes:")).collect();
     if !notes.is_empty() {
         rest.control("SH", ["NOTES"]);
-        for note in notes {
-            rest.control("PP", []).text([roman(note.replace('\n', " "))]);
+        for (place, note) in notes.into_iter().enumerate() {
+            if place > 0 {
+                rest.control("PP", []);
+            }
+            rest.text([roman(note.replace('\n', " "))]);
         }
     }
     rest.control("SH", ["EXIT STATUS"]);
@@ -122,11 +138,43 @@ fn page(name: &str, command: clap::Command) -> io::Result<String> {
     if let Some(own) = own {
         rest.control("PP", []).text([roman(own.replace('\n', " "))]);
     }
-    // Without the preamble that the page begins with already.
-    let rest = rest.render();
-    text.extend(rest.split_once(".SH").map_or(rest.as_bytes(), |(preamble, _)| &rest.as_bytes()[preamble.len()..]));
+    rest.to_writer(&mut text)?;
     if name == "cvae" {
         man.render_version_section(&mut text)?;
     }
-    Ok(String::from_utf8_lossy(&text).into_owned())
+    Ok(tidy(&String::from_utf8_lossy(&text)))
+}
+
+/// The same page without what `mandoc -Tlint` minds: each section's own preamble, breaks beside space, and long lines.
+fn tidy(page: &str) -> String {
+    let lines: Vec<&str> = page.lines().map(str::trim_end).collect();
+    let (mut text, mut filled) = (String::new(), true);
+    for (place, line) in lines.iter().enumerate() {
+        let around = |offset: isize| place.checked_add_signed(offset).and_then(|place| lines.get(place)).copied();
+        filled = (filled || *line == ".fi") && *line != ".nf";
+        let preamble = place > 1 && [".ie \\n", ".el .ds"].iter().any(|begin| line.starts_with(begin));
+        let idle = *line == ".br" && (around(-1) == Some(".sp") || around(1) == Some(".sp"));
+        match line {
+            _ if preamble || idle => {}
+            // A heading of options stays in one line.
+            line if filled && !line.starts_with(['.', '\'']) && around(-1) != Some(".TP") => text += &wrapped(line),
+            line => text += &format!("{line}\n"),
+        }
+    }
+    text
+}
+
+/// A line of text broken at blanks, none longer than 80 bytes where that can be; none begins as a request does.
+fn wrapped(line: &str) -> String {
+    const WIDTH: usize = 80;
+    let (mut text, mut width) = (String::new(), 0);
+    for word in line.split(' ').filter(|word| !word.is_empty()) {
+        let breaks = width + 1 + word.len() > WIDTH && !word.starts_with(['.', '\'']) && !text.ends_with('\\');
+        if width > 0 {
+            text.push(if breaks { '\n' } else { ' ' });
+        }
+        width = if breaks || width == 0 { word.len() } else { width + 1 + word.len() };
+        text += word;
+    }
+    text + "\n"
 }

@@ -7,6 +7,7 @@ use clap::Args;
 use super::exit::{BadInput, Exit};
 use super::output;
 use crate::experiment::plan_moves;
+use crate::printable::printable;
 
 /// Rename trials of earlier versions to the names that they have now
 ///
@@ -19,7 +20,7 @@ use crate::experiment::plan_moves;
   cvae migrate runs")]
 pub struct Migrate {
     /// Folders of runs: of an experiment, or of several
-    #[arg(required = true, value_name = "RUNS", value_parser = super::path)]
+    #[arg(required = true, value_name = "RUNS", value_parser = super::place())]
     runs: Vec<PathBuf>,
     /// Print the new names and rename nothing
     #[arg(long)]
@@ -45,7 +46,7 @@ impl Migrate {
                 moves.apply()?;
             }
             for (old, new) in &moves.renamed {
-                output::print(&format!("{} -> {new}", moves.experiment.join(old).display()))?;
+                output::print(&printable(&format!("{} -> {new}", moves.experiment.join(old).display())))?;
             }
             let would = if self.dry_run { "to be " } else { "" };
             let table = if moves.stale { format!(", results.csv {would}rebuilt") } else { String::new() };

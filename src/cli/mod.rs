@@ -1,5 +1,6 @@
 //! The commands: one file each, with its arguments and its orchestration. No science here.
 
+mod closed;
 mod compare;
 mod completions;
 mod data;
@@ -34,10 +35,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 
 use crate::experiment::{self, Config, Override, OverrideError};
 use crate::model::Model;
+use crate::printable::printable;
 
 pub use exit::{BadInput, Exit};
 
@@ -110,7 +113,14 @@ pub fn program() -> ExitCode {
 /// Prints help, the version or what is wrong with the arguments; help that could not be printed is a failure.
 fn said(answer: &clap::Error) -> ExitCode {
     let code = ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(2));
-    match answer.print().and_then(|()| io::stdout().flush()) {
+    let text = answer.to_string();
+    if answer.use_stderr() && printable(&text) != text {
+        // An argument that is shown again must not steer the terminal.
+        output::say!("{}", text.trim_end());
+        return code;
+    }
+    let printed = if answer.use_stderr() { Ok(()) } else { closed::check() };
+    match printed.and_then(|()| answer.print()).and_then(|()| io::stdout().flush()) {
         Err(error) if !answer.use_stderr() && error.kind() != io::ErrorKind::BrokenPipe => {
             Exit::report(&output::stdout_failed()(error).into()).into()
         }
@@ -164,7 +174,7 @@ fn is_standard_stream(path: &Path) -> bool {
 
 /// Parses a seed: any whole number that fits 64 bits.
 fn seed(text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| format!("it is not a whole number from 0 to {}", u64::MAX))
+    whole(0, u64::MAX)(text)
 }
 
 /// Parses a number of things.
@@ -180,7 +190,32 @@ fn device(text: &str) -> Result<Override, String> {
     }
 }
 
-/// Parses a path that must not be empty.
-fn path(text: &str) -> Result<PathBuf, String> {
-    if text.is_empty() { Err("the path is empty".to_owned()) } else { Ok(text.into()) }
+/// Parses a whole number in a range.
+fn whole<T: TryFrom<u64>>(low: u64, high: u64) -> impl Fn(&str) -> Result<T, String> + Clone {
+    move |text| {
+        let number = text.parse().ok().filter(|number| (low..=high).contains(number));
+        let number = number.and_then(|number| T::try_from(number).ok());
+        number.ok_or_else(|| format!("it is not a whole number from {low} to {high}"))
+    }
+}
+
+/// Parses a number.
+fn number(text: &str) -> Result<f64, String> {
+    text.parse().map_err(|_| "it is not a number; decimals follow a point, as in 0.5".to_owned())
+}
+
+/// Parses the path of a file or a folder, in any encoding.
+fn place() -> impl TypedValueParser<Value = PathBuf> {
+    stream().try_map(|path| match is_standard_stream(&path) {
+        true => Err("- stands for standard input or output, which will not do here; write ./- for a file of that name"),
+        false => Ok(path),
+    })
+}
+
+/// The same where `-` may stand for standard input or output.
+fn stream() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().try_map(|text| match text.is_empty() {
+        true => Err("the path is empty"),
+        false => Ok(PathBuf::from(text)),
+    })
 }

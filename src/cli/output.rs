@@ -2,33 +2,70 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use comfy_table::{CellAlignment, LineStyle, Table, TableStyle, presets};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle, presets};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::closed;
 use crate::files::FileError;
 pub use crate::metrics::percent;
 use crate::printable::printable;
 
-/// Prints a message to standard error, with control characters escaped. A reader that has left is no reason to end.
+/// Prints a message to standard error, with control characters escaped, above the progress bars.
 macro_rules! say {
-    ($($words:tt)*) => {{
-        use std::io::Write as _;
-        let words = format!($($words)*);
-        let _ = writeln!(std::io::stderr(), "{}", $crate::printable::printable(&words));
-    }};
+    ($($words:tt)*) => {
+        $crate::cli::output::message(&format!($($words)*))
+    };
 }
 pub(super) use say;
+
+/// The progress bars on standard error, which give way to messages, whoever prints them.
+static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
+/// What [`say!`] does with its words. A reader that has left is no reason to end.
+pub fn message(words: &str) {
+    let line = format!("{}\n", printable(words));
+    BARS.suspend(|| {
+        let _ = io::stderr().write_all(line.as_bytes());
+    });
+}
+
+/// Removes all bars for good: the process is about to end.
+pub fn clear_bars() {
+    // A terminal that takes no more needs no clearing.
+    let _ = BARS.clear();
+    BARS.set_draw_target(ProgressDrawTarget::hidden());
+}
+
+/// Removes a bar whose work is done.
+pub fn end_bar(bar: &ProgressBar) {
+    bar.finish_and_clear();
+    BARS.remove(bar);
+}
 
 /// Prints data to standard output. A reader that has seen enough, such as `head`, is no failure.
 ///
 /// # Errors
 /// Those of standard output.
 pub fn print(text: &str) -> Result<(), FileError> {
+    print_bytes(text.as_bytes())
+}
+
+/// Prints a path as it is, for scripts; it need not be UTF-8.
+///
+/// # Errors
+/// Those of standard output.
+pub fn print_path(path: &Path) -> Result<(), FileError> {
+    print_bytes(path.as_os_str().as_encoded_bytes())
+}
+
+fn print_bytes(bytes: &[u8]) -> Result<(), FileError> {
     let mut out = io::stdout().lock();
     let mut write = || {
-        out.write_all(text.as_bytes())?;
+        closed::check()?;
+        out.write_all(bytes)?;
         out.write_all(b"\n")?;
         out.flush()
     };
@@ -106,6 +143,9 @@ pub fn say_dropped(dropped: &[String]) {
     }
 }
 
+/// Columns of a terminal that tells of none.
+const USUAL: usize = 80;
+
 /// Columns of the terminal that standard output is; none where it is a file or a pipe.
 pub fn terminal_width() -> Option<usize> {
     if !io::stdout().is_terminal() {
@@ -114,7 +154,19 @@ pub fn terminal_width() -> Option<usize> {
     let size = terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
     // Some terminals do not report a size.
     let named = || std::env::var("COLUMNS").ok()?.parse().ok();
-    size.or_else(named).filter(|width| *width > 0)
+    size.or_else(named).filter(|width| *width > 0).or(Some(USUAL))
+}
+
+/// The table as text, its cells broken into lines where the terminal is too narrow.
+pub fn on_terminal(table: &mut Table) -> String {
+    if let Some(width) = terminal_width() {
+        narrow(table, width);
+    }
+    table.to_string()
+}
+
+fn narrow(table: &mut Table, width: usize) {
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width.try_into().unwrap_or(u16::MAX));
 }
 
 /// A table that is at most this wide, if leaving out columns that need not stay makes it so, and what was left out.
@@ -138,20 +190,31 @@ pub fn fitted(
                 dropped.insert(0, header.remove(last).to_owned());
                 rows.iter_mut().for_each(|row| drop(row.remove(last)));
             }
+            // What must stay is broken into lines where it is too wide by itself.
+            (Some(width), None) if widest > width => {
+                let mut table = make(&header, rows);
+                narrow(&mut table, width);
+                return (table.to_string(), dropped);
+            }
             _ => return (text, dropped),
         }
     }
 }
 
-/// A progress bar on standard error, hidden when that is no terminal.
+/// A progress bar on standard error below those that are there, hidden when that is no terminal.
 pub fn bar(length: u64, template: &str) -> ProgressBar {
-    let target = if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let bar = ProgressBar::with_draw_target(Some(length), target);
+    let bar = BARS.add(ProgressBar::new(length));
     // The templates are constants of this program; a broken one would show at once.
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     bar.set_style(style.progress_chars("━╸─"));
     bar.enable_steady_tick(Duration::from_millis(250));
     bar
+}
+
+/// How far an evaluation has come: the share is of what is drawn, and some figures are computed after that.
+pub fn evaluating(share: f64) -> String {
+    let percent = (100.0 * share).floor();
+    if percent < 100.0 { format!("evaluating {percent} %") } else { "evaluating, last figures".to_owned() }
 }
 
 /// Shows work on a bar.
@@ -168,6 +231,13 @@ mod tests {
 
     fn rows() -> Vec<Vec<String>> {
         vec![["a|b\x1b[1m", "1", "99.99 % ± 0.010", "2.6"].map(str::to_owned).to_vec()]
+    }
+
+    #[test]
+    fn an_evaluation_that_still_computes_is_never_said_to_be_done() {
+        assert_eq!(evaluating(0.0), "evaluating 0 %");
+        assert_eq!(evaluating(0.9999), "evaluating 99 %");
+        assert_eq!(evaluating(1.0), "evaluating, last figures");
     }
 
     #[test]

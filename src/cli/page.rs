@@ -23,13 +23,13 @@ use crate::task::Task;
   cvae page runs/quick --model runs/quick/latent_dim4-seed1-0a1b2c3d4e5f -o quick.html")]
 pub struct PageCommand {
     /// Experiments, trials, or folders that hold such
-    #[arg(value_name = "RUNS", value_parser = super::path)]
+    #[arg(value_name = "RUNS", value_parser = super::place())]
     runs: Vec<PathBuf>,
     /// Folder with config.toml and weights: a finished run or a release [default: the released model in this program]
-    #[arg(long, value_name = "DIR", value_parser = super::path)]
+    #[arg(long, value_name = "DIR", value_parser = super::place())]
     model: Option<PathBuf>,
     /// File to write; - for standard output
-    #[arg(short, long, value_name = "FILE", value_parser = super::path)]
+    #[arg(short, long, value_name = "FILE", value_parser = super::stream())]
     output: PathBuf,
     /// Title of the page
     #[arg(long, default_value = "cvae")]

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::exit::{BadInput, Exit};
 use super::input::Input;
-use super::{is_standard_stream, output, predict_rows};
+use super::{closed, is_standard_stream, output, predict_rows};
 use crate::dates::{Condition, DateTokens, Line, LineError, Outcome, ValidDates, has_date_shape};
 use crate::files::{self, FileError};
 use crate::model::{Decode, Sampler};
@@ -31,39 +31,39 @@ use crate::task::{Notation, Rows};
   echo '[MON] [DEC] [False] [196]' | cvae predict -i - -")]
 pub struct Predict {
     /// File of conditions; - for standard input
-    #[arg(short, long, value_name = "FILE", value_parser = super::path)]
+    #[arg(short, long, value_name = "FILE", value_parser = super::stream())]
     pub(super) input: PathBuf,
     /// File to write; - for standard output
-    #[arg(value_name = "OUTPUT", value_parser = super::path)]
+    #[arg(value_name = "OUTPUT", value_parser = super::stream())]
     output: Option<PathBuf>,
     /// File to write, in place of OUTPUT
-    #[arg(id = "output_option", short, long = "output", value_name = "OUTPUT", value_parser = super::path,
+    #[arg(id = "output_option", short, long = "output", value_name = "OUTPUT", value_parser = super::stream(),
           conflicts_with = "output")]
     output_option: Option<PathBuf>,
     /// Folder with config.toml and weights: a finished run or a release [default: the released model in this program]
-    #[arg(long, value_name = "DIR", value_parser = super::path)]
+    #[arg(long, value_name = "DIR", value_parser = super::place())]
     model: Option<PathBuf>,
     /// Seed of the latent codes and draws
     #[arg(long, default_value_t = 1, value_parser = super::seed, allow_negative_numbers = true)]
     pub(super) seed: u64,
     /// Dates for each line of the input
-    #[arg(short = 'n', long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000),
+    #[arg(short = 'n', long, default_value_t = 1, value_parser = super::whole::<u32>(1, 1_000_000),
           allow_negative_numbers = true)]
     pub(super) samples: u32,
     /// How a field's value is chosen
     #[arg(long, value_enum, default_value_t = DecodeKind::Greedy)]
     pub(super) decode: DecodeKind,
     /// Temperature of --decode sample [default: 1]
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long, value_parser = super::number, allow_negative_numbers = true)]
     pub(super) temperature: Option<f64>,
     /// Threads, all cores where not given; the dates don't depend on it
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = super::whole::<u16>(1, 1024), allow_negative_numbers = true)]
     pub(super) threads: Option<u16>,
     /// Predict the good lines where some are bad; the bad ones are copied without a date (exit code 3)
     #[arg(long)]
     pub(super) keep_going: bool,
     /// Draw dates that fail their conditions again, so many times at most; what this changes is told
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10_000),
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = super::whole::<u32>(0, 10_000),
           allow_negative_numbers = true)]
     pub(super) retries: u32,
 }
@@ -128,7 +128,7 @@ impl Predict {
     fn read(&self) -> anyhow::Result<Question> {
         let output = self.output_path()?;
         let valid = ValidDates::new();
-        let mut input = Input::open(&self.input)?;
+        let mut input = Input::open_for_rereading(&self.input)?;
         let checked = self.check(&mut input, &valid)?;
         if checked.bad > 0 && !self.keep_going {
             let more = format!("{} of {} lines are bad; nothing was written", checked.bad, checked.lines);
@@ -246,7 +246,7 @@ impl<'a> Writer<'a> {
     /// Writes to standard output; says whether all of it was read.
     fn print(&mut self, input: &mut Input, lines: usize) -> anyhow::Result<bool> {
         let mut out = BufWriter::new(io::stdout().lock());
-        let written = self.write_all(input, lines, &mut out);
+        let written = closed::check().map_err(Into::into).and_then(|()| self.write_all(input, lines, &mut out));
         let written = written.and_then(|()| Ok(out.flush()?));
         let Err(error) = written else { return Ok(true) };
         // What could not be written is not tried again.
@@ -298,7 +298,7 @@ impl<'a> Writer<'a> {
             self.write_block(&block, out)
         };
         let done = read();
-        bar.finish_and_clear();
+        output::end_bar(&bar);
         done.map_err(|error| match error.downcast::<io::Error>() {
             Ok(error) if error.kind() == io::ErrorKind::InvalidData => failed(error).into(),
             Ok(error) => error.into(),

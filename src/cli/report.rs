@@ -20,7 +20,7 @@ const TYPESETTER: &str = "cvae-report";
 #[command(after_help = "The typesetter is built once, by make report or cargo build --release -p cvae-report.")]
 pub struct Report {
     /// The repository's root, which holds runs/ and report/
-    #[arg(long, value_name = "DIR", default_value = ".", value_parser = super::path)]
+    #[arg(long, value_name = "DIR", default_value = ".", value_parser = super::place())]
     root: PathBuf,
 }
 

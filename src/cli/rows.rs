@@ -1,13 +1,14 @@
 //! Tables of rows as commands read and write them: CSV with a header.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use super::exit::BadInput;
-use super::{is_standard_stream, output};
+use super::input::Input;
+use super::{closed, is_standard_stream, output};
 use crate::files::{self, FileError};
-use crate::task::table::{Records, TableError, open_csv};
+use crate::task::table::{Records, TableError};
 
 /// A table in memory.
 pub struct Rows {
@@ -25,23 +26,21 @@ impl Rows {
     /// # Errors
     /// When it can't be read, is no table, or has no rows.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
-        let standard = is_standard_stream(path);
-        let name = if standard { Path::new("standard input") } else { path };
-        let source: Box<dyn Read> = if standard { Box::new(io::stdin().lock()) } else { Box::new(open_csv(path)?) };
+        let input = Input::open(path)?;
+        let name = input.name();
         let refused = |error: TableError| match error {
             TableError::File(error) => anyhow::Error::from(error),
             error => BadInput(error.to_string()).into(),
         };
-        let mut reader = Records::new(source, name).map_err(refused)?;
+        let mut reader = Records::new(input.reader(), Path::new(&name)).map_err(refused)?;
         let mut records = Vec::new();
         while let Some((record, line)) = reader.next().map_err(refused)? {
             records.push((record.clone(), line));
         }
-        let name = name.display().to_string();
         if records.is_empty() {
             return Err(BadInput(format!("{name} holds no rows below its header")).into());
         }
-        Ok(Self { name, names: reader.names, records })
+        Ok(Self { name: name.clone(), names: reader.names, records })
     }
 }
 
@@ -52,7 +51,7 @@ impl Rows {
 pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<bool> {
     if is_standard_stream(path) || files::is_standard_output(path) {
         let mut out = BufWriter::new(io::stdout().lock());
-        let written = fill(&mut out).and_then(|()| out.flush());
+        let written = closed::check().and_then(|()| fill(&mut out)).and_then(|()| out.flush());
         return match written {
             // A reader that has seen enough, such as `head`, is no failure.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {

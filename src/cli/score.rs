@@ -25,10 +25,10 @@ use crate::task::{self, Notation, Task};
   cvae score asia.bif synthetic.csv --given smoke,asia")]
 pub struct ScoreCommand {
     /// Table, network or task that the rows are compared with
-    #[arg(value_name = "REAL", value_parser = super::path)]
+    #[arg(value_name = "REAL", value_parser = super::place())]
     real: PathBuf,
     /// Generated rows; - for standard input
-    #[arg(value_name = "SYNTH", value_parser = super::path)]
+    #[arg(value_name = "SYNTH", value_parser = super::place())]
     synth: PathBuf,
     /// Given columns of a table or a network
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]

@@ -4,21 +4,23 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use indicatif::{HumanDuration, MultiProgress, ProgressBar};
+use indicatif::{HumanDuration, ProgressBar};
 
 use super::exit::{BadInput, Exit};
 use super::train::task;
 use super::{group, interrupt, output, warn};
 use crate::experiment::{
-    Experiment, LAUNCHERS, Launched, Launcher, Order, Override, Status, Submitted, SweepEnding, SweepObserver, Trial,
-    groups, rebuild,
+    Experiment, LAUNCHERS, Launched, Launcher, Metrics, Order, Override, Status, Submitted, SweepEnding, SweepObserver,
+    Trial, groups, rebuild, step_seconds,
 };
 use crate::files;
+use crate::metrics::Measure;
+use crate::printable::printable;
 
 /// Run all trials of an experiment; run again, it does only what is missing
 ///
@@ -40,7 +42,7 @@ On a file system without locks, set CVAE_LOCKS=off in the environment: then --st
 from one that was interrupted, and nothing keeps two sweeps from training the same trial.")]
 pub struct Sweep {
     /// Config with a [sweep] (TOML)
-    #[arg(value_parser = super::path)]
+    #[arg(value_parser = super::place())]
     config: PathBuf,
     /// Replace a value in every trial; may be given several times
     #[arg(long, value_name = "KEY=VALUE")]
@@ -49,14 +51,14 @@ pub struct Sweep {
     #[arg(long, value_name = "DEVICE", value_parser = super::device)]
     device: Option<Override>,
     /// Trials that train as one at most; 128 on a GPU if not given
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = super::whole::<u16>(1, u64::from(u16::MAX)), allow_negative_numbers = true)]
     together: Option<u16>,
     /// Folder of all runs
-    #[arg(long, value_name = "DIR", default_value = "runs", value_parser = super::path)]
+    #[arg(long, value_name = "DIR", default_value = "runs", value_parser = super::place())]
     runs: PathBuf,
     /// Trials, or groups that train as one, side by side; if not given, as many as there are cores for their threads (one
     /// group on a GPU), or as a cluster allows
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), allow_negative_numbers = true)]
+    #[arg(short, long, value_name = "N", value_parser = super::whole::<u16>(1, u64::from(u16::MAX)), allow_negative_numbers = true)]
     jobs: Option<u16>,
     /// Print the trials and their states, and run nothing
     #[arg(long, conflicts_with_all = ["status", "index", "launcher"])]
@@ -77,7 +79,7 @@ pub struct Sweep {
     #[arg(long)]
     retry_failed: bool,
     /// Start no more trials after so many failures
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = super::whole::<u32>(1, u64::from(u32::MAX)), allow_negative_numbers = true)]
     max_failures: Option<u32>,
 }
 
@@ -124,7 +126,7 @@ impl Sweep {
         for ((trial, status), number) in experiment.trials.iter().zip(&statuses).zip(numbers) {
             text += &format!("{number:>6}  {:<11}  {}\n", name(*status), trial.name);
         }
-        text += &states(&statuses);
+        output::print(&printable(&(text + &states(&statuses))))?;
         let to_do: Vec<&Trial> = experiment
             .trials
             .iter()
@@ -133,18 +135,10 @@ impl Sweep {
             .map(|(trial, _)| trial)
             .collect();
         if groups.len() < experiment.trials.len() {
-            text += &format!("\n{} groups, each of which trains as one", groups.len());
-        } else if let Some(first) = to_do.first() {
-            let step = crate::experiment::step_seconds(&first.config)?;
-            let steps: f64 = to_do.iter().map(|trial| trial.config.training.steps as f64).sum();
-            let jobs = order.jobs.unwrap_or_else(|| order.fitting_jobs());
-            let minutes = steps * step / jobs as f64 / 60.0;
-            text += &format!(
-                "\nabout {minutes:.0} min with {jobs} jobs: {steps} steps of {:.1} ms as timed just now, evaluations not counted",
-                1e3 * step
-            );
+            output::print(&format!("{} groups, each of which trains as one", groups.len()))?;
+        } else if !to_do.is_empty() {
+            output::print(&estimate(&to_do, order.jobs.unwrap_or_else(|| order.fitting_jobs())))?;
         }
-        output::print(&text)?;
         Ok(Exit::Done)
     }
 
@@ -193,6 +187,25 @@ impl Sweep {
             }
         }
     }
+}
+
+/// How long these trials will take with so many jobs, from some steps of the first; unknown where that can't be trained
+/// here.
+fn estimate(trials: &[&Trial], jobs: usize) -> String {
+    let timed = trials.first().map_or(Ok(f64::NAN), |trial| step_seconds(&trial.config));
+    let step = match timed {
+        Ok(step) => step,
+        Err(error) => return format!("time unknown: {}", printable(&error.to_string())),
+    };
+    let jobs = jobs.min(trials.len());
+    let steps: u64 = trials.iter().map(|trial| trial.config.training.steps).sum();
+    let seconds = Duration::try_from_secs_f64(steps as f64 * step / jobs as f64).unwrap_or(Duration::MAX);
+    let side_by_side = if jobs == 1 { "one after the other".to_owned() } else { format!("{jobs} at a time") };
+    format!(
+        "about {:#} {side_by_side}: {steps} steps of {:.1} ms as timed just now, evaluations not counted",
+        HumanDuration(seconds),
+        1e3 * step
+    )
 }
 
 fn ended(experiment: &Experiment, ending: SweepEnding) -> anyhow::Result<Exit> {
@@ -263,7 +276,7 @@ fn status(experiment: &Experiment) -> anyhow::Result<Exit> {
             }
         }
     }
-    output::print(&text)?;
+    output::print(&printable(&text))?;
     Ok(Exit::Done)
 }
 
@@ -292,7 +305,6 @@ struct Bars<'a> {
     experiment: &'a Experiment,
     stop: Arc<AtomicBool>,
     pause: Arc<AtomicBool>,
-    all: MultiProgress,
     overall: ProgressBar,
     running: Vec<(usize, ProgressBar)>,
     finished: usize,
@@ -306,10 +318,12 @@ struct Bars<'a> {
 
 impl<'a> Bars<'a> {
     fn new(experiment: &'a Experiment, statuses: &[Status]) -> anyhow::Result<Self> {
-        let all = MultiProgress::new();
         // In steps, so that the time left is known before the first trial is finished.
         let steps = |trial: &Trial| trial.config.training.steps;
-        let overall = output::bar(experiment.trials.iter().map(steps).sum(), "{bar:30} {msg}");
+        let overall = output::bar(
+            experiment.trials.iter().map(steps).sum(),
+            "{bar:30} {prefix} trials  {elapsed} gone, {wide_msg}",
+        );
         let done: Vec<&Trial> = experiment
             .trials
             .iter()
@@ -318,13 +332,11 @@ impl<'a> Bars<'a> {
             .map(|(trial, _)| trial)
             .collect();
         let (finished, done_steps) = (done.len(), done.into_iter().map(steps).sum());
-        let overall = all.add(overall);
         overall.set_position(done_steps);
         let bars = Self {
             experiment,
             stop: interrupt::listen(),
             pause: interrupt::listen_for_pause()?,
-            all,
             overall,
             running: Vec::new(),
             finished,
@@ -346,41 +358,53 @@ impl<'a> Bars<'a> {
         let position = self.done_steps + running;
         self.overall.set_position(position);
         // The mean pace since this sweep began: evaluations make no steps, and a recent pace would jump.
-        let (done, left) = (position.saturating_sub(self.first_step), self.overall.length().unwrap_or(0) - position);
+        let (done, left) =
+            (position.saturating_sub(self.first_step), self.overall.length().unwrap_or(0).saturating_sub(position));
         let gone = self.began.elapsed();
         let left = (done > 0).then(|| HumanDuration(gone.mul_f64(left as f64 / done as f64)).to_string());
         let left = left.unwrap_or_else(|| "?".to_owned());
         let (finished, all) = (self.finished, self.experiment.trials.len());
-        self.overall.set_message(format!("{finished}/{all} trials  {:#} gone, {left} left", HumanDuration(gone)));
+        self.overall.set_prefix(format!("{finished}/{all}"));
+        self.overall.set_message(format!("{left} left"));
     }
 
     fn name(&self, trial: usize) -> &str {
         &self.experiment.trials[trial].name
     }
 
-    fn line(&self, text: &str) {
-        self.all.suspend(|| output::say!("{text}"));
-    }
-
     fn end(&mut self, trial: usize) {
         if let Some(place) = self.running.iter().position(|(running, _)| *running == trial) {
-            self.running.swap_remove(place).1.finish_and_clear();
+            output::end_bar(&self.running.swap_remove(place).1);
         }
     }
 
     fn clear(&self) {
-        self.overall.finish_and_clear();
+        output::end_bar(&self.overall);
     }
+}
+
+/// How good a finished trial is, in a few words.
+fn quality(trial: &Trial) -> String {
+    // Whatever is wrong with the file is told where the results are rebuilt.
+    Metrics::read(&trial.folder.join("metrics.csv")).map_or(String::new(), |metrics| {
+        let percent = |measure| output::percent(metrics.number(measure));
+        format!(
+            "  pass {} greedy, {} sampled, {} held out",
+            percent(Measure::GreedyPass),
+            percent(Measure::SampledPass),
+            percent(Measure::GreedyPassHeldOut)
+        )
+    })
 }
 
 impl SweepObserver for Bars<'_> {
     fn started(&mut self, trial: usize) {
         // A group of a hundred trials would not fit the screen; the overall bar counts them all.
         let bar = match self.running.len() {
-            0..SHOWN => self.all.add(output::bar(self.steps(trial), "  {bar:20} {pos}/{len}  {prefix}  {msg}")),
+            0..SHOWN => output::bar(self.steps(trial), "  {bar:20} {pos}/{len}  {wide_msg}"),
             _ => ProgressBar::hidden(),
         };
-        bar.set_prefix(self.name(trial).to_owned());
+        bar.set_message(self.name(trial).to_owned());
         self.running.push((trial, bar));
         self.waiting = false;
     }
@@ -388,7 +412,7 @@ impl SweepObserver for Bars<'_> {
     fn progress(&mut self, trial: usize, step: u64, message: &str) {
         if let Some((_, bar)) = self.running.iter().find(|(running, _)| *running == trial) {
             bar.set_position(step);
-            bar.set_message(message.to_owned());
+            bar.set_message(format!("{message}  {}", self.name(trial)));
         }
         self.refresh();
     }
@@ -398,23 +422,23 @@ impl SweepObserver for Bars<'_> {
         self.finished += 1;
         self.done_steps += self.steps(trial);
         self.refresh();
-        self.line(&format!("finished  {}", self.name(trial)));
+        output::say!("finished  {}{}", self.name(trial), quality(&self.experiment.trials[trial]));
     }
 
     fn failed(&mut self, trial: usize, error: &str) {
         self.end(trial);
-        self.line(&format!("FAILED    {}: {error}", self.name(trial)));
+        output::say!("FAILED    {}: {error}", self.name(trial));
     }
 
     fn stopped(&mut self, trial: usize) {
         self.end(trial);
-        self.line(&format!("stopped   {}", self.name(trial)));
+        output::say!("stopped   {}", self.name(trial));
     }
 
     fn waiting(&mut self, trials: usize) {
         if !self.waiting {
             self.waiting = true;
-            self.line(&format!("waiting for {trials} trials that another process runs"));
+            output::say!("waiting for {trials} trials that another process runs");
         }
     }
 

@@ -29,22 +29,22 @@ The run's folder is RUNS/<name of the config>/<what differs from the defaults>-s
 system without locks, set CVAE_LOCKS=off in the environment and never let two processes run one trial.")]
 pub struct Train {
     /// Config (TOML)
-    #[arg(value_parser = super::path)]
+    #[arg(value_parser = super::place())]
     config: PathBuf,
     /// Replace a value of the config; may be given several times
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<Override>,
     /// Folder of all runs
-    #[arg(long, value_name = "DIR", default_value = "runs", value_parser = super::path)]
+    #[arg(long, value_name = "DIR", default_value = "runs", value_parser = super::place())]
     runs: PathBuf,
     /// Folder of this run, in place of one named after the config
-    #[arg(short, long, value_name = "DIR", value_parser = super::path)]
+    #[arg(short, long, value_name = "DIR", value_parser = super::place())]
     output: Option<PathBuf>,
     /// Where it is trained: `auto`, `cpu` or `cuda`, as --set device=...
     #[arg(long, value_name = "DEVICE", value_parser = super::device)]
     device: Option<Override>,
     /// Train the trials in these folders as one with that in --output, for a sweep
-    #[arg(long, hide = true, value_name = "DIR", requires = "output", value_parser = super::path)]
+    #[arg(long, hide = true, value_name = "DIR", requires = "output", value_parser = super::place())]
     with: Vec<PathBuf>,
     /// Print the run's folder and do nothing else
     #[arg(long)]
@@ -67,7 +67,7 @@ impl Train {
         let config = ConfigFile::load(&self.config, &set)?;
         let path = self.output.clone().unwrap_or_else(|| self.folder(&config));
         if self.print_folder {
-            output::print(&path.display().to_string())?;
+            output::print_path(&path)?;
             return Ok(Exit::Done);
         }
         let mut group = vec![(path.clone(), config.clone())];
@@ -98,6 +98,7 @@ impl Train {
 /// # Errors
 /// As [`train_in`], and when the results can't be rebuilt.
 pub fn task(path: &Path, config: &Config, retry_failed: bool) -> anyhow::Result<Exit> {
+    RunFolder::check_name(path, config)?;
     if !retry_failed && RunFolder::status(path)? == Status::Failed {
         let kept = files::read_text(&path.join("error.txt"))?;
         output::say!("{}: failed earlier, --retry-failed runs it again: {}", path.display(), kept.trim());
@@ -181,7 +182,7 @@ fn report(metrics: &Metrics) -> String {
         std::iter::once("perfect".to_owned()).chain(perfect).chain([tv]).collect(),
     ];
     let header = ["decoding", "pass", "held out", "worst", "coverage", "held out", "tv"];
-    let table = output::table(&header, rows);
+    let table = output::on_terminal(&mut output::table(&header, rows));
     format!(
         "{table}\nraw output, all 6,804 conditions x {} samples; trained in {:.1} s; \
          test ELBO {:.3} nats (floor {:.3}), KL {:.2} nats, {} latent dimensions active, phase {}",
@@ -203,16 +204,12 @@ struct Bar {
 
 impl Bar {
     fn new(config: &Config, stop: Arc<AtomicBool>) -> Self {
-        let template = "{bar:30} step {human_pos}/{human_len}  {elapsed} gone, {eta} left  {msg}";
+        let template = "{bar:30} step {human_pos}/{human_len}  {elapsed} gone, {eta} left  {wide_msg}";
         Self { bar: output::bar(config.training.steps, template), stop }
     }
 
-    fn line(&self, text: &str) {
-        self.bar.suspend(|| output::say!("{text}"));
-    }
-
     fn finish(&self) {
-        self.bar.finish_and_clear();
+        output::end_bar(&self.bar);
     }
 }
 
@@ -228,16 +225,16 @@ impl Observer for Bar {
             Phase::Encode => "the calendar is known, z takes over the choice of the date",
             Phase::Align => "z carries the choice, its distribution is matched with the prior",
         };
-        self.line(&format!("step {step:>6}  {what}"));
+        output::say!("step {step:>6}  {what}");
     }
 
     fn evaluating(&mut self, share: f64) {
-        self.bar.set_message(format!("evaluating {:.0} %", 100.0 * share));
+        self.bar.set_message(output::evaluating(share));
     }
 
     fn evaluated(&mut self, row: &Row) {
         let percent = |measure| output::percent(row.number(measure));
-        self.line(&format!(
+        output::say!(
             "step {:>6}  loss {:.3}  test ELBO {:.3}  KL {:.2}  pass {} greedy, {} sampled, {} held out  coverage {} (perfect {})",
             row.count(Measure::Step),
             row.number(Measure::TrainLoss),
@@ -248,7 +245,7 @@ impl Observer for Bar {
             percent(Measure::GreedyPassHeldOut),
             percent(Measure::GreedyCoverage),
             percent(Measure::ExpectedCoverage),
-        ));
+        );
     }
 
     fn interrupted(&self) -> bool {

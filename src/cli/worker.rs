@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 
 use super::exit::Exit;
-use super::{interrupt, torch};
+use super::{interrupt, output, torch};
 use crate::experiment::{Config, ENDED, FolderError, RunFolder, TrialEnd, TrialEnding, WORKER, run_trials};
 use crate::metrics::Measure;
 use crate::training::{Observer, Phase, Progress, Row};
@@ -134,7 +134,7 @@ impl Observer for Reporter {
     }
 
     fn evaluating(&mut self, share: f64) {
-        self.now_and_then(&format!("evaluating {:.0} %", 100.0 * share));
+        self.now_and_then(&output::evaluating(share));
     }
 
     fn evaluated(&mut self, row: &Row) {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::config::{Config, ConfigError};
 use super::lock::Lock;
+use super::names::{is_hash_of, named_hash};
 use super::provenance::Provenance;
 use super::source::resolved;
 use crate::files::{self, FileError};
@@ -125,6 +126,7 @@ impl RunFolder {
         };
         let names: Vec<String> =
             names.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        check_files(path, &names)?;
         let config_path = path.join("config.toml");
         if !config_path.exists() {
             // A run writes its config first; what a killed one leaves before that is a lock and a partial file.
@@ -144,6 +146,19 @@ impl RunFolder {
         match toml::from_str::<toml::Table>(&text) {
             Ok(table) if table.contains_key("provenance") => Ok(true),
             _ => foreign("config.toml", "no run wrote that, it has no [provenance]"),
+        }
+    }
+
+    /// Checks that a folder which is named as trials are belongs to this config, also where nothing is in it but an edited
+    /// config.
+    ///
+    /// # Errors
+    /// When its name ends in the hash of another trial.
+    pub fn check_name(path: &Path, config: &Config) -> Result<(), FolderError> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        match named_hash(&name) {
+            Some(hash) if !is_hash_of(hash, config) => Err(FolderError::OtherConfig(path.to_owned())),
+            _ => Ok(()),
         }
     }
 
@@ -224,6 +239,19 @@ impl RunFolder {
         }
         remove_written(&self.path, |name| WRITTEN.iter().any(|written| files::is_partial(name, written)))
     }
+}
+
+/// Checks that what has the name of a run's file is one: opening a pipe in its place would wait for ever.
+fn check_files(path: &Path, names: &[String]) -> Result<(), FileError> {
+    let written =
+        WRITTEN.into_iter().filter(|name| names.iter().any(|found| found == name)).map(|name| path.join(name));
+    let checkpoint = path.join(CHECKPOINT[0]).join(CHECKPOINT[1]);
+    for file in written.chain([checkpoint].into_iter().filter(|file| file.exists())) {
+        if !file.is_file() {
+            return Err(FileError::at("read", &file)(io::Error::other("it is no file; remove it")));
+        }
+    }
+    Ok(())
 }
 
 /// Removes the files of a folder that a run has written by these names.

@@ -38,8 +38,8 @@ pub use groups::{TOGETHER, groups};
 pub use hints::{keys_like, nearest};
 pub use identity::Identity;
 pub use launchers::{
-    BUSY, ENDED, LAUNCHERS, LaunchError, Launched, Launcher, Order, Submitted, SweepEnding, SweepObserver, TrialEnd,
-    WORKER, is_worker,
+    BUSY, ENDED, LAUNCHERS, LaunchError, Launched, Launcher, Order, Submission, Submitted, SweepEnding, SweepObserver,
+    TrialEnd, WORKER, is_worker, split_words,
 };
 pub use metrics::{Metrics, MetricsError};
 pub use moves::{Moves, MovesError, plan_moves};

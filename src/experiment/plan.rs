@@ -92,8 +92,8 @@ impl Experiment {
             let place = format!("{}:{line}:{column}", path.display());
             return Err(PlanError::Swept { set: set.to_string(), key: placed.set.key.clone(), place });
         }
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let folder = runs.join(&name);
+        let stem = path.file_stem().unwrap_or_default();
+        let (name, folder) = (stem.to_string_lossy().into_owned(), runs.join(stem));
         let (configs, identities): (Vec<Config>, Vec<Identity>) =
             resolve_all(&source, &points, overrides)?.into_iter().unzip();
         let mut names = trial_names(&identities);

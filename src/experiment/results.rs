@@ -55,6 +55,9 @@ pub fn rebuild(experiment: &Path) -> Result<Rebuilt, TrialError> {
         }
     }
     let path = experiment.join("results.csv");
+    if path.exists() {
+        files::check_regular(&path)?;
+    }
     let damaged = |error: csv::Error| MetricsError::Format { path: path.clone(), reason: error.to_string() };
     let text = to_csv(&trials).map_err(damaged)?;
     files::replace_text(&path, &text)?;

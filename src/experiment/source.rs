@@ -215,7 +215,7 @@ impl Layer {
 }
 
 fn read(path: &Path, demand: ChecksumPolicy) -> Result<String, ConfigError> {
-    let bytes = files::read_regular(path, LARGEST)?;
+    let bytes = files::read_at_most(path, LARGEST)?;
     checksums::check(path, &bytes, demand)?;
     hints::utf8(bytes)
         .map_err(|((line, column), problem)| ConfigError::value(format!("{}:{line}:{column}", path.display()), problem))

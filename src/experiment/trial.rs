@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::config::{Config, ConfigError};
 use super::config_file::DataConfig;
@@ -290,16 +291,16 @@ fn finish(
     Ok(TrialEnding::Finished(Box::new(metrics)))
 }
 
-/// Seconds that a training step of this config takes on this machine, timed over a few.
+/// Seconds that a training step of this config takes on this machine, timed over a few; nothing is evaluated.
 ///
 /// # Errors
 /// When the config can't be trained here.
 pub fn step_seconds(config: &Config) -> Result<f64, TrialError> {
-    const STEPS: u64 = 12;
     let scratch = tempfile::tempdir().map_err(FileError::at("make a folder in", &std::env::temp_dir()))?;
     let mut training = config.training();
-    training.training.steps = STEPS;
-    (training.evaluation.every, training.evaluation.final_samples) = (STEPS, 1);
+    // It is stopped before its last step, and before an evaluation.
+    training.training.steps = training.training.steps.max(u64::from(u32::MAX));
+    training.evaluation.every = u64::MAX;
     // The terms of the last phase from the start: those that most steps of a run compute.
     training.beta.schedule = Schedule::Constant;
     let valid = ValidDates::new();
@@ -309,24 +310,27 @@ pub fn step_seconds(config: &Config) -> Result<f64, TrialError> {
     let files = (files.0.as_path(), files.1.as_path());
     let trial = TrialLoop::new(training, config.model, &data, config.threads as usize, files)?;
     let mut trainer = Trainer::new(vec![trial], engine_of(config)?)?;
-    let mut failed = None;
-    trainer.run(&mut [Silent], &mut |_, _, _, ending| failed = ending.err());
+    let (mut failed, mut probe) = (None, [Probe { began: Instant::now() }]);
+    trainer.run(&mut probe, &mut |_, _, _, ending| failed = ending.err());
     match failed {
         Some(error) => Err(error.into()),
-        None => Ok(trainer.trials()[0].seconds() / STEPS as f64),
+        None => Ok(trainer.trials()[0].seconds() / trainer.trials()[0].step() as f64),
     }
 }
 
-/// Nobody listens.
-struct Silent;
+/// Ends a run when it has been timed.
+struct Probe {
+    began: Instant,
+}
 
-impl Observer for Silent {
+impl Observer for Probe {
     fn step(&mut self, _: Progress) {}
     fn phase(&mut self, _: u64, _: Phase) {}
     fn evaluating(&mut self, _: f64) {}
     fn evaluated(&mut self, _: &Row) {}
     fn interrupted(&self) -> bool {
-        false
+        const TIME: Duration = Duration::from_millis(500);
+        self.began.elapsed() >= TIME
     }
 }
 

@@ -1,5 +1,7 @@
 //! Drawing rows from the decoder: z from the prior, then the columns one after the other.
 
+use std::thread;
+
 use rand_chacha::ChaCha8Rng;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -26,7 +28,11 @@ impl<'a> Sampler<'a> {
     pub fn new(model: &'a Model, decode: Decode, threads: Option<usize>) -> Self {
         let threads = match threads {
             Some(1) => None,
-            threads => ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build().ok(),
+            // Counted here: rayon would take any number that its environment variable names.
+            threads => {
+                let threads = threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
+                ThreadPoolBuilder::new().num_threads(threads).build().ok()
+            }
         };
         Self { decoder: Decoder { model }, decode, threads }
     }

@@ -83,6 +83,8 @@ impl Checkpoint {
             format!("{} terms that the schedule has not seen", self.pending.len())
         } else if !(seconds.is_finite() && *seconds >= 0.0) {
             format!("{seconds} seconds of training")
+        } else if !self.sums.iter().chain(self.pending.iter().flatten()).all(|term| term.is_finite()) {
+            "terms of the loss that are not finite".to_owned()
         } else if schedule.since > *step {
             format!("a phase since step {} after step {step}", schedule.since)
         } else {
@@ -116,6 +118,11 @@ impl Checkpoint {
             }
         };
         let (first, second) = (moments(MOMENTS[0])?, moments(MOMENTS[1])?);
+        if !first.iter().all(|value| value.is_finite())
+            || !second.iter().all(|value| value.is_finite() && *value >= 0.0)
+        {
+            return Err(damaged("its moments are none that a run comes to"));
+        }
         let weights = tensors.into_iter();
         let weights = weights.map(|(name, tensor)| (name.strip_prefix(MODEL).unwrap_or(&name).to_owned(), tensor));
         let weights = flat(layout, weights.collect(), path)?;
@@ -176,6 +183,10 @@ mod tests {
         refused(Checkpoint { pending: vec![[0.5; 4]; 10], step: 10, ..sound() }, "10 terms");
         for seconds in [-1.0, f64::NAN, f64::INFINITY] {
             refused(Checkpoint { seconds, ..sound() }, "seconds of training");
+        }
+        for term in [f64::NAN, f64::NEG_INFINITY] {
+            refused(Checkpoint { sums: [0.5, 0.5, term, 0.5], ..sound() }, "not finite");
+            refused(Checkpoint { pending: vec![[0.5, 0.5, 0.5, term]], ..sound() }, "not finite");
         }
         let mut schedule = ScheduleState::default();
         schedule.since = 8;

@@ -48,7 +48,7 @@ fn every_command_has_a_manual_page_and_help_with_examples() {
     let written = run(folder.path(), &["man", "-o", "man1"]);
     assert_eq!(code(&written), 0, "{}", errors(&written));
     let page = |name: &str| fs::read_to_string(folder.path().join(format!("man1/{name}.1"))).unwrap();
-    assert!(page("cvae").contains(".TH cvae 1") && page("cvae").contains("cvae\\-predict(1)"), "{}", page("cvae"));
+    assert!(page("cvae").contains(".TH CVAE 1") && page("cvae").contains("cvae\\-predict(1)"), "{}", page("cvae"));
     let help = text(&run(folder.path(), &["--help"]));
     assert!(help.contains("Examples:\n  cvae data\n"), "{help}");
     for command in commands() {
@@ -81,6 +81,31 @@ fn manual_pages_keep_the_lines_of_examples_and_tell_every_exit_code() {
         read += 1;
     }
     assert_eq!(read, commands().len() + 1);
+}
+
+#[test]
+fn manual_pages_have_nothing_that_lint_minds() {
+    let folder = folder();
+    assert_eq!(code(&run(folder.path(), &["man", "-o", "man1"])), 0);
+    let page = fs::read_to_string(folder.path().join("man1/cvae-predict.1")).unwrap();
+    let title = page.lines().find(|line| line.starts_with(".TH ")).unwrap();
+    let version = concat!("\"cvae ", env!("CARGO_PKG_VERSION"), "\"");
+    assert!(title.starts_with(".TH CVAE-PREDICT 1 ") && title.contains(version), "{title}");
+    let synopsis = page.split_once(".SH SYNOPSIS\n").unwrap().1.split(".SH").next().unwrap();
+    assert!(synopsis.contains("\\-\\-input <FILE>"), "{synopsis}");
+    for line in page.lines() {
+        assert!(line.len() <= 100 && line.trim_end() == line, "{line}");
+    }
+    // Where it is installed, mandoc has the last word.
+    let files = fs::read_dir(folder.path().join("man1")).unwrap().map(|page| page.unwrap().path());
+    let Ok(lint) = std::process::Command::new("mandoc").arg("-Tlint").args(files).output() else { return };
+    let minded = text(&lint);
+    // Without git there is no date; and examples keep their lines.
+    let minded: Vec<&str> = minded
+        .lines()
+        .filter(|line| !line.contains("missing date") && !line.contains("longer than 80 bytes"))
+        .collect();
+    assert!(minded.is_empty(), "{minded:?}");
 }
 
 #[test]

@@ -16,6 +16,8 @@ mod predict;
 mod provenance;
 mod resume;
 mod signals;
+mod streams;
 mod supply;
 mod sweep;
+mod terminal;
 mod train;

@@ -204,8 +204,8 @@ fn numbers_out_of_range_are_refused_with_the_range() {
     for (options, words) in [
         (["--seed", "-1"], "it is not a whole number from 0 to 18446744073709551615"),
         (["--seed", "18446744073709551616"], "it is not a whole number from 0 to 18446744073709551615"),
-        (["-n", "-1"], "-1 is not in 1..=1000000"),
-        (["--retries", "10001"], "10001 is not in 0..=10000"),
+        (["-n", "-1"], "it is not a whole number from 1 to 1000000"),
+        (["--retries", "10001"], "it is not a whole number from 0 to 10000"),
     ] {
         let output = predict(folder.path(), A.as_bytes(), &options);
         assert_eq!(code(&output), 2, "{options:?}");

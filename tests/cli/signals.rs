@@ -242,7 +242,11 @@ fn a_limit_on_file_size_is_named_with_its_remedy() {
     assert_eq!(code(&output), 1, "{}", errors(&output));
     assert!(errors(&output).contains("out.txt") && errors(&output).contains("ulimit -f"), "{}", errors(&output));
     assert!(!folder.path().join("out.txt").exists());
-    let bad = cvae(folder.path(), &["eval", "-"]).env("TMPDIR", "/nonexistent").stdin(Stdio::null()).output().unwrap();
+    let bad = cvae(folder.path(), &["predict", "-i", "-", "-"])
+        .env("TMPDIR", "/nonexistent")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
     assert_eq!(code(&bad), 1);
     assert!(errors(&bad).contains("/nonexistent") && errors(&bad).contains("set TMPDIR"), "{}", errors(&bad));
     assert_eq!(text(&run(folder.path(), &["eval", "none.txt"])), "");

@@ -107,6 +107,37 @@ fn a_sweep_runs_what_is_missing_and_repeats_nothing() {
 }
 
 #[test]
+fn a_dry_run_lists_the_trials_at_once_and_trains_none() {
+    let folder = folder();
+    let grid = |varied: &str| {
+        let grid = format!("base = \"tiny.toml\"\nthreads = 1\n[sweep]\n{varied}\n");
+        fs::write(folder.path().join("grid.toml"), grid).unwrap();
+        let began = std::time::Instant::now();
+        let dry = sweep(folder.path(), &["--dry-run", "--jobs", "3"]);
+        assert_eq!(code(&dry), 0, "{}", errors(&dry));
+        (text(&dry), began.elapsed())
+    };
+    // What an evaluation would cost does not matter.
+    let (said, took) = grid("set = { \"evaluation.importance\" = 100000, \"evaluation.samples\" = 100000 }");
+    assert!(said.contains("1 trials: 0 finished") && said.contains("one after the other: 60 steps"), "{said}");
+    assert!(took.as_secs() < 20, "{took:?}");
+    let (said, _) = grid("seeds = [1, 2]");
+    assert!(said.contains("2 at a time: 120 steps of "), "{said}");
+    // The list comes also where no step can be timed.
+    for (set, why) in [
+        ("\"training.learning_rate\" = 10, \"training.gradient_clip\" = 1e9", "time unknown: the loss"),
+        ("engine = \"torch\"", "time unknown: engine = \"torch\""),
+    ] {
+        let (said, _) = grid(&format!("seeds = [1, 2]\nset = {{ {set} }}"));
+        assert!(
+            said.contains("     1  missing") && said.contains("2 trials: 0 finished") && said.contains(why),
+            "{said}"
+        );
+    }
+    assert!(!folder.path().join("runs").exists());
+}
+
+#[test]
 fn a_failed_trial_is_shown_kept_and_not_tried_again_unasked() {
     let folder = folder();
     let grid = |rates: &str| {

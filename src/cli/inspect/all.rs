@@ -79,7 +79,7 @@ pub fn run(options: &Inspect, subject: &Subject) -> anyhow::Result<Exit> {
     let conditions = subject.valid.conditions();
     let bar = output::bar(conditions.len() as u64, "{bar:30} {human_pos}/{human_len} conditions  {eta} left");
     let tallies = subject.tally(&conditions, options.samples as usize, subject.decode, options.seed, &bar);
-    bar.finish_and_clear();
+    output::end_bar(&bar);
     let mut rows: Vec<Row> = tallies.iter().map(|tally| Row::new(subject, tally)).collect();
     let seconds = started.elapsed().as_secs_f64();
     let exact = exact::measure(options, subject, &conditions, &mut rows);

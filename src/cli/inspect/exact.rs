@@ -68,7 +68,7 @@ pub fn measure(options: &Inspect, subject: &Subject, conditions: &[Condition], r
     let run = (options.seed, subject.threads);
     let measured =
         marginals(&subject.model, &subject.valid, conditions, options.codes as usize, run, &mut output::on_bar(&bar));
-    bar.finish_and_clear();
+    output::end_bar(&bar);
     let measured = measured?;
     for (row, (condition, marginal)) in rows.iter_mut().zip(&measured) {
         let tv = MarginalSummary::of(&[(*condition, marginal.clone())], Weighting::ByCondition)?.tv;

@@ -130,7 +130,7 @@ fn measure(options: &Inspect, subject: &Subject, conditions: &[Condition]) -> an
     let information = information(model, valid, conditions, INFORMATION_DRAWS, options.seed);
     bar.set_message("what z decides");
     let variety = variety(model, conditions, (CODES, DRAWS), run, &mut output::on_bar(&bar)).unwrap_or_default();
-    bar.finish_and_clear();
+    output::end_bar(&bar);
     let likelihood = likelihood.ok_or_else(|| anyhow::anyhow!("the split holds out no dates"))?;
     Ok(Measured { likelihood, seconds, information, variety })
 }
@@ -214,7 +214,7 @@ fn text(report: &Report, width: Option<usize>) -> (String, Vec<String>) {
         figure_row("greedy date changes with z", &report.change, "", percent),
     ];
     let header = ["over conditions", "mean", "95 %", "bound", "worst", "condition"];
-    let (figures, dropped) = output::fitted(&header, rows, &[0, 1], width, output::named_table);
+    let (figures, mut dropped) = output::fitted(&header, rows, &[0, 1], width, output::named_table);
     let which = if report.held_out { "held-out " } else { "" };
     let mut text = format!(
         "{} test dates: NLL {:.4} ± {:.4} nats (importance weights, K = {}, standard error; {:.1} s), floor {:.4}\n\
@@ -236,14 +236,15 @@ fn text(report: &Report, width: Option<usize>) -> (String, Vec<String>) {
     });
     text += &format!("{}\n", output::long_table(&["dimension", "KL, nats", "Var E[z]", ""], rows.collect()));
     text += &format!("{} of {} dimensions active, all dates\n\n", report.active_units, report.dimensions.len());
-    text += &walks(report);
-    (text, dropped)
+    let (walks, more) = walks(report, width);
+    dropped.extend(more);
+    (text + &walks, dropped)
 }
 
-/// Traversals and the interpolation as tables.
-fn walks(report: &Report) -> String {
+/// Traversals and the interpolation as tables, at most this wide, and the columns that were left out.
+fn walks(report: &Report, width: Option<usize>) -> (String, Vec<String>) {
     let Report { condition, traversals, .. } = report;
-    let mut text = String::new();
+    let (mut text, mut dropped) = (String::new(), Vec::new());
     if let Some(first) = traversals.first() {
         let names: Vec<String> = traversals.iter().map(|traversal| format!("z{}", traversal.dimension)).collect();
         let header: Vec<&str> = std::iter::once("value").chain(names.iter().map(String::as_str)).collect();
@@ -251,7 +252,9 @@ fn walks(report: &Report) -> String {
             let dates = traversals.iter().map(|traversal| traversal.dates[place].text());
             std::iter::once(format!("{:+.1}", first.z[place])).chain(dates).collect()
         };
-        let table = output::long_table(&header, (0..first.z.len()).map(row).collect());
+        let rows = (0..first.z.len()).map(row).collect();
+        let (table, more) = output::fitted(&header, rows, &[0], width, output::long_table);
+        dropped = more;
         text += &format!("{condition}: one dimension moved, the others at 0 (✗: not valid)\n{table}\n\n");
     }
     if let Some(Interpolation { from, to, shares, dates }) = &report.interpolation {
@@ -259,5 +262,5 @@ fn walks(report: &Report) -> String {
         let table = output::long_table(&["share", "date"], shares.iter().zip(dates).map(row).collect());
         text += &format!("{condition}: from the code of {from} to that of {to}\n{table}");
     }
-    text
+    (text, dropped)
 }

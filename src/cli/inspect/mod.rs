@@ -52,34 +52,34 @@ pub struct Inspect {
     #[arg(long)]
     latent: bool,
     /// Folder with config.toml and weights: a finished run or a release [default: the released model in this program]
-    #[arg(long, value_name = "DIR", value_parser = super::path)]
+    #[arg(long, value_name = "DIR", value_parser = super::place())]
     model: Option<PathBuf>,
     /// Dates drawn for each condition
     #[arg(short = 'n', long, value_name = "N", default_value_t = 1000,
-          value_parser = clap::value_parser!(u32).range(1..=1_000_000), allow_negative_numbers = true)]
+          value_parser = crate::cli::whole::<u32>(1, 1_000_000), allow_negative_numbers = true)]
     samples: u32,
     /// How a field's value is chosen
     #[arg(long, value_enum, default_value_t = DecodeKind::Greedy)]
     decode: DecodeKind,
     /// Temperature of --decode sample [default: 1]
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long, value_parser = crate::cli::number, allow_negative_numbers = true)]
     temperature: Option<f64>,
     /// Seed of the latent codes and draws
     #[arg(long, default_value_t = 1, value_parser = super::seed, allow_negative_numbers = true)]
     seed: u64,
     /// Threads, all cores where not given; the figures don't depend on it
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = crate::cli::whole::<u16>(1, 1024), allow_negative_numbers = true)]
     threads: Option<u16>,
     /// Samples of z for each date in the likelihood
-    #[arg(long, value_name = "K", default_value_t = 512, value_parser = clap::value_parser!(u32).range(2..=100_000),
+    #[arg(long, value_name = "K", default_value_t = 512, value_parser = crate::cli::whole::<u32>(2, 100_000),
           allow_negative_numbers = true)]
     importance: u32,
     /// Codes for each condition in the exact marginals of --all; 0 leaves them out
-    #[arg(long, value_name = "K", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(0..=1_000_000),
+    #[arg(long, value_name = "K", default_value_t = 1024, value_parser = crate::cli::whole::<u32>(0, 1_000_000),
           allow_negative_numbers = true)]
     codes: u32,
     /// Where charts and tables go: a folder, or for one condition a .png or .svg file as well
-    #[arg(short, long, value_name = "OUTPUT", value_parser = super::path)]
+    #[arg(short, long, value_name = "OUTPUT", value_parser = super::place())]
     output: Option<PathBuf>,
     /// All columns of tables, however wide the terminal is
     #[arg(long)]

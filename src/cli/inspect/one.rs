@@ -177,10 +177,8 @@ fn text(report: &Report, map: &str, how: &str) -> String {
         let trained = if date.trained { "trained" } else { "held out" };
         vec![date.date.clone(), date.count.to_string(), expected.clone(), date.mark.to_owned(), trained.to_owned()]
     });
-    text += &format!(
-        "{}\n",
-        output::long_table(&["valid date", "count", "expected", "mark", "in training"], rows.collect())
-    );
+    let mut table = output::long_table(&["valid date", "count", "expected", "mark", "in training"], rows.collect());
+    text += &format!("{}\n", output::on_terminal(&mut table));
     text += "marks: more than 3 standard deviations under or over the expected count\n\n";
     if report.failures.is_empty() {
         text += "no sample fails\n\n";
@@ -191,7 +189,7 @@ fn text(report: &Report, map: &str, how: &str) -> String {
         if let Some(column) = table.column_mut(2) {
             column.set_cell_alignment(CellAlignment::Left);
         }
-        text += &format!("{table}\n");
+        text += &format!("{}\n", output::on_terminal(&mut table));
         let more = report.failures.len().saturating_sub(SHOWN);
         text +=
             &if more > 0 { format!("and {more} other failing dates (--json has all)\n\n") } else { "\n".to_owned() };
@@ -211,6 +209,7 @@ fn text(report: &Report, map: &str, how: &str) -> String {
         figure("passing repeats", row.duplicates.to_string(), "-".to_owned()),
         figure("training dates", percent(row.trained), percent(row.expected_trained)),
     ];
-    text += &format!("{}\n\n", output::long_table(&["figure", "model", "perfect sampler"], rows));
+    let mut table = output::long_table(&["figure", "model", "perfect sampler"], rows);
+    text += &format!("{}\n\n", output::on_terminal(&mut table));
     text + map
 }

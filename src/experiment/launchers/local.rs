@@ -15,6 +15,7 @@ use rustix::process::{Pid, Signal, getpid, kill_process};
 use super::children::{self, BUSY, Message, TrialEnd};
 use super::{LaunchError, Launched, Launcher, Order, SweepObserver, prepare};
 use crate::experiment::folder::{FolderError, RunFolder, Status};
+use crate::experiment::lock::Lock;
 use crate::experiment::plan::Trial;
 use crate::experiment::provenance::Provenance;
 use crate::files::{self, FileError};
@@ -240,6 +241,10 @@ impl Sweep<'_> {
         }
         if ready.is_empty() {
             return Ok(());
+        }
+        // Where there are no locks, no trial can be trained: that is told once, and no trial has failed.
+        for index in &ready {
+            drop(Lock::take(&self.trial(*index).folder.join("lock"))?);
         }
         let trials: Vec<_> = ready.iter().map(|index| (*index, self.trial(*index), self.retries(*index))).collect();
         let process = children::start(&self.program, &trials, self.sender.clone())?;

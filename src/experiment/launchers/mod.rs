@@ -13,6 +13,8 @@ use std::path::PathBuf;
 
 pub use children::{BUSY, ENDED, TrialEnd, WORKER, is_worker};
 pub use local::SweepEnding;
+pub use submission::Submission;
+pub use words::split as split_words;
 
 use super::folder::{FolderError, RunFolder, Status};
 use super::plan::{Experiment, Trial};

@@ -36,7 +36,7 @@ impl Launcher for Slurm {
     /// that is requeued takes it up at its checkpoint.
     fn launch(&self, order: &Order<'_>, _: &mut dyn SweepObserver) -> Result<Launched, LaunchError> {
         let options = split(order.options).map_err(|error| LaunchError::Options(format!("--sbatch: {error}")))?;
-        if options.iter().any(|option| option == "-a" || option.starts_with("--array")) {
+        if options.iter().any(|option| is_option(option, "-a", "--array", "--ar")) {
             let message = "--sbatch: the array is made of the trials; limit those that run at a time with --jobs";
             return Err(LaunchError::Options(message.to_owned()));
         }
@@ -63,7 +63,7 @@ impl Launcher for Slurm {
             let tasks: Vec<(usize, String)> = part.iter().flat_map(task).collect();
             let submission = Submission::new(&folder(order.experiment), &tasks)?;
             match submit(order, &submission, &tasks, &options) {
-                Ok(answer) if options.iter().any(|option| option == "--test-only") => {
+                Ok(answer) if tries(&options) => {
                     submission.withdraw();
                     return Ok(Launched::Tried(answer));
                 }
@@ -92,6 +92,19 @@ impl Launcher for Slurm {
     }
 }
 
+/// Whether a word of a command line is this option: short with its value or without, or long, which sbatch takes cut
+/// short as far as `least`.
+fn is_option(word: &str, short: &str, long: &str, least: &str) -> bool {
+    let name = word.split('=').next().unwrap_or(word);
+    let cut_short = name.len() >= least.len() && long.starts_with(name);
+    cut_short || !short.is_empty() && !word.starts_with("--") && word.starts_with(short)
+}
+
+/// Whether sbatch is to check the job only.
+fn tries(options: &[String]) -> bool {
+    options.iter().any(|option| is_option(option, "", "--test-only", "--te"))
+}
+
 fn folder(experiment: &Experiment) -> PathBuf {
     experiment.folder.join("slurm")
 }
@@ -108,7 +121,8 @@ fn submit(
     let (place, experiment) = (here(&submission.folder)?, here(&order.experiment.folder)?);
     let cwd = std::env::current_dir().map_err(FileError::at("find", Path::new("the current folder")))?;
     let path = place.join("job.sh");
-    files::replace_text(&path, &script(&place, &experiment, &cwd, &program, order.retry_failed))?;
+    let text = script(&place, &experiment, &cwd, &program, order.retry_failed);
+    files::replace(&path, |partial| std::fs::write(partial, &text))?;
     let mut numbers: Vec<usize> = tasks.iter().map(|(task, _)| *task).collect();
     numbers.dedup();
     // Without a number of jobs the cluster decides how many run at a time.
@@ -128,8 +142,7 @@ fn submit(
     let answer = said(&output.stdout);
     // `--parsable` answers `job` or `job;cluster`.
     let job = answer.split(';').next().unwrap_or_default();
-    let tries = options.iter().any(|option| option == "--test-only");
-    match (output.status.success(), tries) {
+    match (output.status.success(), tries(options)) {
         (true, true) => Ok(format!("{answer}{}", said(&output.stderr))),
         (true, false) if !job.is_empty() && job.bytes().all(|byte| byte.is_ascii_digit()) => Ok(job.to_owned()),
         _ => {
@@ -147,26 +160,29 @@ fn output(place: &Path) -> String {
     }
 }
 
-/// What a task runs: the trial that its number stood for when it was submitted.
-fn script(place: &Path, experiment: &Path, cwd: &Path, program: &Path, retry: bool) -> String {
-    let quoted = |path: &Path| quoted(&path.display().to_string());
-    let retry = if retry { " --retry-failed" } else { "" };
-    format!(
-        "#!/bin/bash\n\
+/// What a task runs: the trial that its number stood for when it was submitted. Paths may hold any bytes.
+fn script(place: &Path, experiment: &Path, cwd: &Path, program: &Path, retry: bool) -> Vec<u8> {
+    // Names of paths stand between per cent signs.
+    let text = "#!/bin/bash\n\
          # Runs a trial, or several as one, as they were when this was submitted; the file tasks beside this one lists them.\n\
          # Ends with 75 when told to stop: with RequeueExit=75 Slurm runs it again, from its checkpoint.\n\
-         mapfile -t trials < <(sed -n \"s/^$SLURM_ARRAY_TASK_ID //p\" {place}/tasks)\n\
-         trial={experiment}/${{trials[0]}}\n\
+         mapfile -t trials < <(sed -n \"s/^$SLURM_ARRAY_TASK_ID //p\" %place%/tasks)\n\
+         trial=%experiment%/${trials[0]}\n\
          others=()\n\
-         for name in \"${{trials[@]:1}}\"; do others+=(--with {experiment}/\"$name\"); done\n\
-         exec >> {place}/\"$SLURM_ARRAY_TASK_ID.log\" 2>&1\n\
-         cd {cwd} || exit 1\n\
-         exec {program} train \"$trial/config.toml\" --output \"$trial\" \"${{others[@]}}\" --task{retry}\n",
-        experiment = quoted(experiment),
-        place = quoted(place),
-        cwd = quoted(cwd),
-        program = quoted(program),
-    )
+         for name in \"${trials[@]:1}\"; do others+=(--with %experiment%/\"$name\"); done\n\
+         exec >> %place%/\"$SLURM_ARRAY_TASK_ID.log\" 2>&1\n\
+         cd %cwd% || exit 1\n\
+         exec %program% train \"$trial/config.toml\" --output \"$trial\" \"${others[@]}\" --task";
+    let path = |name: &str| match name {
+        "place" => quoted(place.as_os_str()),
+        "experiment" => quoted(experiment.as_os_str()),
+        "cwd" => quoted(cwd.as_os_str()),
+        "program" => quoted(program.as_os_str()),
+        text => text.as_bytes().to_vec(),
+    };
+    let mut script: Vec<u8> = text.split('%').flat_map(path).collect();
+    script.extend(if retry { &b" --retry-failed\n"[..] } else { b"\n" });
+    script
 }
 
 /// The most tasks that an array of this cluster may have.
@@ -222,6 +238,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn options_are_known_in_every_form() {
+        let array = |word: &str| is_option(word, "-a", "--array", "--ar");
+        for word in ["-a", "-a0-3", "--array", "--array=0-3", "--arr=0-3", "--ar"] {
+            assert!(array(word), "{word}");
+        }
+        for word in ["-A", "--account=a", "--arrays", "a", "--a", "--acctg-freq=1", "-A-a"] {
+            assert!(!array(word), "{word}");
+        }
+        assert!(tries(&["--test".to_owned()]) && !tries(&["--time=3".to_owned()]));
+    }
+
+    #[test]
     fn tasks_are_named_as_ranges() {
         assert_eq!(ranges(&[]), "");
         assert_eq!(ranges(&[4]), "4");
@@ -239,6 +267,7 @@ mod tests {
         std::fs::write(&program, "#!/bin/bash\nprintf '%s|' \"$PWD\" \"$@\"\n").unwrap();
         std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         let script = script(&place.join("7"), &place, &place, &program, true);
+        let script = String::from_utf8(script).unwrap();
         let run = Command::new("bash").args(["-c", &script]).env("SLURM_ARRAY_TASK_ID", "2").output().unwrap();
         assert!(run.status.success());
         let log = std::fs::read_to_string(place.join("7/2.log")).unwrap();

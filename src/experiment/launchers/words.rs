@@ -1,5 +1,8 @@
 //! Command lines: words taken apart as a shell does, and quoted for one.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
 /// The words of a text, with `'...'`, `"..."` and `\` as in a shell; nothing is expanded.
 ///
 /// # Errors
@@ -30,9 +33,13 @@ pub fn split(text: &str) -> Result<Vec<String>, String> {
     Ok(words)
 }
 
-/// A word as bash reads it back, whatever is in it.
-pub fn quoted(word: &str) -> String {
-    format!("'{}'", word.replace('\'', "'\\''"))
+/// A word as bash reads it back, whatever is in it, UTF-8 or not.
+pub fn quoted(word: &OsStr) -> Vec<u8> {
+    let escaped = word.as_bytes().iter().flat_map(|byte| match byte {
+        b'\'' => &b"'\\''"[..],
+        other => std::slice::from_ref(other),
+    });
+    [b"'"].into_iter().flatten().chain(escaped).chain(b"'").copied().collect()
 }
 
 #[cfg(test)]
@@ -49,10 +56,11 @@ mod tests {
 
     #[test]
     fn quoted_words_come_back_as_they_were() {
-        for word in ["plain", "it's", "a b", "\"$HOME\" `x` \\", "two\nlines", "%a", ""] {
-            let script = format!("printf %s {}", quoted(word));
-            let output = std::process::Command::new("bash").args(["-c", &script]).output().unwrap();
-            assert_eq!(String::from_utf8(output.stdout).unwrap(), word);
+        let words = ["plain", "it's", "a b", "\"$HOME\" `x` \\", "two\nlines", "%a", ""].map(str::as_bytes);
+        for word in words.into_iter().chain([&b"caf\xe9"[..]]) {
+            let script = [b"printf %s ", quoted(OsStr::from_bytes(word)).as_slice()].concat();
+            let output = std::process::Command::new("bash").arg("-c").arg(OsStr::from_bytes(&script)).output().unwrap();
+            assert_eq!(output.stdout, word);
         }
     }
 }

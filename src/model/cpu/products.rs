@@ -1,4 +1,4 @@
-//! Matrix products over plain slices, all matrices stored by rows. The one place with `unsafe`: the library takes
+//! Matrix products over plain slices, all matrices stored by rows. The arithmetic has `unsafe` here alone: the library takes
 //! pointers. Every extent is compared with its slice before it is handed on; one that doesn't fit panics.
 
 #![allow(unsafe_code)]

@@ -115,7 +115,7 @@ impl Network {
     /// # Errors
     /// When it can't be read or is not a network: with the line.
     pub fn load(path: &Path) -> Result<Self, NetworkError> {
-        let bytes = files::read_regular(path, LARGEST)?;
+        let bytes = files::read_at_most(path, LARGEST)?;
         let unreadable =
             |problem: &str| NetworkError::Unreadable { path: path.to_owned(), problem: problem.to_owned() };
         let bytes = if bytes.starts_with(&[0x1f, 0x8b]) {

@@ -13,7 +13,7 @@ use crate::files::{self, FileError};
 /// # Errors
 /// When it can't be read.
 pub(crate) fn open(path: &Path) -> Result<impl Read + use<>, FileError> {
-    files::check_readable(path)?;
+    files::check_regular(path)?;
     Ok(BufReader::with_capacity(1 << 18, File::open(path).map_err(FileError::at("read", path))?))
 }
 
