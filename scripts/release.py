@@ -26,11 +26,10 @@ MODEL = ROOT / "model"
 WEIGHTS, CONFIG = MODEL / "cvae.safetensors", MODEL / "config.toml"
 FIGURES, CARD = MODEL / "figures.json", MODEL / "MODEL_CARD.md"
 INPUT = "data/example_input.txt"
-ALL = "cvae inspect --all --json -n 1000"
+ALL = "cvae inspect --all --json -n 1000 --codes 1024"
 # The commands that make the figures, as a reader would type them.
 COMMANDS = {
     "greedy": ALL,
-    "sampled": f"{ALL} --decode sample",
     "latent": "cvae inspect --latent --json",
     "rust": "cvae eval predictions.txt --json",
     "python": "python model/eval.py predictions.txt --json",
@@ -88,7 +87,7 @@ def measure():
     with tempfile.TemporaryDirectory() as folder:
         place = shlex.quote(folder)
         output("cvae data")
-        inspected = ("greedy", "sampled", "latent")
+        inspected = ("greedy", "latent")
         found = {name: json.loads(output(f"{COMMANDS[name]} -o {place}")) for name in inspected}
         dates = f"{place}/dates.txt"
         output(f"cvae predict -i {INPUT} {dates}")
@@ -114,45 +113,64 @@ def four(value):
     return f"{value:.4f}"
 
 
-def of_decoding(name, report):
-    """Rows of the table for one way of decoding."""
+def of_greedy(report):
+    """Rows of the table of greedy decoding."""
     rows = []
-    for key, title, form, perfect in (
-        ("pass", "pass rate", percent, percent(1)),
-        ("coverage", "coverage of valid dates", percent, percent(report["expected_coverage"])),
-        ("tv", "total variation from uniform", four, four(report["expected_tv"])),
+    for key, title, perfect in (
+        ("pass", "pass rate", percent(1)),
+        ("coverage_at_rows", "coverage in as many draws as valid dates", percent(report["expected_coverage_at_rows"])),
     ):
         every, held_out = report[key], report[f"{key}_held_out"]
-        held_out = form(held_out["mean"]) if held_out else "-"
-        worst = form(every["worst"]) + ("" if every["worst"] == every["mean"] else f" {every['worst_condition']}")
-        rows.append((f"{title}, {name}", form(every["mean"]), held_out, worst, perfect))
-    return rows
+        rows.append((title, percent(every["mean"]), percent(held_out["mean"]) if held_out else "-", perfect))
+    distances = [report["tv"], report["tv_held_out"]]
+    cells = [f"{four(tv['value'])} ± {four(tv['error'])}" if tv else "-" for tv in distances]
+    return rows + [("total variation, noise removed", *cells, four(0))]
+
+
+def of_exact(exact):
+    """Rows of the table of exact figures."""
+    parts = [exact["by_date"], exact["held_out"], exact["by_condition"]]
+    power = lambda figure: f"{figure['value']:.2e} ± {figure['error']:.0e}"
+    nats = lambda figure: f"{figure['value']:.5f} ± {figure['error']:.5f}"
+    figures = (
+        ("invalid_mass", "invalid mass", power, "0"),
+        ("worst_invalid_mass", "invalid mass of the worst condition", power, "0"),
+        ("nll_gap", "NLL gap, nats", nats, "0"),
+        ("tv", "total variation", lambda figure: f"{figure['value']:.4f} ± {figure['error']:.4f}", "0"),
+        ("prior_mi", "prior MI, nats", nats, ""),
+        ("entropy_given_z", "H(date given z), nats", nats, ""),
+    )
+    for key, title, form, perfect in figures:
+        yield (title, *(form(part[key]) if part else "-" for part in parts), perfect)
 
 
 def tables(figures):
     """The card's text between its marks."""
-    greedy, sampled, latent = figures["greedy"], figures["sampled"], figures["latent"]
+    greedy, latent = figures["greedy"], figures["latent"]
+    exact = greedy["exact"]
     lines = [f"Weights: `cvae.safetensors`, sha256 `{figures['weights_sha256']}`.", ""]
-    lines += [f"Raw output, {greedy['conditions']:,} conditions x 1,000 dates each; the first two columns are means."]
-    lines += ["", "| | all conditions | held out | worst condition | perfect sampler |", "|---|---:|---:|---:|---:|"]
-    for row in of_decoding("greedy", greedy) + of_decoding("sampled", sampled):
-        lines.append("| " + " | ".join(row) + " |")
+    lines += ["Sampling at temperature 1, raw output: exact figures of the model's marginal, the mean of the decoder's "]
+    lines += [f"probabilities over {exact['codes']:,} codes from the prior for each of {greedy['conditions']:,} conditions, "]
+    lines += ["± one standard error."]
+    lines += ["", "| | all, by date | validation, by date | all, by condition | perfect |", "|---|---:|---:|---:|---:|"]
+    lines += ["| " + " | ".join(row) + " |" for row in of_exact(exact)]
+    lines += ["", f"The worst condition is {exact['by_date']['worst_condition']}.", ""]
+    lines += [f"Greedy decoding, raw output: {greedy['samples']:,} dates for each condition, means over conditions."]
+    lines += ["", "| | all conditions | validation | perfect |", "|---|---:|---:|---:|"]
+    lines += ["| " + " | ".join(row) + " |" for row in of_greedy(greedy)]
     lines += [
         "",
-        f"Greedy decoding generated {greedy['distinct']:,} distinct valid dates of 146,462, sampling "
-        f"{sampled['distinct']:,}.",
-        f"Made by `{COMMANDS['greedy']}` and the same with `--decode sample`.",
+        f"It generated {greedy['distinct']:,} distinct valid dates of 146,462.",
+        f"Made by `{COMMANDS['greedy']}`.",
         "",
-        f"| {'held-out' if latent['held_out'] else 'test'} conditions | nats a date |",
+        f"| {'validation' if latent['held_out'] else 'test'} conditions | nats per date |",
         "|---|---:|",
         f"| reconstruction | {four(latent['recon'])} |",
         f"| KL | {four(latent['kl'])} |",
         f"| ELBO at beta 1 | {four(latent['elbo'])} |",
-        f"| negative log-likelihood, {latent['importance_samples']} importance samples | {four(latent['nll'])} ± "
-        f"{four(latent['nll_error'])} |",
         f"| entropy floor: no model is below | {four(latent['entropy_floor'])} |",
-        f"| mean gap to the floor | {four(latent['nll_gap']['mean'])} |",
-        f"| information that z carries about the date, given the condition | {four(latent['information']['mean'])} |",
+        f"| information about the date that the encoder writes into z | {four(latent['information']['mean'])} |",
+        f"| information about the date that the decoder reads from z | {four(latent['prior_mi']['mean'])} |",
         f"| active latent dimensions | {latent['active_units']} |",
         "",
         f"Made by `{COMMANDS['latent']}`.",
@@ -174,7 +192,7 @@ def tables(figures):
     if failures["failures"]:
         lines += ["", "| line | failure | reason |", "|---:|---|---|"]
         lines += [f"| {row['line']} | `{row['text']}` | {row['reason']} |" for row in failures["failures"]]
-    warnings = [warning for report in (greedy, sampled, latent) for warning in report["warnings"]]
+    warnings = [warning for report in (greedy, latent) for warning in report["warnings"]]
     lines += ["", f"Warnings that the commands raise: {len(warnings) or 'none'}."]
     return "\n".join(lines)
 

@@ -99,7 +99,7 @@ fn files_are_written_whoever_reads_the_text() {
     trained(folder.path(), &[]);
     let one = ["inspect", "[MON] [DEC] [False] [196]", "-n", "10", "-o", "one"];
     let all = ["inspect", "--all", "-n", "1", "-o", "all"];
-    let latent = ["inspect", "--latent", "--importance", "2", "-o", "latent"];
+    let latent = ["inspect", "--latent", "--codes", "2", "-o", "latent"];
     for (arguments, file) in [(&one[..], "MON_DEC_False_196.png"), (&all, "tv.svg"), (&latent, "latent_kl.png")] {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_cvae"));
         command.current_dir(folder.path()).args(arguments).args(["--model", "trial"]);
@@ -139,8 +139,7 @@ fn places_and_threads_that_cannot_be_meant_are_refused_before_anything_is_measur
 fn the_latent_code_is_measured_and_drawn() {
     let folder = tempfile::tempdir().unwrap();
     trained(folder.path(), &["data.held_out=0.01"]);
-    let arguments =
-        ["inspect", "--latent", "[MON] [DEC] [False] [196]", "--model", "trial", "--importance", "8", "--json"];
+    let arguments = ["inspect", "--latent", "[MON] [DEC] [False] [196]", "--model", "trial", "--codes", "8", "--json"];
     let record = json(&cvae(folder.path(), &arguments));
     // A likelihood cannot beat the entropy of the data.
     assert!(record["nll_gap"]["mean"].as_f64().unwrap() > 0.0);

@@ -30,7 +30,7 @@ checkpoint_every = 5
 every = 50
 samples = 1
 final_samples = 1
-importance = 2
+codes = 2
 [sweep]
 seeds = [1, 2]
 product = { "model.latent_dim" = [2, 3] }

@@ -65,7 +65,7 @@ checkpoint_every = 10
 every = 2000
 samples = 1
 final_samples = 1
-importance = 2
+codes = 2
 [sweep]
 seeds = [1, 2, 3]
 product = { "model.latent_dim" = [2, 3] }

@@ -171,7 +171,7 @@ impl Model {
             });
             py.check_signals()?;
             for (row, place) in places.iter().enumerate() {
-                let of_row = || of_codes.iter().skip(row).step_by(places.len()).map(|log| f64::from(*log));
+                let of_row = || of_codes[row * codes..][..codes].iter().map(|log| f64::from(*log));
                 let highest = of_row().fold(f64::NEG_INFINITY, f64::max);
                 let mean = of_row().map(|log| (log - highest).exp()).sum::<f64>() / codes as f64;
                 logs[*place] = highest + mean.ln();
@@ -243,10 +243,9 @@ impl Model {
     }
 
     fn marginal_of(&self, group: usize, codes: usize, seed: u64) -> Option<cvae::metrics::Marginal> {
-        let condition = dates::Condition::of_row(self.truth.condition(group))?;
-        let valid = dates::ValidDates::new();
-        let found = marginals(&self.model, &valid, &[condition], codes, (seed, 1), &mut cvae::metrics::unwatched)?;
-        found.into_iter().next().map(|(_, marginal)| marginal)
+        let run = (seed, 1);
+        let found = marginals(&self.model, &self.truth, &[group], codes, run, &mut cvae::metrics::unwatched)?;
+        found.into_iter().next()
     }
 }
 

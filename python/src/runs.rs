@@ -86,7 +86,9 @@ pub fn trials(py: Python<'_>, path: PathBuf) -> PyResult<(Vec<Column>, Vec<Strin
     }
     let metrics = |trial: &RunTrial| trial.metrics().map(|metrics| Row::clone(metrics));
     let figures: Vec<Option<Row>> = rows.iter().map(|(_, trial)| metrics(trial)).collect();
-    for measure in Measure::of_metrics() {
+    let of_columns = figures.iter().flatten().flat_map(Row::measures).filter(|measure| measure.is_of_column());
+    let of_columns: std::collections::BTreeSet<Measure> = of_columns.collect();
+    for measure in Measure::of_metrics([]).into_iter().chain(of_columns) {
         if figures.iter().flatten().any(|row| row.has(measure)) {
             columns.push(column(py, measure.name(), &figures, |row| measured(py, row.as_ref(), measure))?);
         }
@@ -106,7 +108,9 @@ pub fn histories(py: Python<'_>, path: PathBuf) -> PyResult<Vec<Column>> {
         column(py, "experiment", &rows, |(run, ..)| run.name.as_str().into_py_any(py))?,
         column(py, "trial", &rows, |(_, trial, _)| trial.name.as_str().into_py_any(py))?,
     ];
-    for measure in Measure::of_history() {
+    let of_columns = rows.iter().flat_map(|(.., row)| row.measures()).filter(|measure| measure.is_of_column());
+    let of_columns: std::collections::BTreeSet<Measure> = of_columns.collect();
+    for measure in Measure::of_history([]).into_iter().chain(of_columns) {
         if rows.iter().any(|(.., row)| row.has(measure)) {
             columns.push(column(py, measure.name(), &rows, |(.., row)| measured(py, Some(*row), measure))?);
         }

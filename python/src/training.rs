@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use cvae::experiment::{RunFolder, TrialEnding, run_trial, trial_folder};
-use cvae::metrics::{Measure, Row};
+use cvae::metrics::Row;
 use cvae::training::{Observer, Phase, Progress};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
@@ -58,7 +58,7 @@ impl Watch {
     fn tell(&self, row: Option<&Row>) {
         let Some(progress) = &self.progress else { return };
         let figures = row.map(|row| {
-            let logged = Measure::of_history().into_iter().filter(|measure| row.number(*measure).is_finite());
+            let logged = row.measures().filter(|measure| row.number(*measure).is_finite());
             logged.map(|measure| (measure.name(), row.number(measure))).collect::<Vec<_>>()
         });
         let (step, steps, loss) = self.at;

@@ -2,6 +2,7 @@
 //!
 //! Nothing here measures a model or draws a chart: it reads what trials logged and says what follows from it.
 
+mod angles;
 mod grid;
 mod marks;
 mod ranking;
@@ -10,6 +11,7 @@ mod settings;
 mod trials;
 mod warnings;
 
+pub use angles::{ColumnFits, Fit, TrunkColumn, TrunkUnits, column_fits, lattice, trunk_units};
 pub use grid::{best_cell, edges};
 pub use marks::{Deviation, deviation};
 pub use ranking::{best, ranked};

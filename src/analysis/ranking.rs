@@ -20,7 +20,7 @@ pub fn ranked(mut settings: Vec<Setting<'_>>, measure: Measure) -> Vec<Setting<'
 pub fn best<'a>(settings: Vec<Setting<'a>>) -> Option<Setting<'a>> {
     let mut rest = near(settings, pass, 0.001);
     rest = near(rest, |setting| setting.mean(Measure::GreedyCoverageRatio).mean, 0.01);
-    rest = near(rest, |setting| -setting.mean(Measure::TestNllGap).mean, 0.01);
+    rest = near(rest, |setting| -setting.mean(Measure::NLL_GAP).mean, 0.01);
     match rest.iter().position(|setting| setting.label == UNCHANGED) {
         Some(unchanged) => Some(rest.swap_remove(unchanged)),
         None => near(rest, pass, 0.0).into_iter().next(),
@@ -29,7 +29,7 @@ pub fn best<'a>(settings: Vec<Setting<'a>>) -> Option<Setting<'a>> {
 
 /// The pass rate, held out where conditions are.
 fn pass(setting: &Setting<'_>) -> f64 {
-    let held_out = setting.mean(Measure::GreedyPassHeldOut).mean;
+    let held_out = setting.mean(Measure::GreedyPassValidation).mean;
     if held_out.is_finite() { held_out } else { setting.mean(Measure::GreedyPass).mean }
 }
 
@@ -58,10 +58,10 @@ mod tests {
     fn scored(heads: &str, pairing: &str, [pass, coverage, gap]: [f64; 3]) -> RunTrial {
         let figures = [
             (Measure::GreedyPass, pass),
-            (Measure::GreedyPassHeldOut, pass),
+            (Measure::GreedyPassValidation, pass),
             (Measure::GreedyCoverage, coverage),
-            (Measure::ExpectedCoverage, 1.0),
-            (Measure::TestNllGap, gap),
+            (Measure::PerfectCoverage, 1.0),
+            (Measure::NLL_GAP, gap),
         ];
         trial(&[("seed", "1"), ("model.heads", heads), ("objective.pairing", pairing)], &figures)
     }

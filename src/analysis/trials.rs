@@ -62,7 +62,7 @@ pub fn distinct(trials: Vec<RunTrial>) -> (Vec<RunTrial>, Vec<Duplicate>) {
 /// What two runs of one trial must agree in: all but the time that they took.
 fn figures(metrics: &Metrics) -> Vec<String> {
     let columns: Vec<Measure> =
-        Measure::of_metrics().into_iter().filter(|measure| *measure != Measure::TrainSeconds).collect();
+        Measure::of_metrics([]).into_iter().filter(|measure| *measure != Measure::TrainSeconds).collect();
     metrics.record(&columns)
 }
 
@@ -86,13 +86,13 @@ pub fn complete(trials: &mut [RunTrial]) {
         let keys = ["data.split", "data.held_out", "data.seed"];
         let values = keys.map(|key| trial.value(key).unwrap_or_default().to_owned());
         let Outcome::Finished(metrics) = &mut trial.outcome else { continue };
-        if metrics.has(Measure::HeldOutConditions) {
+        if metrics.has(Measure::ValidationConditions) {
             continue;
         }
         let held_out = *known.entry(values.clone()).or_insert_with(|| held_out(&valid, &values));
         if let Some(held_out) = held_out {
             let row = Row::clone(metrics).with(Measure::Conditions, Condition::SATISFIABLE);
-            *metrics = row.with(Measure::HeldOutConditions, held_out).into();
+            *metrics = row.with(Measure::ValidationConditions, held_out).into();
         }
     }
 }
@@ -197,11 +197,11 @@ mod tests {
     fn held_out_conditions_are_those_of_the_split() {
         let of = |split: &str, share: &str| {
             let config = [("data.split", split), ("data.held_out", share), ("data.seed", "1")];
-            let figures = [(Measure::GreedyPass, 0.9), (Measure::GreedyPassHeldOut, 0.5)];
+            let figures = [(Measure::GreedyPass, 0.9), (Measure::GreedyPassValidation, 0.5)];
             let mut trials = [trial(&config, &figures)];
             complete(&mut trials);
             let metrics = trials[0].metrics().unwrap();
-            (metrics.count(Measure::HeldOutConditions), metrics.number(Measure::GreedyPassSeen))
+            (metrics.count(Measure::ValidationConditions), metrics.number(Measure::GreedyPassTrain))
         };
         assert_eq!(of("conditions", "0.1").0, 680);
         // With half of the dates held out, few conditions have no training date left.

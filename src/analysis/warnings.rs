@@ -21,7 +21,7 @@ pub struct Figures {
     pub greedy_pass: f64,
     /// The same over the held-out conditions, where there are any.
     pub held_out_pass: Option<f64>,
-    /// Mean coverage of greedy decoding.
+    /// Mean coverage of greedy decoding, in as many draws as a condition has rows.
     pub greedy_coverage: f64,
     /// Mean coverage to be expected of a perfect sampler at that number of samples.
     pub expected_coverage: f64,
@@ -37,9 +37,9 @@ impl Figures {
             kl: number(Measure::TestKl),
             active_units: metrics.count(Measure::ActiveUnits) as usize,
             greedy_pass: number(Measure::GreedyPass),
-            held_out_pass: Some(number(Measure::GreedyPassHeldOut)).filter(|pass| pass.is_finite()),
+            held_out_pass: Some(number(Measure::GreedyPassValidation)).filter(|pass| pass.is_finite()),
             greedy_coverage: number(Measure::GreedyCoverage),
-            expected_coverage: number(Measure::ExpectedCoverage),
+            expected_coverage: number(Measure::PerfectCoverage),
         }
     }
 }
@@ -60,7 +60,7 @@ pub enum Warning {
         kl: f64,
         /// Latent dimensions in use.
         active_units: usize,
-        /// Mean coverage of greedy decoding.
+        /// Mean coverage of greedy decoding, in as many draws as a condition has rows.
         coverage: f64,
     },
     /// Conditions that were not trained on fare clearly worse than those that were.
@@ -77,8 +77,9 @@ pub enum Warning {
 const UNKNOWN_CALENDAR: f64 = 2.0 / 7.0;
 /// KL below which z carries next to nothing, nats.
 const NO_INFORMATION: f64 = 0.1;
-/// Mean coverage of a sampler of two dates for each condition; of one date it is 0.065.
-const TWO_DATES: f64 = 0.13;
+/// Coverage as a share of a perfect sampler's below which greedy decoding knows about one row of each condition: of
+/// dates, two of them cover a fifth.
+const ONE_ROW: f64 = 0.2;
 /// Difference in pass rate that is not noise with a few hundred conditions.
 const CLEAR_GAP: f64 = 0.02;
 
@@ -88,7 +89,7 @@ pub fn warnings(figures: &Figures) -> Vec<Warning> {
     // Below the floor, z must be telling the decoder what the condition does not.
     let bypass = (recon < floor && pass < UNKNOWN_CALENDAR).then_some(Warning::LatentBypass { recon, pass });
     // Where samples are so few that a perfect sampler would cover no more, coverage says nothing.
-    let one_date = coverage < TWO_DATES && coverage < 0.5 * figures.expected_coverage;
+    let one_date = coverage < ONE_ROW * figures.expected_coverage;
     let unused = kl < NO_INFORMATION || active_units == 0;
     let collapse = (unused && one_date).then_some(Warning::PosteriorCollapse { kl, active_units, coverage });
     let gap = figures.held_out_pass.filter(|held_out| pass - held_out > CLEAR_GAP);
@@ -153,8 +154,8 @@ impl fmt::Display for Warning {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dates::{Condition, Date, Holdout, Split, ValidDates};
-    use crate::metrics::{Draws, Scores, Tally, latent_use, tally_model, test_terms, unwatched};
+    use crate::dates::{self, Condition, Holdout, Split, ValidDates};
+    use crate::metrics::{Draws, Population, Scores, Tally, latent_use, tally_model, test_terms, unwatched};
     use crate::model::{Decode, Model, ModelConfig};
 
     /// The figures of a model that is as it should be.
@@ -166,8 +167,8 @@ mod tests {
             active_units: 4,
             greedy_pass: 0.999,
             held_out_pass: Some(0.998),
-            greedy_coverage: 0.97,
-            expected_coverage: 0.98,
+            greedy_coverage: 0.63,
+            expected_coverage: 0.64,
         }
     }
 
@@ -202,13 +203,17 @@ mod tests {
     }
 
     /// The pass rate over conditions of a sampler that is right with this probability.
-    fn pass_of(conditions: &[Condition], valid: &ValidDates, right: impl Fn(Condition) -> bool) -> f64 {
+    fn pass_of(conditions: &[Condition], population: &Population, right: impl Fn(Condition) -> bool) -> f64 {
         let tally = |condition: &Condition| {
-            let mut tally = Tally::new(valid, *condition);
-            tally.add_date(valid, right(*condition).then(|| valid.of(*condition)[0]));
+            let group = population.find(&condition.row()).unwrap();
+            let mut tally = Tally::new(population, group);
+            match population.generated(group).next() {
+                Some(row) if right(*condition) => tally.add(population, row),
+                _ => tally.add_invalid(),
+            }
             tally
         };
-        Scores::of(&conditions.iter().map(tally).collect::<Vec<_>>()).unwrap().pass.mean
+        Scores::of(population, &conditions.iter().map(tally).collect::<Vec<_>>()).unwrap().pass.mean
     }
 
     #[test]
@@ -216,7 +221,8 @@ mod tests {
         let valid = ValidDates::new();
         let split = Split::new(&valid, Holdout::Conditions, 0.1, 1).unwrap();
         let seen: std::collections::HashSet<Condition> = split.seen.iter().copied().collect();
-        let pass = |conditions: &[Condition]| pass_of(conditions, &valid, |condition| seen.contains(&condition));
+        let population = Population::new(dates::truth(&valid));
+        let pass = |conditions: &[Condition]| pass_of(conditions, &population, |condition| seen.contains(&condition));
         let figures =
             Figures { greedy_pass: pass(&valid.conditions()), held_out_pass: Some(pass(&split.held_out)), ..sound() };
         assert_eq!(names(figures), ["HeldOutGap"]);
@@ -229,22 +235,22 @@ mod tests {
         for name in ["encoder.output.weight", "encoder.output.bias", "decoder.latent.weight", "decoder.latent.bias"] {
             model.tensor_mut(name).unwrap().fill(0.0);
         }
-        let valid = ValidDates::new();
-        let conditions: Vec<Condition> = valid.conditions().into_iter().step_by(50).collect();
-        let dates: Vec<Date> = conditions.iter().flat_map(|condition| valid.of(*condition).to_vec()).collect();
-        let data = crate::task::dates::rows(&dates);
+        let population = Population::new(dates::truth(&ValidDates::new()));
+        let conditions: Vec<usize> = (0..population.len()).step_by(50).collect();
+        let data = population.subset(&conditions);
         let draws = Draws { samples: 50, decode: Decode::Greedy, seed: 1, threads: 1 };
-        let tallies = tally_model(&model, &valid, &conditions, draws, &mut unwatched).unwrap();
-        let (scores, terms) = (Scores::of(&tallies).unwrap(), test_terms(&model, &data, 1));
+        let tallies = tally_model(&model, &population, &conditions, draws, &mut unwatched).unwrap();
+        let rows = data.groups().rows();
+        let (scores, terms) = (Scores::of(&population, &tallies).unwrap(), test_terms(&model, rows, 1));
         let figures = Figures {
             recon: terms.recon,
-            floor: valid.mean_entropy(&conditions),
+            floor: data.mean_entropy(),
             kl: terms.kl,
-            active_units: latent_use(&model, &data).active_units(),
+            active_units: latent_use(&model, rows).active_units(),
             greedy_pass: scores.pass.mean,
             held_out_pass: None,
-            greedy_coverage: scores.coverage.mean,
-            expected_coverage: scores.expected_coverage,
+            greedy_coverage: scores.coverage_at_rows.mean,
+            expected_coverage: scores.expected_coverage_at_rows,
         };
         assert_eq!(names(figures), ["PosteriorCollapse"]);
     }

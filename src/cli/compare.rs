@@ -1,5 +1,6 @@
 //! `cvae compare`: trials side by side.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
@@ -9,7 +10,7 @@ use clap::{Args, ValueEnum};
 use super::exit::{BadInput, Exit};
 use super::{output, warn};
 use crate::analysis::{Setting, complete, distinct, groups, mixed_provenance, ranked};
-use crate::dates::ValidDates;
+use crate::dates::{self, ValidDates};
 use crate::experiment::{Outcome, Reading, Run, RunTrial, to_csv};
 use crate::metrics::{Measure, Reference, Source, Unit};
 
@@ -21,8 +22,8 @@ use crate::metrics::{Measure, Reference, Source, Unit};
 #[command(after_help = "Examples:
   cvae compare runs/quick
   cvae compare runs/baselines --references
-  cvae compare runs/ablation --sort sampled-tv --markdown
-  cvae compare runs/seeds --each --columns greedy-pass,greedy-tv,sampled-pass,sampled-tv
+  cvae compare runs/ablation --sort nll-gap --markdown
+  cvae compare runs/seeds --each --columns greedy-pass,greedy-tv,invalid-mass,tv
   cvae compare runs/* --csv > all.csv
 
 Without --wide, columns that do not fit the terminal are left out. docs/columns.md explains the measures.")]
@@ -31,7 +32,7 @@ pub struct Compare {
     #[arg(value_name = "RUNS", required = true, value_parser = super::place())]
     runs: Vec<PathBuf>,
     /// What to sort by, best first
-    #[arg(long, value_enum, default_value_t = Column(Measure::GreedyPassHeldOut))]
+    #[arg(long, value_enum, default_value_t = Column(Measure::GreedyPassValidation))]
     sort: Column,
     /// Which measures to show, separated by commas
     #[arg(long, value_enum, value_delimiter = ',', value_name = "COLUMNS", default_values_t = DEFAULT.map(Column))]
@@ -56,13 +57,13 @@ pub struct Compare {
 /// What is shown unless something else is asked for.
 const DEFAULT: [Measure; 9] = [
     Measure::GreedyPass,
-    Measure::GreedyPassHeldOut,
-    Measure::GreedyPassWorst,
+    Measure::GreedyPassValidation,
     Measure::GreedyCoverageRatio,
-    Measure::GreedyTvExcess,
-    Measure::SampledPass,
-    Measure::TestNllGap,
-    Measure::TestMi,
+    Measure::GreedyTv,
+    Measure::INVALID_MASS,
+    Measure::NLL_GAP,
+    Measure::TV,
+    Measure::PRIOR_MI,
     Measure::TrainSeconds,
 ];
 
@@ -70,40 +71,37 @@ const DEFAULT: [Measure; 9] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Column(Measure);
 
-/// Measures that depend on the number of samples. Trials with other numbers can be compared only by the measure on the
-/// right, which goes by the short name.
-const REPLACED: [(Measure, Measure); 3] = [
-    (Measure::GreedyCoverage, Measure::GreedyCoverageRatio),
-    (Measure::GreedyTv, Measure::GreedyTvExcess),
-    (Measure::SampledTv, Measure::SampledTvExcess),
-];
-
 impl ValueEnum for Column {
     fn value_variants<'a>() -> &'a [Self] {
         static COLUMNS: OnceLock<Vec<Column>> = OnceLock::new();
         COLUMNS.get_or_init(|| {
             let shown = |measure: &Measure| {
                 let spec = measure.spec();
-                let final_one = !matches!(spec.source, Source::History) && spec.unit != Unit::Text;
-                final_one && REPLACED.iter().all(|(replaced, _)| replaced != measure)
+                !matches!(spec.source, Source::History) && spec.unit != Unit::Text
             };
-            Measure::ALL.iter().copied().filter(shown).map(Column).collect()
+            let dates = dates::schema().given;
+            let of_dates = dates.iter().map(|column| Measure::greedy_pass_of(&column.name));
+            Measure::all().chain(of_dates).filter(shown).map(Column).collect()
         })
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
-        let replaced = REPLACED.iter().find(|(_, by)| *by == self.0).map_or(self.0, |(replaced, _)| *replaced);
-        let value = PossibleValue::new(option(replaced)).help(self.0.spec().meaning);
-        Some(if replaced == self.0 { value } else { value.alias(option(self.0)) })
+        let value = PossibleValue::new(option(self.0)).help(self.0.spec().meaning);
+        // What stands beside a mean of seeds is the seeds' interval.
+        Some(value.hide(self.0.name().ends_with("_error")))
     }
 }
 
 /// A measure's name as options are written.
 fn option(measure: Measure) -> &'static str {
-    static NAMES: OnceLock<Vec<&'static str>> = OnceLock::new();
+    static NAMES: OnceLock<HashMap<&'static str, &'static str>> = OnceLock::new();
     // clap wants names that last; they are made once.
-    let names = || Measure::ALL.iter().map(|measure| &*measure.name().replace('_', "-").leak()).collect();
-    NAMES.get_or_init(names)[measure as usize]
+    let of = |Column(measure): &Column| (measure.name(), &*measure.name().replace('_', "-").leak());
+    NAMES
+        .get_or_init(|| Column::value_variants().iter().map(of).collect())
+        .get(measure.name())
+        .copied()
+        .unwrap_or_default()
 }
 
 impl Compare {
@@ -164,8 +162,7 @@ impl Compare {
         };
         let mut rows: Vec<Vec<String>> = settings.iter().map(row).collect();
         if self.references {
-            let samples = settings.iter().flat_map(Setting::finished).map(|metrics| metrics.count(Measure::Samples));
-            for reference in Reference::all(&ValidDates::new(), samples.max().unwrap_or(1).max(1)) {
+            for reference in Reference::all(&ValidDates::new()) {
                 let cells = measures.iter().map(|measure| measure.text(reference.of(*measure), f64::NAN));
                 rows.push([format!("({})", reference.name), String::new()].into_iter().chain(cells).collect());
             }
@@ -184,11 +181,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_final_measure_can_be_named_and_those_that_depend_on_samples_stand_for_what_can_be_compared() {
+    fn every_final_measure_can_be_named() {
         let named = |name: &str| Column::from_str(name, false).map(|column| column.0);
-        assert_eq!(named("greedy-coverage"), Ok(Measure::GreedyCoverageRatio));
         assert_eq!(named("greedy-coverage-ratio"), Ok(Measure::GreedyCoverageRatio));
-        assert_eq!(named("sampled-tv"), Ok(Measure::SampledTvExcess));
+        assert_eq!(named("nll-gap"), Ok(Measure::NLL_GAP));
+        assert_eq!(named("nll-gap-by-condition-validation").map(Measure::name), Ok("nll_gap_by_condition_validation"));
+        assert_eq!(named("greedy-pass-weekday"), Ok(Measure::greedy_pass_of("weekday")));
         assert_eq!(named("active-units"), Ok(Measure::ActiveUnits));
         assert!(named("train-loss").is_err() && named("phase").is_err());
         assert!(DEFAULT.iter().all(|measure| Column::value_variants().contains(&Column(*measure))));

@@ -1,5 +1,6 @@
 //! `cvae eval`: scores a file of conditions and dates, whoever made it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -9,10 +10,10 @@ use super::exit::{BadInput, Exit};
 use super::input::Input;
 use super::{output, warn};
 use crate::analysis::{Warning, WarningRecord};
-use crate::dates::{Condition, Date, DateError, LineError, Split, ValidDates};
+use crate::dates::{self, Condition, Date, DateError, DateTokens, LineError, Split, ValidDates};
 use crate::experiment::load_model;
 use crate::files::FileError;
-use crate::metrics::{Failures, Tally};
+use crate::metrics::{Failures, Population, Tally};
 
 /// Score a file of `conditions date` lines, overall and per condition
 ///
@@ -81,8 +82,9 @@ impl Eval {
     pub fn run(self) -> anyhow::Result<Exit> {
         let valid = ValidDates::new();
         let mut input = Input::open(&self.file)?;
-        let (tallies, failures) = self.tally(&mut input, &valid)?;
-        let warnings = self.warnings(&valid, &tallies)?;
+        let population = Population::new(dates::truth(&valid));
+        let (tallies, failures) = self.tally(&mut input, &population)?;
+        let warnings = self.warnings((&valid, &population), &tallies)?;
         warn::show(&warnings);
         let report = report(&tallies, failures, &warnings);
         output::print(&if self.json { serde_json::to_string_pretty(&report)? } else { self.text(&report) })?;
@@ -90,9 +92,13 @@ impl Eval {
     }
 
     /// Counts by condition, and the first failing lines.
-    fn tally(&self, input: &mut Input, valid: &ValidDates) -> anyhow::Result<(Vec<Tally>, Vec<Failure>)> {
+    fn tally(
+        &self,
+        input: &mut Input,
+        population: &Population,
+    ) -> anyhow::Result<(Vec<(Condition, Tally)>, Vec<Failure>)> {
         let name = input.name();
-        let mut tallies: Vec<Option<Tally>> = vec![None; Condition::COUNT];
+        let mut tallies: BTreeMap<usize, (Condition, Tally)> = BTreeMap::new();
         let mut failures = Vec::new();
         let mut bad = 0;
         for line in input.lines()? {
@@ -101,9 +107,20 @@ impl Eval {
             match parsed {
                 Ok(parsed) => {
                     let date = parsed.rest.parse::<Date>();
-                    let tally =
-                        tallies[parsed.condition.index()].get_or_insert_with(|| Tally::new(valid, parsed.condition));
-                    tally.add_date(valid, date.clone().ok());
+                    let condition = parsed.condition;
+                    let (_, tally) = tallies.entry(condition.index()).or_insert_with(|| {
+                        let group = population.find(&condition.row());
+                        let columns = population.schema().given.len();
+                        (
+                            condition,
+                            group.map_or_else(|| Tally::of_nothing(columns), |group| Tally::new(population, group)),
+                        )
+                    });
+                    match &date {
+                        Err(_) => tally.add_invalid(),
+                        Ok(date) if tally.counts.is_empty() => tally.add_failure(condition.misses(*date).by_field()),
+                        Ok(date) => tally.add(population, &DateTokens::of(*date).row()),
+                    }
                     let reason = reason(parsed.condition, parsed.rest, &date);
                     if !reason.is_empty() && failures.len() < self.show {
                         failures.push(Failure { line: line.number, text: line.text.trim_end().to_owned(), reason });
@@ -122,7 +139,7 @@ impl Eval {
             let what = "have no readable conditions or hold two lines; mend or remove them";
             return Err(BadInput(format!("{bad} lines of {name} {what}")).into());
         }
-        let tallies: Vec<Tally> = tallies.into_iter().flatten().collect();
+        let tallies: Vec<(Condition, Tally)> = tallies.into_values().collect();
         if tallies.is_empty() {
             return Err(BadInput(format!("{name} holds no lines")).into());
         }
@@ -130,11 +147,16 @@ impl Eval {
     }
 
     /// What the model, where one is named, is to be warned of.
-    fn warnings(&self, valid: &ValidDates, tallies: &[Tally]) -> anyhow::Result<Vec<Warning>> {
+    fn warnings(
+        &self,
+        (valid, population): (&ValidDates, &Population),
+        tallies: &[(Condition, Tally)],
+    ) -> anyhow::Result<Vec<Warning>> {
         let Some(folder) = &self.model else { return Ok(Vec::new()) };
         let (model, config) = load_model(folder)?;
         let split = Split::new(valid, config.data.split, config.data.held_out, config.data.seed)?;
-        Ok(warn::warnings_of(&model, valid, &split, tallies, config.seed))
+        let met = tallies.iter().map(|(_, tally)| tally).filter(|tally| !tally.counts.is_empty());
+        Ok(warn::warnings_of(&model, population, &split, &met.cloned().collect::<Vec<_>>(), config.seed))
     }
 
     fn text(&self, report: &Report) -> String {
@@ -201,14 +223,15 @@ fn reason(condition: Condition, text: &str, date: &Result<Date, DateError>) -> S
     }
 }
 
-fn report(tallies: &[Tally], failures: Vec<Failure>, warnings: &[Warning]) -> Report {
+fn report(tallies: &[(Condition, Tally)], failures: Vec<Failure>, warnings: &[Warning]) -> Report {
     let mut failed = Failures::default();
-    tallies.iter().for_each(|tally| failed.merge(tally.failures));
-    let lines = tallies.iter().map(Tally::samples).sum::<u64>();
-    let passes = tallies.iter().map(Tally::passes).sum::<u64>();
-    let [weekday_rate, month_rate, leap_rate, decade_rate] = failed.pass_by_field(lines);
-    let condition = |tally: &Tally| ConditionReport {
-        condition: tally.condition.to_string(),
+    tallies.iter().for_each(|(_, tally)| failed.merge(&tally.failures));
+    let lines = tallies.iter().map(|(_, tally)| tally.samples()).sum::<u64>();
+    let passes = tallies.iter().map(|(_, tally)| tally.passes()).sum::<u64>();
+    let rates = failed.pass_by_column(lines);
+    let rate = |column: usize| rates.get(column).copied().unwrap_or(f64::NAN);
+    let condition = |(condition, tally): &(Condition, Tally)| ConditionReport {
+        condition: condition.to_string(),
         lines: tally.samples(),
         passes: tally.passes(),
         pass_rate: tally.pass_rate(),
@@ -219,11 +242,11 @@ fn report(tallies: &[Tally], failures: Vec<Failure>, warnings: &[Warning]) -> Re
         lines,
         passes,
         pass_rate: passes as f64 / lines as f64,
-        valid_date_rate: (lines - failed.no_date) as f64 / lines as f64,
-        weekday_rate,
-        month_rate,
-        leap_rate,
-        decade_rate,
+        valid_date_rate: (lines - failed.invalid) as f64 / lines as f64,
+        weekday_rate: rate(0),
+        month_rate: rate(1),
+        leap_rate: rate(2),
+        decade_rate: rate(3),
         conditions: tallies.iter().map(condition).collect(),
         failures,
         warnings: warnings.iter().copied().map(WarningRecord::from).collect(),

@@ -392,7 +392,7 @@ fn quality(trial: &Trial) -> String {
             "  pass {} greedy, {} sampled, {} held out",
             percent(Measure::GreedyPass),
             percent(Measure::SampledPass),
-            percent(Measure::GreedyPassHeldOut)
+            percent(Measure::GreedyPassValidation)
         )
     })
 }

@@ -145,48 +145,34 @@ pub fn train_in(path: &Path, config: &Config) -> anyhow::Result<Exit> {
     }
 }
 
-/// The final metrics, beside those of a perfect sampler.
+/// The final metrics, beside those of a perfect model.
 fn report(metrics: &Metrics) -> String {
-    let decoded = |name: &str, measures: [Measure; 6]| {
-        let cell = |measure: Measure| match measures.last() {
-            Some(tv) if *tv == measure => format!("{:.4}", metrics.number(measure)),
-            _ => output::percent(metrics.number(measure)),
-        };
-        std::iter::once(name.to_owned()).chain(measures.map(cell)).collect()
+    let of = |measure: Measure, perfect: &str| {
+        let error = measure.spec().error.map_or(f64::NAN, |error| metrics.number(error));
+        (measure, measure.text(metrics.number(measure), error), perfect.to_owned())
     };
-    let perfect = [1.0, 1.0, 1.0, metrics.number(Measure::ExpectedCoverage), f64::NAN].map(output::percent);
-    let tv = format!("{:.4}", metrics.number(Measure::ExpectedTv));
-    let rows = vec![
-        decoded(
-            "greedy",
-            [
-                Measure::GreedyPass,
-                Measure::GreedyPassHeldOut,
-                Measure::GreedyPassWorst,
-                Measure::GreedyCoverage,
-                Measure::GreedyCoverageHeldOut,
-                Measure::GreedyTv,
-            ],
-        ),
-        decoded(
-            "sampled",
-            [
-                Measure::SampledPass,
-                Measure::SampledPassHeldOut,
-                Measure::SampledPassWorst,
-                Measure::SampledCoverage,
-                Measure::SampledCoverageHeldOut,
-                Measure::SampledTv,
-            ],
-        ),
-        std::iter::once("perfect".to_owned()).chain(perfect).chain([tv]).collect(),
+    let coverage = output::percent(metrics.number(Measure::PerfectCoverage));
+    let rows = [
+        of(Measure::GreedyPass, "100 %"),
+        of(Measure::GreedyPassValidation, "100 %"),
+        of(Measure::GreedyCoverage, &coverage),
+        of(Measure::GreedyTv, "0"),
+        of(Measure::INVALID_MASS, "0"),
+        of(Measure::NLL_GAP, "0"),
+        of(Measure::TV, "0"),
+        of(Measure::PRIOR_MI, ""),
+        of(Measure::ENTROPY_GIVEN_Z, ""),
     ];
-    let header = ["decoding", "pass", "held out", "worst", "coverage", "held out", "tv"];
-    let table = output::on_terminal(&mut output::table(&header, rows));
+    let rows = rows.map(|(measure, value, perfect)| vec![measure.spec().title.to_owned(), value, perfect]);
+    let table = output::on_terminal(&mut output::table(&["figure", "model", "perfect"], rows.to_vec()));
     format!(
-        "{table}\nraw output, all 6,804 conditions x {} samples; trained in {:.1} s; \
-         test ELBO {:.3} nats (floor {:.3}), KL {:.2} nats, {} latent dimensions active, phase {}",
+        "{table}\nraw output, all {} conditions: greedy decoding from {} samples each, the others exact from {} codes each \
+         (± one standard error);\nvalidation conditions: {}; trained in {:.1} s; test ELBO {:.3} nats (floor {:.3}), KL \
+         {:.2} nats, {} latent dimensions active, phase {}",
+        metrics.count(Measure::Conditions),
         metrics.count(Measure::Samples),
+        metrics.count(Measure::Codes),
+        metrics.count(Measure::ValidationConditions),
         metrics.number(Measure::TrainSeconds),
         metrics.number(Measure::TestElbo),
         metrics.number(Measure::TestEntropyFloor),
@@ -235,16 +221,16 @@ impl Observer for Bar {
     fn evaluated(&mut self, row: &Row) {
         let percent = |measure| output::percent(row.number(measure));
         output::say!(
-            "step {:>6}  loss {:.3}  test ELBO {:.3}  KL {:.2}  pass {} greedy, {} sampled, {} held out  coverage {} (perfect {})",
+            "step {:>6}  loss {:.3}  test ELBO {:.3}  KL {:.2}  greedy pass {}, validation {}, coverage {} (perfect {})  NLL gap {}",
             row.count(Measure::Step),
             row.number(Measure::TrainLoss),
             row.number(Measure::TestElbo),
             row.number(Measure::TestKl),
             percent(Measure::GreedyPass),
-            percent(Measure::SampledPass),
-            percent(Measure::GreedyPassHeldOut),
+            percent(Measure::GreedyPassValidation),
             percent(Measure::GreedyCoverage),
-            percent(Measure::ExpectedCoverage),
+            percent(Measure::PerfectCoverage),
+            Measure::NLL_GAP.text(row.number(Measure::NLL_GAP), f64::NAN),
         );
     }
 

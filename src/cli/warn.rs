@@ -4,33 +4,47 @@ use std::collections::HashSet;
 
 use super::output;
 use crate::analysis::{Duplicate, Figures, Warning, warnings};
-use crate::dates::{Condition, Split, ValidDates};
+use crate::dates::{self, Split};
 use crate::experiment::Skipped;
-use crate::metrics::{Scores, Tally, latent_use, test_terms};
+use crate::metrics::{Population, Scores, Tally, latent_use, test_terms};
 use crate::model::Model;
+use crate::task::Rows;
 
 /// The warnings for a model, given its split and what it has generated.
-pub fn warnings_of(model: &Model, valid: &ValidDates, split: &Split, tallies: &[Tally], seed: u64) -> Vec<Warning> {
-    let Some(all) = Scores::of(tallies) else { return Vec::new() };
-    let data = crate::dates::rows(&split.test);
-    let conditions: Vec<Condition> = split.test.iter().map(|date| Condition::of(*date)).collect();
+pub fn warnings_of(
+    model: &Model,
+    population: &Population,
+    split: &Split,
+    tallies: &[Tally],
+    seed: u64,
+) -> Vec<Warning> {
+    let Some(all) = Scores::of(population, tallies) else { return Vec::new() };
+    let data = dates::rows(&split.test);
     let (terms, usage) = (test_terms(model, &data, seed), latent_use(model, &data));
     warnings(&Figures {
         recon: terms.recon,
-        floor: valid.mean_entropy(&conditions),
+        floor: mean_floor(population, &data),
         kl: terms.kl,
         active_units: usage.active_units(),
         greedy_pass: all.pass.mean,
-        held_out_pass: Scores::of(&held_out(split, tallies)).map(|scores| scores.pass.mean),
-        greedy_coverage: all.coverage.mean,
-        expected_coverage: all.expected_coverage,
+        held_out_pass: Scores::of(population, &held_out(population, split, tallies)).map(|scores| scores.pass.mean),
+        greedy_coverage: all.coverage_at_rows.mean,
+        expected_coverage: all.expected_coverage_at_rows,
     })
 }
 
 /// The tallies of held-out conditions.
-pub fn held_out(split: &Split, tallies: &[Tally]) -> Vec<Tally> {
-    let held_out: HashSet<Condition> = split.held_out.iter().copied().collect();
-    tallies.iter().filter(|tally| held_out.contains(&tally.condition)).cloned().collect()
+pub fn held_out(population: &Population, split: &Split, tallies: &[Tally]) -> Vec<Tally> {
+    let held_out: HashSet<usize> =
+        split.held_out.iter().filter_map(|condition| population.find(&condition.row())).collect();
+    tallies.iter().filter(|tally| held_out.contains(&tally.group)).cloned().collect()
+}
+
+/// Mean entropy of the truth given the condition over these rows, nats.
+fn mean_floor(population: &Population, rows: &Rows) -> f64 {
+    let given = population.schema().given.len();
+    let entropy = |row: &[u16]| population.find(&row[..given]).map_or(0.0, |group| population.entropy(group));
+    rows.iter().map(entropy).sum::<f64>() / rows.len() as f64
 }
 
 /// Prints warnings to standard error.

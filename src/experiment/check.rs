@@ -5,7 +5,7 @@ use std::fmt;
 use super::config::Config;
 use super::config_file::ConfigFile;
 use crate::model::Pairing;
-use crate::training::Schedule;
+use crate::training::{Every, Schedule};
 
 /// A value that can't be worked with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +46,9 @@ impl ConfigFile {
         between("training.gradient_clip", training.gradient_clip, 1e-9, f64::INFINITY)?;
         between("training.divergence", training.divergence, 12.0, f64::INFINITY)?;
         between("training.checkpoint_every", training.checkpoint_every, 1, u64::MAX)?;
-        between("evaluation.every", evaluation.every, 1, u64::MAX)?;
+        if let Every::Steps(every) = evaluation.every {
+            between("evaluation.every", every, 1, u64::MAX)?;
+        }
         between("evaluation.samples", evaluation.samples, 1, 1_000_000)?;
         between("evaluation.final_samples", evaluation.final_samples, 1, 1_000_000)?;
         between("objective.hybrid", objective.hybrid, 0.0, 1e6)?;
@@ -62,6 +64,7 @@ impl ConfigFile {
             });
         }
         between("objective.free_bits", objective.free_bits, 0.0, 1e6)?;
+        between("evaluation.codes", evaluation.codes, 0, 1_000_000)?;
         between("evaluation.importance", evaluation.importance, 0, 1_000_000)?;
         between("beta.value", beta.value, 0.0, 1e6)?;
         between("beta.low", beta.low, 0.0, 1e6)?;

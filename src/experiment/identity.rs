@@ -18,19 +18,21 @@ const WITHOUT_EFFECT: [&str; 1] = ["training.checkpoint_every"];
 /// Keys whose default has changed, with the default that names have been counted from ever since the key was new.
 const FIRST_DEFAULTS: &[(&str, &str)] = &[];
 
+/// Keys that are read and have no effect any more, with their last default: they stay in the names of trials that set
+/// them, and are written where they differ.
+pub(super) const REMOVED: [(&str, &str); 1] = [("evaluation.importance", "512")];
+
 /// Keys that have been renamed: today's dotted path and the first one, which hashes are made of.
 const RENAMED: &[(&str, &str)] = &[];
 
 /// Every key with the text of its first default, in the order of the config.
 static DEFAULTS: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
     let first = |key: &str| FIRST_DEFAULTS.iter().find(|(known, _)| *known == key).map(|(_, text)| (*text).to_owned());
-    flatten(&ConfigFile::default())
-        .into_iter()
-        .map(|(key, value)| {
-            let text = first(&key).unwrap_or_else(|| canonical(&value));
-            (key, text)
-        })
-        .collect()
+    let defaults = flatten(&ConfigFile::default()).into_iter().map(|(key, value)| {
+        let text = first(&key).unwrap_or_else(|| canonical(&value));
+        (key, text)
+    });
+    defaults.chain(REMOVED.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned()))).collect()
 });
 
 /// A trial's seed, and the values that tell it from the default one.
@@ -46,10 +48,8 @@ impl Identity {
     /// The identity of the trial with this config.
     pub fn of(config: &ConfigFile) -> Self {
         let values = flatten(config);
-        // A config is flattened in the order of its fields, as the defaults are.
-        let mut defaults = DEFAULTS.iter();
         let differs = |(key, value): (String, toml::Value)| {
-            let (key, default) = defaults.find(|(known, _)| *known == key)?;
+            let (key, default) = DEFAULTS.iter().find(|(known, _)| *known == key)?;
             let text = canonical(&value);
             (key != "seed" && has_effect(key) && text != *default).then_some((key.as_str(), text))
         };
@@ -100,7 +100,7 @@ pub(super) fn has_effect(key: &str) -> bool {
 
 /// Every key of a config, in order.
 pub(super) fn keys() -> impl Iterator<Item = &'static str> {
-    DEFAULTS.iter().map(|(key, _)| key.as_str())
+    DEFAULTS.iter().map(|(key, _)| key.as_str()).filter(|key| REMOVED.iter().all(|(removed, _)| removed != key))
 }
 
 /// Every key as a dotted path, with its value, in the order of the fields.

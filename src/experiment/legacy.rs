@@ -3,6 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::config::Config;
+use super::identity::REMOVED;
 
 /// The sections of that time with their keys, in their order; the first one has no name.
 const KEYS: [(&str, &[&str]); 7] = [
@@ -37,7 +38,10 @@ pub(super) fn hash(config: &Config) -> String {
     let json = |path: &str| match values.iter().find(|(key, _)| key == path).map(|(_, value)| value) {
         // JSON has no infinity and writes null.
         Some(value) => serde_json::to_string(value).unwrap_or_default(),
-        None => "null".to_owned(),
+        None => {
+            let removed = REMOVED.iter().find(|(key, _)| *key == path);
+            removed.map_or("null", |(_, default)| default).to_owned()
+        }
     };
     let section = |(section, keys): &(&str, &[&str])| {
         let path = |key: &str| if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") };

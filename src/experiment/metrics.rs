@@ -60,7 +60,7 @@ impl Metrics {
     /// # Errors
     /// When a file can't be written.
     pub fn write(&self, path: &Path, names: &[&str]) -> Result<(), MetricsError> {
-        let columns = Measure::of_metrics();
+        let columns = columns_of([&self.0]);
         let header: Vec<&str> = columns.iter().map(|column| column.name()).collect();
         let bytes = format!("{}\n{}", header.join(","), self.0.line(&columns)).into_bytes();
         let (folder, name) = (path.parent().unwrap_or(Path::new("")), path.file_name().unwrap_or_default());
@@ -89,6 +89,17 @@ impl Metrics {
         // Every version has logged it.
         if row.has(Measure::GreedyPass) { Ok(Self(row)) } else { Err(damaged("it has no column greedy_pass")) }
     }
+}
+
+/// The columns of metrics.csv, and those of given columns that one of these rows has.
+pub(super) fn columns_of<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Vec<Measure> {
+    let mut columns = Measure::of_metrics([]);
+    for measure in rows.into_iter().flat_map(Row::measures) {
+        if measure.is_of_column() && !columns.contains(&measure) {
+            columns.push(measure);
+        }
+    }
+    columns
 }
 
 #[cfg(test)]

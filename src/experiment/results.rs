@@ -3,11 +3,10 @@
 use std::path::Path;
 
 use super::config_file::ConfigFile;
-use super::metrics::{Metrics, MetricsError};
+use super::metrics::{Metrics, MetricsError, columns_of};
 use super::runs::{Reading, Run, RunTrial, Skipped};
 use super::trial::TrialError;
 use crate::files;
-use crate::metrics::Measure;
 
 /// The finished ones of these trials as CSV: name, every key of the config, every metric that one of them has.
 ///
@@ -16,7 +15,7 @@ use crate::metrics::Measure;
 pub fn to_csv<'a>(trials: impl IntoIterator<Item = &'a RunTrial>) -> Result<String, csv::Error> {
     let finished: Vec<(&RunTrial, &Metrics)> =
         trials.into_iter().filter_map(|trial| Some((trial, trial.metrics()?))).collect();
-    let mut columns = Measure::of_metrics();
+    let mut columns = columns_of(finished.iter().map(|(_, metrics)| &***metrics));
     columns.retain(|column| finished.is_empty() || finished.iter().any(|(_, metrics)| metrics.has(*column)));
     let defaults = ConfigFile::default().check().map(|config| config.flat()).unwrap_or_default();
     let config = finished.first().map_or(&defaults, |(trial, _)| &trial.config);

@@ -15,11 +15,11 @@ use crate::caught::panic_message;
 use crate::checksums::SUMS;
 use crate::dates::{Condition, Split, SplitError, ValidDates};
 use crate::files::{self, FileError};
-use crate::metrics::TableError;
+use crate::metrics::{Population, TableError};
 use crate::model::{EngineError, Model, WeightsError};
 use crate::task::dates;
 use crate::training::{
-    Ending, Evaluation, Observer, Phase, Progress, Row, Schedule, Trainer, TrainingError, TrialData, TrialLoop,
+    Ending, Evaluation, Every, Observer, Phase, Progress, Row, Schedule, Trainer, TrainingError, TrialData, TrialLoop,
 };
 
 /// How a trial ended.
@@ -212,6 +212,7 @@ fn too_many(ending: &Result<TrialEnding, TrialError>) -> Option<usize> {
 
 fn train<O: Observer + Send>(group: &mut [(Member<'_>, Logged<O>)], tell: Tell<'_, O>) {
     let valid = ValidDates::new();
+    let population = Population::new(dates::truth(&valid));
     // Trials of one split share it.
     let mut splits: Vec<(DataConfig, Split)> = Vec::new();
     for index in 0..group.len() {
@@ -223,7 +224,7 @@ fn train<O: Observer + Send>(group: &mut [(Member<'_>, Logged<O>)], tell: Tell<'
             }
         }
     }
-    let data: Vec<_> = splits.iter().map(|(of, split)| (of, split, TrialData::new(&valid, split))).collect();
+    let data: Vec<_> = splits.iter().map(|(of, split)| (of, split, TrialData::new(&population, split))).collect();
     let (mut trials, mut places, mut observers) = (Vec::new(), Vec::new(), Vec::new());
     for (index, (member, observer)) in group.iter_mut().enumerate() {
         let Some((.., data)) = data.iter().find(|(of, ..)| **of == member.config.data) else { continue };
@@ -300,12 +301,13 @@ pub fn step_seconds(config: &Config) -> Result<f64, TrialError> {
     let mut training = config.training();
     // It is stopped before its last step, and before an evaluation.
     training.training.steps = training.training.steps.max(u64::from(u32::MAX));
-    training.evaluation.every = u64::MAX;
+    training.evaluation.every = Every::Steps(u64::MAX);
     // The terms of the last phase from the start: those that most steps of a run compute.
     training.beta.schedule = Schedule::Constant;
     let valid = ValidDates::new();
     let split = Split::new(&valid, config.data.split, config.data.held_out, config.data.seed)?;
-    let data = TrialData::new(&valid, &split);
+    let population = Population::new(dates::truth(&valid));
+    let data = TrialData::new(&population, &split);
     let files = (scratch.path().join("history.csv"), scratch.path().join("checkpoint.safetensors"));
     let files = (files.0.as_path(), files.1.as_path());
     let trial = TrialLoop::new(training, config.model, &data, config.threads as usize, files)?;

@@ -9,7 +9,7 @@ use super::frame::Frame;
 use super::legend::{Entry, Legend, Sign};
 use super::marks::{colour, dashed, hollow, is_dashed};
 use super::render::Painted;
-use super::style::{EXPECTED, LABEL, TICK, WRONG, text};
+use super::style::{EXPECTED, FAINT, LABEL, TICK, WRONG, text};
 
 /// A point, with half the width of its interval; NaN where there is none.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -74,6 +74,8 @@ pub struct Facet {
     pub best: Option<(usize, f64)>,
     /// Where trials failed: across, and how many.
     pub failures: Vec<(f64, usize)>,
+    /// Where parts of the way across begin, with their names.
+    pub phases: Vec<(f64, String)>,
 }
 
 impl Guide {
@@ -120,6 +122,7 @@ impl Facet {
         let left = if legend.entries.is_empty() { frame.start.0 } else { legend.span.0 };
         area.draw_text(&self.title, &title, (left, 12))?;
         legend.draw(area, 24)?;
+        self.draw_phases(&frame)?;
         self.draw_guides(&frame)?;
         let spots = self.spots(&frame);
         for (series, spots) in self.series.iter().zip(&spots) {
@@ -165,6 +168,18 @@ impl Facet {
             } else {
                 frame.area.draw(&PathElement::new(line, EXPECTED.stroke_width(2)))?;
             }
+        }
+        Ok(())
+    }
+
+    /// A line up from where each phase begins, its name beside the top of it.
+    fn draw_phases<DB: DrawingBackend>(&self, frame: &Frame<'_, DB>) -> Painted<DB> {
+        for (place, (across, name)) in self.phases.iter().enumerate() {
+            let Some(x) = frame.column(*across) else { continue };
+            dashed(frame.area, &[(x, frame.start.1), (x, frame.end.1)], (3.0, 4.0), FAINT.stroke_width(2))?;
+            // Phases may follow each other closely: names stand one below the other.
+            let y = frame.start.1 + 10 + 17 * (place % 3) as i32;
+            frame.area.draw_text(name, &text(TICK - 2, EXPECTED, HPos::Left, VPos::Center), (x + 4, y))?;
         }
         Ok(())
     }

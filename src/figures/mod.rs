@@ -6,6 +6,7 @@
 mod axis;
 mod bars;
 mod calendar;
+mod clocks;
 mod facet;
 mod facets;
 mod frame;
@@ -26,6 +27,7 @@ mod ticks;
 pub use axis::{Axis, Scale};
 pub use bars::Bars;
 pub use calendar::{Calendar, Cell};
+pub use clocks::{Clock, Clocks, Ring};
 pub use facet::{Facet, Guide, Look, Point, Series};
 pub use facets::{Facets, Names};
 pub use grid::CodeGrid;

@@ -1,4 +1,4 @@
-//! Pass rates by each field of the condition, in four panels on one axis.
+//! Pass rates by each given column, in panels on one axis.
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -32,18 +32,26 @@ pub struct Panel {
     pub rates: Vec<Rate>,
 }
 
-/// All four fields.
+/// All given columns.
 #[derive(Clone, Debug)]
 pub struct Rates {
     /// Title.
     pub title: String,
-    /// Weekday, month, leap year and decade.
-    pub panels: [Panel; 4],
+    /// One for each given column, in order.
+    pub panels: Vec<Panel>,
 }
+
+/// Width of the chart and height of a row of panels, pixels.
+const WIDTH: u32 = 1200;
+const ROW: u32 = 400;
+/// Values that a row of panels has room for; a panel with more has its own.
+const VALUES: usize = 24;
+/// Room for an axis, in values.
+const MARGIN: usize = 7;
 
 impl Chart for Rates {
     fn size(&self) -> (u32, u32) {
-        (1200, 900)
+        (WIDTH, 100 + ROW * self.rows().len() as u32)
     }
 
     fn draw<DB: DrawingBackend>(
@@ -67,13 +75,37 @@ impl Chart for Rates {
             possible: Some((0.0, 1.0)),
             ..Axis::default()
         };
-        let (upper, lower) = body.split_vertically(400);
-        let (left, rest) = upper.split_horizontally(420);
-        let (middle, right) = rest.split_horizontally(530);
-        for (panel, area) in self.panels.iter().zip([left, middle, right, lower]) {
-            panel.draw(&area, &axis)?;
+        let rows = self.rows();
+        let heights = body.dim_in_pixel().1 / rows.len().max(1) as u32;
+        let mut rest = body;
+        for row in rows {
+            let (area, below) = rest.split_vertically(heights as i32);
+            rest = below;
+            let shares: usize = row.iter().map(|panel| panel.rates.len() + MARGIN).sum();
+            let mut right = area;
+            for panel in row {
+                let width = WIDTH as usize * (panel.rates.len() + MARGIN) / shares;
+                let (own, others) = right.split_horizontally(width as i32);
+                right = others;
+                panel.draw(&own, &axis)?;
+            }
         }
         Ok(())
+    }
+}
+
+impl Rates {
+    /// Panels that stand beside each other: as many as there is room for.
+    fn rows(&self) -> Vec<Vec<&Panel>> {
+        let mut rows: Vec<Vec<&Panel>> = Vec::new();
+        for panel in &self.panels {
+            let taken = rows.last().map_or(VALUES, |row| row.iter().map(|panel| panel.rates.len()).sum());
+            match rows.last_mut() {
+                Some(row) if taken + panel.rates.len() <= VALUES => row.push(panel),
+                _ => rows.push(vec![panel]),
+            }
+        }
+        rows
     }
 }
 

@@ -154,6 +154,7 @@ pub fn write_both(chart: &impl Chart, folder: &Path, name: &str) -> Result<[Path
 mod tests {
     use super::*;
     use crate::figures::{Bars, Calendar, Cell, CodeGrid, Colours, Histogram, Panel, Rate, Rates, Scatter};
+    use crate::figures::{Clock, Clocks, Ring};
 
     fn twice(chart: &impl Chart) -> (Vec<u8>, String) {
         let first = (png(chart).unwrap(), svg(chart).unwrap());
@@ -191,8 +192,14 @@ mod tests {
         twice(&histogram);
         let rate = |name: &str, mean| Rate { name: name.to_owned(), mean, half_width: 0.01, worst: mean - 0.1 };
         let panel = |name: &str| Panel { name: name.to_owned(), rates: vec![rate("MON", 0.9), rate("TUE", 1.0)] };
-        let panels = [panel("weekday"), panel("month"), panel("leap year"), panel("decade")];
+        let panels = ["weekday", "month", "leap", "decade"].map(panel).to_vec();
         twice(&Rates { title: "pass rate".to_owned(), panels });
+        let ring =
+            |names: &[&str]| Ring { angles: vec![0.0, 2.0], names: names.iter().map(|name| (*name).into()).collect() };
+        let clock = Clock { title: "angle 1".to_owned(), rings: vec![ring(&["MON", "TUE"]), ring(&[])] };
+        let columns = vec!["weekday".to_owned(), "month".to_owned()];
+        let clocks = Clocks { title: "week".to_owned(), ticks: 7, columns, clocks: vec![clock; 5] };
+        assert!(twice(&clocks).1.contains("MON"));
         let bars = Bars { title: "KL".to_owned(), values: vec![1.0, 0.0], active: vec![true, false] };
         twice(&bars);
         let points = vec![[0.0, 1.0], [1.0, 0.0]];

@@ -1,43 +1,37 @@
 //! How many nats about the date its code carries.
 
-use crate::dates::{Condition, ValidDates};
+use super::population::stream_index;
 use crate::model::{Encodings, Model, encode};
 use crate::random::{Purpose, normal, stream};
-use crate::task::dates;
+use crate::task::Truth;
 
-/// Mutual information I(z; date | condition) for each condition, nats, 0..=ln(number of valid dates).
+/// Mutual information I(z; row | condition) for each of these conditions, nats, 0..=H(row | condition).
 ///
-/// Under the aggregated posterior q(z | c), the mean of q(z | date, c) over the condition's valid dates
-/// (Hoffman and Johnson 2016): E[log q(z | date, c) - log q(z | c)]. The dates are enumerated, so that q(z | c) is
-/// exact and only z is drawn, `draws` times for each date.
-pub fn information(
-    model: &Model,
-    valid: &ValidDates,
-    conditions: &[Condition],
-    draws: usize,
-    seed: u64,
-) -> Vec<(Condition, f64)> {
-    let measure = |condition: &Condition| {
-        let rows = dates::rows(valid.of(*condition));
-        let mut random = stream(seed, Purpose::Information, condition.index() as u64);
+/// Under the aggregated posterior q(z | c), the mean of q(z | y, c) over the condition's rows by their probabilities
+/// (Hoffman and Johnson 2016): E[log q(z | y, c) - log q(z | c)]. The rows are enumerated, so that q(z | c) is exact and
+/// only z is drawn, `draws` times for each row.
+pub fn information(model: &Model, truth: &Truth, conditions: &[usize], draws: usize, seed: u64) -> Vec<(usize, f64)> {
+    let measure = |group: &usize| {
+        let rows = truth.rows(*group);
+        let index = stream_index(truth.schema(), truth.condition(*group));
+        let mut random = stream(seed, Purpose::Information, index);
         let noise = normal(&mut random, rows.len() * draws * model.layout.latent);
-        (*condition, information_of(&encode(model, &rows), rows.len(), &noise))
+        (*group, information_of(&encode(model, &rows), truth.probabilities(*group), &noise))
     };
     conditions.iter().map(measure).collect()
 }
 
-/// The mean of figures of conditions in which each of a condition's valid dates counts once: of the mutual
-/// information, comparable with the mean entropy over dates, its limit.
-pub fn mean_by_date(valid: &ValidDates, figures: &[(Condition, f64)]) -> f64 {
-    let dates = |condition: &Condition| valid.of(*condition).len() as f64;
-    let count: f64 = figures.iter().map(|(condition, _)| dates(condition)).sum();
-    figures.iter().map(|(condition, figure)| figure * dates(condition)).sum::<f64>() / count
+/// The mean of figures of conditions by their masses: of the mutual information, comparable with the mean entropy over
+/// rows, its limit.
+pub fn mean_by_row(truth: &Truth, figures: &[(usize, f64)]) -> f64 {
+    let masses: f64 = figures.iter().map(|(group, _)| truth.mass(*group)).sum();
+    figures.iter().map(|(group, figure)| figure * truth.mass(*group)).sum::<f64>() / masses
 }
 
-/// Mutual information of a component's index and z under a uniform mixture of `n` Gaussians, nats; noise
+/// Mutual information of a component's index and z under a mixture of Gaussians with these weights, nats; noise
 /// `[n, draws, latent]` is standard normal.
-fn information_of(posterior: &Encodings, n: usize, noise: &[f32]) -> f64 {
-    let latent = posterior.latent;
+fn information_of(posterior: &Encodings, weights: &[f64], noise: &[f32]) -> f64 {
+    let (latent, n) = (posterior.latent, weights.len());
     if latent == 0 {
         return 0.0;
     }
@@ -60,31 +54,31 @@ fn information_of(posterior: &Encodings, n: usize, noise: &[f32]) -> f64 {
         }
         densities.iter_mut().enumerate().for_each(|(row, density)| *density = log_density(&z, row));
         let highest = densities.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let mass: f64 = densities.iter().map(|density| (density - highest).exp()).sum();
-        nats += densities[own] - highest - (mass / n as f64).ln();
+        let mass: f64 = densities.iter().zip(weights).map(|(density, weight)| weight * (density - highest).exp()).sum();
+        nats += weights[own] * (densities[own] - highest - mass.ln());
     }
-    (nats / (n * draws) as f64).clamp(0.0, (n as f64).ln())
+    let entropy: f64 = weights.iter().map(|weight| -weight * weight.ln()).sum();
+    (nats / draws as f64).clamp(0.0, entropy)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::task::dates;
 
     #[test]
-    fn dates_count_once_each_in_the_mean() {
-        let valid = ValidDates::new();
-        let two = [valid.conditions()[0], valid.conditions()[40]];
-        let entropies = two.map(|condition| (condition, (valid.of(condition).len() as f64).ln()));
-        assert_ne!(entropies[0].1, entropies[1].1);
-        let by_date: Vec<Condition> = two.iter().flat_map(|c| vec![*c; valid.of(*c).len()]).collect();
-        assert!((mean_by_date(&valid, &entropies) - valid.mean_entropy(&by_date)).abs() < 1e-12);
+    fn rows_count_once_each_in_the_mean() {
+        let truth = dates::truth(&dates::ValidDates::new());
+        let two = [0, 40].map(|group| (group, truth.entropy(group)));
+        assert_ne!(two[0].1, two[1].1);
+        assert!((mean_by_row(&truth, &two) - truth.subset(&[0, 40]).mean_entropy()).abs() < 1e-12);
     }
 
     fn measured(means: &[[f32; 2]], logvar: f32) -> f64 {
         let mu = means.concat();
         let noise = normal(&mut stream(1, Purpose::Information, 0), means.len() * 2000 * 2);
         let logvar = vec![logvar; mu.len()];
-        information_of(&Encodings { latent: 2, mu, logvar }, means.len(), &noise)
+        information_of(&Encodings { latent: 2, mu, logvar }, &vec![1.0 / means.len() as f64; means.len()], &noise)
     }
 
     #[test]

@@ -12,8 +12,8 @@ pub enum Unit {
     Share,
     /// A distance from 0 to 1, written as it is.
     Distance,
-    /// A distance less what sampling noise explains, written with its sign.
-    Excess,
+    /// A probability that is small where a model is good, written with a power of ten.
+    Mass,
     /// Nats.
     Nats,
     /// A whole number.
@@ -88,7 +88,8 @@ impl Spec {
         let digits = match unit {
             Unit::Share => 2,
             Unit::Count | Unit::Seconds | Unit::PerSecond | Unit::Text => 0,
-            Unit::Distance | Unit::Excess | Unit::Nats | Unit::Number => 4,
+            Unit::Mass => 1,
+            Unit::Distance | Unit::Nats | Unit::Number => 4,
         };
         let (direction, heading, title) = (Direction::Neither, name, name);
         Self { name, heading, title, unit, direction, source, perfect: "", digits, error: None, meaning }
@@ -120,7 +121,7 @@ impl Unit {
     /// The least and the greatest value that a perfect measurement can come to.
     pub fn possible(self) -> (f64, f64) {
         match self {
-            Self::Share | Self::Distance | Self::Excess => (0.0, 1.0),
+            Self::Share | Self::Distance | Self::Mass => (0.0, 1.0),
             _ => (0.0, f64::INFINITY),
         }
     }
@@ -132,7 +133,7 @@ impl Unit {
             Self::Nats => "nats",
             Self::Seconds => "s",
             Self::PerSecond => "1/s",
-            Self::Distance | Self::Excess | Self::Count | Self::Number | Self::Text => "",
+            Self::Distance | Self::Mass | Self::Count | Self::Number | Self::Text => "",
         }
     }
 
@@ -142,7 +143,9 @@ impl Unit {
         const LOWEST: f64 = -1000.0;
         match self {
             _ if value.is_nan() => None,
-            Self::Share | Self::Distance if !(-1e-9..=1.0 + 1e-9).contains(&value) => Some("not between 0 and 1"),
+            Self::Share | Self::Distance | Self::Mass if !(-1e-9..=1.0 + 1e-9).contains(&value) => {
+                Some("not between 0 and 1")
+            }
             _ if value < LOWEST => Some("lower than any figure of a run"),
             _ => None,
         }
@@ -157,7 +160,10 @@ impl Measure {
             _ if value.is_nan() => return "-".to_owned(),
             // An interval is narrower than the digits of nearly all.
             Unit::Share => (percent(value), 100.0, digits + 1),
-            Unit::Excess => (format!("{value:+.digits$}"), 1.0, digits),
+            Unit::Mass => {
+                let half = if half.is_nan() { String::new() } else { format!(" ± {half:.0e}") };
+                return format!("{value:.digits$e}{half}");
+            }
             _ => (format!("{value:.digits$}"), 1.0, digits),
         };
         if half.is_nan() { text } else { format!("{text} ± {:.digits$}", factor * half) }
@@ -189,7 +195,8 @@ mod tests {
     #[test]
     fn values_are_written_by_their_unit() {
         assert_eq!(Measure::GreedyPass.text(0.999_999_9, 0.000_001), "99.9999 % ± 0.000");
-        assert_eq!(Measure::GreedyTvExcess.text(0.0024, 0.0005), "+0.0024 ± 0.0005");
+        assert_eq!(Measure::INVALID_MASS.text(4.53e-5, 1.2e-6), "4.5e-5 ± 1e-6");
+        assert_eq!(Measure::INVALID_MASS.text(0.0, f64::NAN), "0.0e0");
         assert_eq!(Measure::TestMi.text(2.65, f64::NAN), "2.6500");
         assert_eq!(Measure::TrainSeconds.text(149.4, 4.2), "149 ± 4");
         assert_eq!(Measure::TestMi.text(f64::NAN, 1.0), "-");

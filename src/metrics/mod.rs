@@ -1,19 +1,22 @@
 //! Metrics: pass rates, diversity, likelihood and latent diagnostics.
 //!
-//! Each is one function, used alike in training, evaluation, inspection and reports. The valid dates of
-//! every condition are known, so these are exact where other benchmarks estimate.
+//! Each is one function, used alike in training, evaluation, inspection and reports, for any task. The rows of every
+//! condition and their probabilities are known, so these are exact where other benchmarks estimate.
 
+mod distance;
 mod diversity;
+mod exact;
+mod family;
 mod glossary;
 mod information;
 mod interval;
 mod latent;
-mod likelihood;
 mod losses;
 mod marginal;
 mod measure;
 mod novelty;
 mod parallel;
+mod population;
 mod reference;
 mod registry;
 mod row;
@@ -23,19 +26,22 @@ mod table;
 mod tally;
 mod variety;
 
+pub use distance::{Difference, Distance};
 pub use diversity::{
-    coverage, distinct, duplicates, entropy, expected_coverage, expected_entropy, expected_tv, shannon, tv,
+    coverage, distinct, duplicates, entropy, expected_coverage, expected_entropy, expected_tv, rarefied_coverage,
+    shannon, tv,
 };
-pub use glossary::glossary;
-pub use information::{information, mean_by_date};
+pub use exact::{Figure, Part};
+pub use glossary::{HISTORY_CONDITIONS, glossary};
+pub use information::{information, mean_by_row};
 pub use interval::half_width;
 pub use latent::{LatentUse, Projection, latent_use, posterior_means, project};
-pub use likelihood::{ConditionNll, Likelihood, likelihood};
 pub use losses::{TestTerms, draw_codes, paired_candidates, test_prior_recon, test_terms};
-pub use marginal::{Estimate, Marginal, MarginalSummary, Weighting, marginals};
+pub use marginal::{Estimate, Marginal, MarginalSummary, Weighting, marginals, mean_distance};
 pub use measure::{Direction, Source, Spec, Unit, percent};
 pub use novelty::Trained;
 pub use parallel::Progress;
+pub use population::{Met, Outcome, Population, stream_index};
 pub use reference::Reference;
 pub use registry::Measure;
 pub use row::{CellError, Row, Value};

@@ -1,57 +1,55 @@
-//! Which samples were trained on: a model that copies its training dates is told from one that found the rule.
+//! Which samples were trained on: a model that copies its training rows is told from one that found the rule.
 
 use super::tally::{Tally, share};
-use crate::dates::{Condition, Date, DateTokens, Outcome, Split, ValidDates};
+use crate::task::{Rows, Truth};
 
-/// The valid dates that a model was trained on.
+/// The rows that a model was trained on.
 #[derive(Clone, Debug)]
 pub struct Trained {
-    /// By dense index of the condition, in order of its valid dates.
-    dates: Vec<Vec<bool>>,
+    /// By condition, in order of rank.
+    rows: Vec<Vec<bool>>,
 }
 
 impl Trained {
-    /// The training dates of a split.
-    pub fn new(valid: &ValidDates, split: &Split) -> Self {
-        let mut dates: Vec<Vec<bool>> =
-            Condition::all().map(|condition| vec![false; valid.of(condition).len()]).collect();
-        for date in &split.train {
-            let condition = Condition::of(*date);
-            if let Outcome::Pass(rank) = valid.outcome(condition, DateTokens::of(*date)) {
-                dates[condition.index()][rank] = true;
+    /// Training rows, given and generated columns; what is no row of the truth is left out.
+    pub fn new(truth: &Truth, train: &Rows) -> Self {
+        let mut rows: Vec<Vec<bool>> = (0..truth.len()).map(|group| vec![false; truth.count(group)]).collect();
+        for row in train.iter() {
+            let (given, generated) = row.split_at(truth.schema().given.len());
+            let group = truth.find(given);
+            if let Some((group, rank)) = group.and_then(|group| Some((group, truth.rank(group, generated)?))) {
+                rows[group][rank] = true;
             }
         }
-        Self { dates }
+        Self { rows }
     }
 
-    /// Whether each of a condition's valid dates was trained on, in order of time.
-    pub fn of(&self, condition: Condition) -> &[bool] {
-        &self.dates[condition.index()]
+    /// Whether each of a condition's rows was trained on, in order of rank.
+    pub fn of(&self, group: usize) -> &[bool] {
+        &self.rows[group]
     }
 
-    /// Whether this date was trained on.
-    pub fn holds(&self, valid: &ValidDates, date: Date) -> bool {
-        let condition = Condition::of(date);
-        matches!(valid.outcome(condition, DateTokens::of(date)), Outcome::Pass(rank) if self.of(condition)[rank])
+    /// Whether no row of a condition was trained on.
+    pub fn is_held_out(&self, group: usize) -> bool {
+        !self.of(group).contains(&true)
     }
 
-    /// Share of the samples, 0..=1, that are a training date of their condition. A perfect sampler shows
-    /// the share of the condition's dates that were trained on; above it, a model prefers what it has seen.
+    /// Share of the samples, 0..=1, that are a training row of their condition. A perfect sampler shows the share of the
+    /// condition's rows that were trained on; above it, a model prefers what it has seen.
     pub fn copied(&self, tally: &Tally) -> f64 {
-        let trained = tally.counts.iter().zip(self.of(tally.condition)).filter(|(_, trained)| **trained);
+        let trained = tally.counts.iter().zip(self.of(tally.group)).filter(|(_, trained)| **trained);
         share(trained.map(|(count, _)| count).sum(), tally.samples())
     }
 
-    /// Share of a condition's dates, 0..=1, that were trained on: what [`Trained::copied`] is for a perfect sampler.
-    pub fn share(&self, condition: Condition) -> f64 {
-        let dates = self.of(condition);
-        share(dates.iter().filter(|trained| **trained).count() as u64, dates.len() as u64)
+    /// Share of a condition's mass, 0..=1, that was trained on: what [`Trained::copied`] is for a perfect sampler.
+    pub fn share(&self, truth: &Truth, group: usize) -> f64 {
+        let trained = truth.probabilities(group).iter().zip(self.of(group)).filter(|(_, trained)| **trained);
+        trained.map(|(p, _)| p).sum()
     }
 
-    /// Share of the condition's held-out dates generated at least once, 0..=1; none where all were trained on.
-    /// A perfect sampler is expected at [`super::expected_coverage`], as for all dates.
+    /// Share of the condition's held-out rows generated at least once, 0..=1; none where all were trained on.
     pub fn held_out_coverage(&self, tally: &Tally) -> Option<f64> {
-        let held_out = || tally.counts.iter().zip(self.of(tally.condition)).filter(|(_, trained)| !**trained);
+        let held_out = || tally.counts.iter().zip(self.of(tally.group)).filter(|(_, trained)| !**trained);
         let found = held_out().filter(|(count, _)| **count > 0).count() as u64;
         let all = held_out().count() as u64;
         (all > 0).then(|| share(found, all))
@@ -60,48 +58,49 @@ impl Trained {
 
 #[cfg(test)]
 mod tests {
+    use super::super::population::Population;
     use super::*;
-    use crate::dates::Holdout;
+    use crate::task::dates::{self, Condition, Date, Holdout, Split, ValidDates};
 
-    fn setting() -> (ValidDates, Split, Trained, Condition) {
+    fn setting(holdout: Holdout) -> (Population, Split, Trained, usize) {
         let valid = ValidDates::new();
-        let split = Split::new(&valid, Holdout::Dates, 0.3, 1).unwrap();
-        let trained = Trained::new(&valid, &split);
-        let condition = Condition::of(Date::new(3, 12, 1962).unwrap());
-        (valid, split, trained, condition)
+        let split = Split::new(&valid, holdout, 0.3, 1).unwrap();
+        let population = Population::new(dates::truth(&valid));
+        let trained = Trained::new(&population, &dates::rows(&split.train));
+        let group = population.find(&Condition::of(Date::new(3, 12, 1962).unwrap()).row()).unwrap();
+        (population, split, trained, group)
     }
 
     #[test]
     fn a_copy_of_the_training_set_holds_nothing_else() {
-        let (valid, split, trained, condition) = setting();
-        let mut tally = Tally::new(&valid, condition);
-        split.train.iter().filter(|date| Condition::of(**date) == condition).for_each(|date| {
-            tally.add_date(&valid, Some(*date));
-        });
+        let (population, split, trained, group) = setting(Holdout::Dates);
+        let mut tally = Tally::new(&population, group);
+        let rows = dates::rows(&split.train);
+        let of_condition = rows.iter().filter(|row| row[..4] == *population.condition(group));
+        of_condition.for_each(|row| tally.add(&population, &row[4..]));
         assert_eq!((trained.copied(&tally), trained.held_out_coverage(&tally)), (1.0, Some(0.0)));
-        assert!(split.train.iter().take(100).all(|date| trained.holds(&valid, *date)));
-        assert!(!split.test.iter().any(|date| trained.holds(&valid, *date)));
     }
 
     #[test]
     fn a_perfect_sampler_copies_by_chance_only() {
-        let (valid, _, trained, condition) = setting();
-        let mut tally = Tally::new(&valid, condition);
-        valid.of(condition).iter().for_each(|date| tally.add_date(&valid, Some(*date)));
-        assert_eq!(trained.copied(&tally), trained.share(condition));
-        assert!(trained.share(condition) > 0.4 && trained.share(condition) < 0.95);
+        let (population, _, trained, group) = setting(Holdout::Dates);
+        let mut tally = Tally::new(&population, group);
+        population.generated(group).for_each(|row| tally.add(&population, row));
+        assert!((trained.copied(&tally) - trained.share(&population, group)).abs() < 1e-12);
+        assert!(trained.copied(&tally) > 0.4 && trained.copied(&tally) < 0.95);
         assert_eq!(trained.held_out_coverage(&tally), Some(1.0));
     }
 
     #[test]
-    fn useless_samples_copy_nothing_and_whole_conditions_have_no_held_out_dates() {
-        let (valid, _, trained, condition) = setting();
-        let mut tally = Tally::new(&valid, condition);
-        tally.add_date(&valid, None);
+    fn useless_samples_copy_nothing_and_whole_conditions_have_no_held_out_rows() {
+        let (population, _, trained, group) = setting(Holdout::Dates);
+        let mut tally = Tally::new(&population, group);
+        tally.add_invalid();
         assert_eq!((trained.copied(&tally), trained.held_out_coverage(&tally)), (0.0, Some(0.0)));
-        let split = Split::new(&valid, Holdout::Conditions, 0.1, 1).unwrap();
-        let trained = Trained::new(&valid, &split);
-        assert_eq!(trained.held_out_coverage(&Tally::new(&valid, split.seen[0])), None);
-        assert_eq!(trained.share(split.held_out[0]), 0.0);
+        let (population, split, trained, _) = setting(Holdout::Conditions);
+        let [seen, held_out] = [split.seen[0], split.held_out[0]].map(|c| population.find(&c.row()).unwrap());
+        assert_eq!(trained.held_out_coverage(&Tally::new(&population, seen)), None);
+        assert_eq!((trained.share(&population, held_out), trained.is_held_out(held_out)), (0.0, true));
+        assert!(!trained.is_held_out(seen));
     }
 }

@@ -95,9 +95,16 @@ impl Row {
     /// Whether a measure was logged, or can be computed from what was.
     pub fn has(&self, measure: Measure) -> bool {
         match measure.spec().source {
+            // An earlier version may have logged what is computed today.
+            _ if self.0.contains_key(&measure) => true,
             Source::Derived { from, .. } => from.iter().all(|measure| self.has(*measure)),
-            _ => self.0.contains_key(&measure),
+            _ => false,
         }
+    }
+
+    /// The measures that were logged.
+    pub fn measures(&self) -> impl Iterator<Item = Measure> {
+        self.0.keys().copied()
     }
 
     /// The logged value of a measure.
@@ -107,10 +114,10 @@ impl Row {
 
     /// The number of a measure; NaN where it was not logged or is not a number.
     pub fn number(&self, measure: Measure) -> f64 {
-        match (measure.spec().source, self.0.get(&measure)) {
-            (Source::Derived { compute, .. }, _) => compute(self),
-            (_, Some(Value::Number(value))) => *value,
-            (_, Some(Value::Count(value))) => *value as f64,
+        match (self.0.get(&measure), measure.spec().source) {
+            (Some(Value::Number(value)), _) => *value,
+            (Some(Value::Count(value)), _) => *value as f64,
+            (None, Source::Derived { compute, .. }) => compute(self),
             _ => f64::NAN,
         }
     }
@@ -169,6 +176,13 @@ impl Row {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
+    /// The same where some columns hold nothing.
+    pub fn line_of(&self, columns: &[Option<Measure>]) -> String {
+        let cells = |measure: &Option<Measure>| measure.and_then(|measure| self.0.get(&measure));
+        let bytes = written(|writer| writer.serialize(columns.iter().map(cells).collect::<Vec<_>>()));
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
     fn cells(&self, columns: &[Measure]) -> Vec<Option<&Value>> {
         columns.iter().map(|measure| self.0.get(measure)).collect()
     }
@@ -212,16 +226,17 @@ mod tests {
         for (measure, cell) in [
             (Measure::TestKl, "-0.001"),
             (Measure::GreedyPass, "1"),
-            (Measure::GreedyTvHeldOut, "0"),
+            (Measure::GreedyTvValidation, "0"),
             (Measure::Lr, "1e-9"),
         ] {
             assert_eq!(read(measure, cell), Ok(cell.parse().unwrap()), "{measure:?}");
         }
-        assert!(read(Measure::GreedyPassHeldOut, "NaN").unwrap().is_nan());
+        assert!(read(Measure::GreedyPassValidation, "NaN").unwrap().is_nan());
         assert_eq!(read(Measure::TestLoss, "1e308"), Ok(f64::INFINITY));
         for (measure, cell, fault) in [
             (Measure::GreedyPass, "-1e308", "not between 0 and 1"),
-            (Measure::SampledCoverage, "1.01", "not between 0 and 1"),
+            (Measure::GreedyCoverage, "1.01", "not between 0 and 1"),
+            (Measure::INVALID_MASS, "1.01", "not between 0 and 1"),
             (Measure::TestKl, "-1e308", "lower than any figure of a run"),
             (Measure::TestRecon, "-inf", "lower than any figure of a run"),
             (Measure::TestRecon, "a", "\"a\" is not a number"),

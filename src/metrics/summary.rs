@@ -1,7 +1,6 @@
 //! A figure over conditions: its mean, its worst value, and which condition that is.
 
 use super::interval::half_width;
-use crate::dates::Condition;
 
 /// Which end of a figure is bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,15 +22,15 @@ pub struct Summary {
     pub half_width: f64,
     /// Worst value.
     pub worst: f64,
-    /// The first condition that has it.
-    pub worst_condition: Condition,
+    /// The number of the first condition that has it.
+    pub worst_condition: usize,
 }
 
 impl Summary {
     /// Summarises a figure over conditions; none without conditions.
-    pub fn over(values: impl IntoIterator<Item = (Condition, f64)>, worst: Worst) -> Option<Self> {
+    pub fn over(values: impl IntoIterator<Item = (usize, f64)>, worst: Worst) -> Option<Self> {
         let mut kept = Vec::new();
-        let mut found: Option<(Condition, f64)> = None;
+        let mut found: Option<(usize, f64)> = None;
         for (condition, value) in values {
             let worse = found.is_none_or(|(_, worst_value)| match worst {
                 Worst::Lowest => value < worst_value,
@@ -54,15 +53,13 @@ mod tests {
 
     #[test]
     fn a_summary_names_the_first_worst_condition() {
-        let condition = |index| Condition::from_index(index).unwrap();
-        let values = [(condition(0), 0.5), (condition(1), 0.25), (condition(2), 0.25), (condition(3), 1.0)];
+        let values = [(5, 0.5), (6, 0.25), (7, 0.25), (8, 1.0)];
         let low = Summary::over(values, Worst::Lowest).unwrap();
         let interval = half_width(&[0.5, 0.25, 0.25, 1.0]);
-        let expected =
-            Summary { conditions: 4, mean: 0.5, half_width: interval, worst: 0.25, worst_condition: condition(1) };
+        let expected = Summary { conditions: 4, mean: 0.5, half_width: interval, worst: 0.25, worst_condition: 6 };
         assert_eq!(low, expected);
         let high = Summary::over(values, Worst::Highest).unwrap();
-        assert_eq!((high.worst, high.worst_condition), (1.0, condition(3)));
+        assert_eq!((high.worst, high.worst_condition), (1.0, 8));
         assert_eq!(Summary::over([], Worst::Lowest), None);
     }
 }

@@ -5,16 +5,17 @@ use std::collections::HashMap;
 
 use super::diversity::shannon;
 use super::parallel::{Progress, Stop, in_parallel};
+use super::population::stream_index;
 use super::sampled::decode_condition;
-use crate::dates::{Condition, DateTokens};
 use crate::model::{Decode, DecoderBuffers, Model, Noise};
 use crate::random::{Purpose, stream};
+use crate::task::{Rows, Truth};
 
 /// What z decides for one condition.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Variety {
     /// The condition.
-    pub condition: Condition,
+    pub group: usize,
     /// Share of the variety of sampled dates that z explains, 0..=1; see [`explained`].
     pub explained: f64,
     /// Entropy of greedily decoded dates, all of whose variety comes from z, in units of that of sampled
@@ -63,18 +64,20 @@ pub fn change_rate(counts: &[u64]) -> f64 {
 /// the progress asked for an end.
 pub fn variety(
     model: &Model,
-    conditions: &[Condition],
+    truth: &Truth,
+    conditions: &[usize],
     (codes, draws): (usize, usize),
     (seed, threads): (u64, usize),
     progress: Progress<'_>,
 ) -> Option<Vec<Variety>> {
     let samples = codes * draws;
-    let work = |buffers: &mut DecoderBuffers, condition: &Condition, _: Stop<'_>| {
-        let random = || stream(seed, Purpose::Samples, condition.index() as u64);
+    let work = |buffers: &mut DecoderBuffers, group: &usize, _: Stop<'_>| {
+        let given = truth.condition(*group);
+        let random = || stream(seed, Purpose::Samples, stream_index(truth.schema(), given));
         let (mut shared, mut single) = (Noise::default(), Noise::default());
         shared.extend_shared(&mut random(), model, codes, draws);
         single.extend(&mut random(), model, samples);
-        let mut decode = |noise: &Noise, decode| decode_condition(model, buffers, *condition, noise, decode);
+        let mut decode = |noise: &Noise, decode| decode_condition(model, buffers, given, noise, decode);
         let sampled = Decode::Sample { temperature: 1.0 };
         let by_code = count(&decode(&shared, sampled), draws);
         // Sampled and greedy dates of the same codes.
@@ -82,7 +85,7 @@ pub fn variety(
         let greedy = &count(&decode(&single, Decode::Greedy), samples)[0];
         let variety = shannon(whole);
         Variety {
-            condition: *condition,
+            group: *group,
             explained: explained(&by_code, whole),
             greedy_share: if variety > 0.0 { shannon(greedy) / variety } else { 0.0 },
             change: change_rate(greedy),
@@ -91,19 +94,16 @@ pub fn variety(
     in_parallel(threads, conditions, DecoderBuffers::default, work, progress)
 }
 
-/// How often each date occurs in each run of so many; a date has the same place in all of them.
-fn count(drawn: &[DateTokens], run: usize) -> Vec<Vec<u64>> {
-    let mut places = HashMap::new();
-    for tokens in drawn {
+/// How often each row occurs in each run of so many; a row has the same place in all of them.
+fn count(drawn: &Rows, run: usize) -> Vec<Vec<u64>> {
+    let mut places: HashMap<&[u16], usize> = HashMap::new();
+    for row in drawn.iter() {
         let next = places.len();
-        places.entry(*tokens).or_insert(next);
+        places.entry(row).or_insert(next);
     }
-    let counts = |run: &[DateTokens]| {
-        let mut counts = vec![0; places.len()];
-        run.iter().for_each(|tokens| counts[places[tokens]] += 1);
-        counts
-    };
-    drawn.chunks(run).map(counts).collect()
+    let mut counts = vec![vec![0; places.len()]; drawn.len().div_ceil(run)];
+    drawn.iter().enumerate().for_each(|(draw, row)| counts[draw / run][places[row]] += 1);
+    counts
 }
 
 #[cfg(test)]
@@ -147,8 +147,8 @@ mod tests {
         let config = ModelConfig { hidden_dim: 16, angles: 8, ..ModelConfig::default() };
         let mut model = Model::new(config, crate::task::dates::schema(), 1);
         model.tensor_mut("decoder.latent.weight").unwrap().fill(0.0);
-        let condition = Condition::from_index(0).unwrap();
-        let measure = |model: &Model| variety(model, &[condition], (8, 32), (1, 1), &mut unwatched).unwrap()[0];
+        let truth = crate::task::dates::truth(&crate::task::dates::ValidDates::new());
+        let measure = |model: &Model| variety(model, &truth, &[0], (8, 32), (1, 1), &mut unwatched).unwrap()[0];
         let measured = measure(&model);
         assert_eq!((measured.change, measured.greedy_share), (0.0, 0.0));
         model.tensor_mut("decoder.latent.weight").unwrap().fill(3.0);

@@ -14,12 +14,12 @@ mod weights;
 
 pub use bulk::{BulkDecoder, bulk_decoder};
 pub use config::{Heads, ModelConfig, Pairing, Trunk};
-pub use cpu::{CpuEngine, Decoder, DecoderBuffers, Encodings, encode, paired_rows};
+pub use cpu::{CpuEngine, Decoder, DecoderBuffers, Encodings, encode, exponentials, paired_rows};
 pub use engine::{
     AdamHyperparams, DeviceChoice, Engine, EngineError, EngineKind, EngineOptions, MakeEngine, ObjectiveWeights,
     PairedCodes, PriorCodes, StepInput, Terms, TrainingState, check_memory,
 };
-pub use layout::Layout;
+pub use layout::{Layout, RADIANS_PER_UNIT};
 pub use noise::{Decode, DecodeError, Noise};
 pub use sampling::Sampler;
 pub use tensor_file::{Tensor, Tensors, Values, WeightsError, load_tensors, save_tensors};

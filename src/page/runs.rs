@@ -24,11 +24,11 @@ pub struct MeasureInfo {
 /// The figures that a table of trials begins with.
 const SHOWN: [Measure; 6] = [
     Measure::GreedyPass,
-    Measure::GreedyPassHeldOut,
-    Measure::SampledPass,
-    Measure::GreedyCoverageRatio,
-    Measure::TestKl,
-    Measure::TestElbo,
+    Measure::GreedyPassValidation,
+    Measure::INVALID_MASS,
+    Measure::NLL_GAP,
+    Measure::GreedyTv,
+    Measure::PRIOR_MI,
 ];
 
 fn is_figure(measure: &Measure) -> bool {
@@ -49,7 +49,7 @@ impl MeasureInfo {
             let shown = SHOWN.contains(measure);
             Self { name, heading, title, unit, digits: spec.digits, better, meaning: spec.meaning, shown }
         };
-        Measure::ALL.iter().filter(|measure| is_figure(measure)).map(info).collect()
+        Measure::all().filter(is_figure).map(|measure| info(&measure)).collect()
     }
 }
 
@@ -63,19 +63,19 @@ pub struct Facet {
 
 /// Title, and measures with what the legend calls them.
 const FACETS: [(&str, &[(Measure, &str)]); 7] = [
-    ("Loss", &[(Measure::TrainLoss, "training"), (Measure::TestLoss, "held out")]),
-    ("Reconstruction", &[(Measure::TrainRecon, "training"), (Measure::TestRecon, "held out")]),
-    ("KL", &[(Measure::TrainKl, "training"), (Measure::TestKl, "held out")]),
-    ("−ELBO", &[(Measure::TestElbo, "held out")]),
+    ("Loss", &[(Measure::TrainLoss, "training"), (Measure::TestLoss, "validation")]),
+    ("Reconstruction", &[(Measure::TrainRecon, "training"), (Measure::TestRecon, "validation")]),
+    ("KL", &[(Measure::TrainKl, "training"), (Measure::TestKl, "validation")]),
+    ("−ELBO", &[(Measure::TestElbo, "validation")]),
     (
         "Pass rate",
         &[
             (Measure::GreedyPass, "greedy"),
-            (Measure::GreedyPassHeldOut, "greedy, held out"),
+            (Measure::GreedyPassValidation, "greedy, validation"),
             (Measure::SampledPass, "sampled"),
         ],
     ),
-    ("Coverage", &[(Measure::GreedyCoverage, "greedy"), (Measure::ExpectedCoverage, "perfect")]),
+    ("Coverage", &[(Measure::GreedyCoverage, "greedy"), (Measure::PerfectCoverage, "perfect")]),
     ("KL weight β", &[(Measure::Beta, "")]),
 ];
 
@@ -153,10 +153,10 @@ impl PageTrial {
 }
 
 fn figures(row: &Row) -> serde_json::Map<String, serde_json::Value> {
-    let measures = Measure::ALL.iter().filter(|measure| is_figure(measure) && row.has(**measure));
-    let figure = |measure: &Measure| {
-        let value = match row.words(*measure) {
-            "" => short(row.number(*measure))?.into(),
+    let measures = Measure::all().filter(|measure| is_figure(measure) && row.has(*measure));
+    let figure = |measure: Measure| {
+        let value = match row.words(measure) {
+            "" => short(row.number(measure))?.into(),
             words => words.into(),
         };
         Some((measure.name().to_owned(), value))

@@ -167,23 +167,66 @@ impl BetaConfig {
     }
 }
 
+/// When a run is evaluated, besides its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "a whole number from 0 up, or \"log\"")]
+pub enum Every {
+    /// After so many steps each.
+    Steps(u64),
+    /// As [`Words`] says.
+    Named(Words),
+}
+
+/// Spacings of evaluations that have a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Words {
+    /// After 25 steps, and twice as many each time: most of what is learned is learned early.
+    Log,
+}
+
+impl Every {
+    /// The first evaluation of a logarithmic spacing.
+    const FIRST: u64 = 25;
+
+    /// Whether an evaluation is due after so many steps.
+    pub fn is_due(self, step: u64) -> bool {
+        match self {
+            Self::Steps(every) => step.is_multiple_of(every),
+            Self::Named(Words::Log) => step.is_multiple_of(Self::FIRST) && (step / Self::FIRST).is_power_of_two(),
+        }
+    }
+}
+
 /// What is measured during training and at its end.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EvaluationConfig {
-    /// Steps between evaluations.
-    pub every: u64,
+    /// Steps between evaluations, or `"log"`: at steps 25, 50, 100, 200, 400 and so on.
+    pub every: Every,
     /// Samples of each condition at an evaluation during training.
     pub samples: usize,
     /// Samples of each condition at the end.
     pub final_samples: usize,
-    /// Draws of z for each held-out date in the likelihood at the end; 0 leaves it out.
+    /// Codes of each condition in the exact marginals at the end; 0 leaves them out. Rows of the history take at most 128
+    /// codes of some of the conditions.
+    pub codes: u32,
+    /// Draws of z in the importance-weighted likelihood of earlier versions: read, so that their trials keep their
+    /// names, and without effect.
+    #[serde(skip_serializing_if = "is_first_importance")]
     pub importance: u32,
+}
+
+/// What `evaluation.importance` was unless a config said otherwise.
+pub(crate) const FIRST_IMPORTANCE: u32 = 512;
+
+fn is_first_importance(importance: &u32) -> bool {
+    *importance == FIRST_IMPORTANCE
 }
 
 impl Default for EvaluationConfig {
     fn default() -> Self {
-        Self { every: 800, samples: 10, final_samples: 1000, importance: 512 }
+        Self { every: Every::Steps(800), samples: 10, final_samples: 1000, codes: 1024, importance: FIRST_IMPORTANCE }
     }
 }
 
@@ -202,4 +245,16 @@ pub struct TrainingConfig {
     pub objective: Objective,
     /// What is measured.
     pub evaluation: EvaluationConfig,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evaluations_are_due_at_equal_or_at_doubling_distances() {
+        let due = |every: Every| (1..=900).filter(|step| every.is_due(*step)).collect::<Vec<u64>>();
+        assert_eq!(due(Every::Steps(300)), [300, 600, 900]);
+        assert_eq!(due(Every::Named(Words::Log)), [25, 50, 100, 200, 400, 800]);
+    }
 }

@@ -5,56 +5,69 @@ use std::ops::ControlFlow;
 use rand::RngExt;
 
 use super::config::{EvaluationConfig, Objective};
-use crate::dates::{Condition, Split, ValidDates};
 use crate::metrics::{
-    Draws, LatentUse, Likelihood, Scores, TestTerms, information, latent_use, likelihood, mean_by_date, tally_drawn,
-    tally_model, test_prior_recon, test_terms,
+    Draws, HISTORY_CONDITIONS, LatentUse, Marginal, MarginalSummary, Part, Population, Scores, TestTerms, Weighting,
+    information, latent_use, marginals, mean_by_row, stream_index, tally_drawn, tally_model, test_prior_recon,
+    test_terms,
 };
 use crate::model::{BulkDecoder, Decode, EngineError, Model};
 use crate::random::{Purpose, stream};
-use crate::task::{Groups, Rows, dates};
+use crate::task::{Groups, Rows};
 
 /// Metrics of a model at one moment.
 #[derive(Clone, Debug)]
 pub struct Evaluation {
-    /// Losses on the test dates.
+    /// Names of the given columns.
+    pub given: Vec<String>,
+    /// Losses on the test rows.
     pub test: TestTerms,
-    /// The hybrid term on the test dates, paired as in training, nats.
+    /// The hybrid term on the test rows, paired as in training, nats.
     pub test_prior_recon: f64,
-    /// Use of the latent dimensions on the test dates.
+    /// Use of the latent dimensions on the test rows.
     pub latent: LatentUse,
-    /// Greedy decoding over all satisfiable conditions.
+    /// Greedy decoding over all conditions that are measured.
     pub greedy: Scores,
-    /// Greedy decoding over the held-out conditions, where there are any.
-    pub greedy_held_out: Option<Scores>,
-    /// Categorical decoding at temperature 1 over all satisfiable conditions.
-    pub sampled: Scores,
-    /// The same over the held-out conditions.
-    pub sampled_held_out: Option<Scores>,
-    /// What takes longest and is measured at the end only.
-    pub code: Option<Code>,
+    /// Greedy decoding over the validation conditions, where there are any.
+    pub greedy_validation: Option<Scores>,
+    /// The exact marginals, where they are asked for.
+    pub exact: Option<Exact>,
+    /// Mutual information I(z; row | condition) of the encoder, mean over the test rows, nats; at the end only.
+    pub information: Option<f64>,
 }
 
-/// How likely the test dates are, and what their code carries.
+/// Exact marginals over some conditions.
 #[derive(Clone, Debug)]
-pub struct Code {
-    /// -log p(date | condition) of the test dates.
-    pub likelihood: Likelihood,
-    /// Mutual information I(z; date | condition), mean over the test dates, nats.
-    pub information: f64,
+pub struct Exact {
+    /// Codes of each condition.
+    pub codes: usize,
+    /// The summaries that there are: of validation conditions only where some are held out.
+    pub summaries: Vec<(Part, Weighting, MarginalSummary)>,
+    /// The worst condition.
+    pub worst: String,
 }
 
-/// The test dates, ready for a model.
+/// What is measured on, ready for a model.
 #[derive(Debug)]
 pub struct TestData<'a> {
-    /// All valid dates.
-    pub valid: &'a ValidDates,
-    /// What is held out.
-    pub split: &'a Split,
+    /// The truth.
+    pub population: &'a Population,
+    /// Conditions that some training row has.
+    pub train: Vec<usize>,
+    /// Conditions that are held out of training for validation.
+    pub validation: Vec<usize>,
     /// The held-out rows.
     pub rows: Rows,
     /// The same by condition.
     pub groups: Groups,
+}
+
+impl TestData<'_> {
+    /// All conditions that are measured, in order.
+    fn conditions(&self) -> Vec<usize> {
+        let mut conditions: Vec<usize> = self.train.iter().chain(&self.validation).copied().collect();
+        conditions.sort_unstable();
+        conditions
+    }
 }
 
 /// How much is measured.
@@ -62,32 +75,36 @@ pub struct TestData<'a> {
 pub struct EvalBudget {
     /// Samples of each condition.
     pub samples: usize,
-    /// Draws of z for each test date in the likelihood; 0 leaves [`Code`] out.
-    pub importance: u32,
+    /// Codes of each condition in the exact marginals; 0 leaves them out.
+    pub codes: usize,
+    /// Whether it is the end: marginals of all conditions, and the encoder's information.
+    pub end: bool,
     /// Threads.
     pub threads: usize,
 }
 
+/// Codes of a condition in the rows of a history, at the most.
+const HISTORY_CODES: usize = 128;
+
 impl EvalBudget {
-    /// What a config asks for during training, or at the end.
-    pub fn of(config: &EvaluationConfig, end: bool, threads: usize) -> Self {
-        if end {
-            Self { samples: config.final_samples, importance: config.importance, threads }
-        } else {
-            Self { samples: config.samples, importance: 0, threads }
-        }
+    /// What a config asks for in every row of a history.
+    pub fn of_history(config: &EvaluationConfig, threads: usize) -> Self {
+        let codes = (config.codes as usize).min(HISTORY_CODES);
+        Self { samples: config.samples, codes, end: false, threads }
+    }
+
+    /// What a config asks for at the end.
+    pub fn of_end(config: &EvaluationConfig, threads: usize) -> Self {
+        Self { samples: config.final_samples, codes: config.codes as usize, end: true, threads }
     }
 }
 
 /// Draws of z for each row in the mutual information.
 const INFORMATION_DRAWS: usize = 16;
 
-/// Rows drawn by a [`BulkDecoder`] for all conditions that can be met.
+/// Rows drawn greedily by a [`BulkDecoder`] for all conditions that are measured.
 #[derive(Debug)]
-pub struct Drawn {
-    greedy: Rows,
-    sampled: Rows,
-}
+pub struct Drawn(Rows);
 
 impl Drawn {
     /// Draws what [`evaluate`] needs; a condition's rows depend on the seed alone.
@@ -96,22 +113,22 @@ impl Drawn {
     /// When the device fails.
     pub fn new(
         decoder: &dyn BulkDecoder,
-        valid: &ValidDates,
+        data: &TestData<'_>,
         budget: EvalBudget,
         seed: u64,
     ) -> Result<Self, EngineError> {
-        let conditions = valid.conditions();
-        let (mut asked, mut seeds) = (Rows::new(dates::schema().given.len()), Vec::with_capacity(conditions.len()));
-        for condition in conditions {
-            asked.push(&condition.row());
-            seeds.push(stream(seed, Purpose::Samples, condition.index() as u64).random());
+        let (conditions, schema) = (data.conditions(), data.population.schema());
+        let (mut asked, mut seeds) = (Rows::new(schema.given.len()), Vec::with_capacity(conditions.len()));
+        for given in conditions.iter().map(|group| data.population.condition(*group)) {
+            asked.push(given);
+            seeds.push(stream(seed, Purpose::Samples, stream_index(schema, given)).random());
         }
-        let draw = |decode| decoder.draw(&asked, &seeds, budget.samples, decode);
-        Ok(Self { greedy: draw(Decode::Greedy)?, sampled: draw(Decode::Sample { temperature: 1.0 })? })
+        Ok(Self(decoder.draw(&asked, &seeds, budget.samples, Decode::Greedy)?))
     }
 }
 
-/// Measures a model, from rows that were drawn already or from its own; none where the progress, told the share that is done, asked for an end.
+/// Measures a model, from rows that were drawn already or from its own; none where the progress, told the share that is
+/// done, asked for an end.
 pub fn evaluate(
     model: &Model,
     data: &TestData<'_>,
@@ -120,50 +137,101 @@ pub fn evaluate(
     seed: u64,
     progress: &mut dyn FnMut(f64) -> ControlFlow<()>,
 ) -> Option<Evaluation> {
-    let TestData { valid, split, rows, groups } = data;
-    let conditions = valid.conditions();
-    let held_out: std::collections::HashSet<Condition> = split.held_out.iter().copied().collect();
-    // Each decoding, and the likelihood where it is asked for, counts as an equal part of the work.
-    let parts = if budget.importance > 0 { 3.0 } else { 2.0 };
-    let threads = budget.threads;
-    let mut scores = |decode, part: f64| {
-        let mut of = |done: usize| progress((part + done as f64 / conditions.len() as f64) / parts);
-        let tallies = match drawn {
-            Some(Drawn { greedy, sampled }) => {
-                let drawn = if decode == Decode::Greedy { greedy } else { sampled };
-                tally_drawn(valid, &conditions, drawn, threads, &mut of)?
-            }
-            None => {
-                let draws = Draws { samples: budget.samples, decode, seed, threads };
-                tally_model(model, valid, &conditions, draws, &mut of)?
-            }
-        };
-        let all = Scores::of(&tallies);
-        let tallies: Vec<_> = tallies.into_iter().filter(|tally| held_out.contains(&tally.condition)).collect();
-        Some((all, Scores::of(&tallies)))
-    };
-    let (greedy, greedy_held_out) = scores(Decode::Greedy, 0.0)?;
-    let (sampled, sampled_held_out) = scores(Decode::Sample { temperature: 1.0 }, 1.0)?;
-    let code = match budget.importance {
-        0 => None,
-        samples => {
-            let mut of = |done: usize| progress((2.0 + done as f64 / groups.len() as f64) / parts);
-            let likelihood = likelihood(model, valid, &split.test, samples as usize, (seed, threads), &mut of)?;
-            let tested: Vec<Condition> = likelihood.conditions.iter().map(|part| part.condition).collect();
-            let nats = information(model, valid, &tested, INFORMATION_DRAWS, seed);
-            Some(Code { information: mean_by_date(valid, &nats), likelihood })
+    let TestData { population, validation, rows, groups, .. } = data;
+    let conditions = data.conditions();
+    // Draws, and marginals where they are asked for, count as equal parts of the work.
+    let parts = if budget.codes > 0 { 2.0 } else { 1.0 };
+    let mut of = |done: usize| progress(done as f64 / conditions.len() as f64 / parts);
+    let tallies = match drawn {
+        Some(Drawn(rows)) => tally_drawn(population, &conditions, rows, budget.threads, &mut of)?,
+        None => {
+            let draws = Draws { samples: budget.samples, decode: Decode::Greedy, seed, threads: budget.threads };
+            tally_model(model, population, &conditions, draws, &mut of)?
         }
     };
+    let greedy = Scores::of(population, &tallies);
+    let held_out = tallies.into_iter().filter(|tally| validation.binary_search(&tally.group).is_ok());
+    let greedy_validation = Scores::of(population, &held_out.collect::<Vec<_>>());
+    let exact = match budget.codes {
+        0 => None,
+        _ => Some(exact(model, data, budget, seed, &mut |share| progress((1.0 + share) / parts))?),
+    };
+    let tested = || -> Vec<usize> {
+        let given = population.schema().given.len();
+        let first = (0..groups.len()).map(|group| &groups.rows().row(groups.range(group).start)[..given]);
+        first.filter_map(|given| population.find(given)).collect()
+    };
+    let information = (budget.end && budget.codes > 0)
+        .then(|| mean_by_row(population, &information(model, population, &tested(), INFORMATION_DRAWS, seed)));
     let pairing = (objective.pairing, objective.codes as usize);
     Some(Evaluation {
+        given: population.schema().given.iter().map(|column| column.name.clone()).collect(),
         test: test_terms(model, rows, seed),
         test_prior_recon: test_prior_recon(model, groups, pairing, seed),
         latent: latent_use(model, rows),
         // The task has conditions, and each is drawn for: there are scores.
         greedy: greedy?,
-        greedy_held_out,
-        sampled: sampled?,
-        sampled_held_out,
-        code,
+        greedy_validation,
+        exact,
+        information,
     })
+}
+
+/// The marginals: of all conditions at the end, of some spread evenly over them before.
+fn exact(
+    model: &Model,
+    data: &TestData<'_>,
+    budget: EvalBudget,
+    seed: u64,
+    progress: &mut dyn FnMut(f64) -> ControlFlow<()>,
+) -> Option<Exact> {
+    let [most_train, most_validation] = if budget.end { [usize::MAX; 2] } else { HISTORY_CONDITIONS };
+    let (train, validation) = (spread(&data.train, most_train), spread(&data.validation, most_validation));
+    let conditions = [train.as_slice(), &validation].concat();
+    let mut of = |done: usize| progress(done as f64 / conditions.len() as f64);
+    let run = (seed, budget.threads);
+    let measured = marginals(model, data.population, &conditions, budget.codes, run, &mut of)?;
+    let all: Vec<&Marginal> = measured.iter().collect();
+    let mut summaries = Vec::new();
+    // A sample of conditions has the parts in other shares than all conditions have: it counts them as all do.
+    let (of_train, of_validation) = all.split_at(train.len());
+    for weighting in [Weighting::ByRow, Weighting::ByCondition] {
+        for (part, marginals) in [(Part::Validation, of_validation), (Part::Train, of_train)] {
+            summaries.extend(MarginalSummary::of(marginals, weighting).map(|summary| (part, weighting, summary)));
+        }
+        let mass = |conditions: &[usize]| match weighting {
+            Weighting::ByRow => conditions.iter().map(|group| data.population.mass(*group)).sum::<f64>(),
+            Weighting::ByCondition => conditions.len() as f64,
+        };
+        let sampled =
+            [(of_train, mass(&data.train), mass(&train)), (of_validation, mass(&data.validation), mass(&validation))];
+        let shares: Vec<f64> = sampled
+            .iter()
+            .flat_map(|(part, all, some)| vec![if *some > 0.0 { all / some } else { 0.0 }; part.len()])
+            .collect();
+        summaries.extend(MarginalSummary::with_shares(&all, weighting, &shares).map(|all| (Part::All, weighting, all)));
+    }
+    let worst = summaries.iter().find(|(part, ..)| *part == Part::All).map(|(.., summary)| conditions[summary.worst]);
+    let schema = data.population.schema();
+    let worst = worst.map(|group| schema.label(data.population.condition(group))).unwrap_or_default();
+    Some(Exact { codes: budget.codes, summaries, worst })
+}
+
+/// At most so many of these conditions, spread evenly over them.
+fn spread(conditions: &[usize], most: usize) -> Vec<usize> {
+    let count = conditions.len().min(most);
+    (0..count).map(|place| conditions[place * conditions.len() / count]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_of_conditions_is_spread_over_all() {
+        let all: Vec<usize> = (0..100).collect();
+        assert_eq!(spread(&all, 4), [0, 25, 50, 75]);
+        assert_eq!(spread(&all, 1000), all);
+        assert!(spread(&[], 4).is_empty());
+    }
 }

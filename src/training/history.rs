@@ -12,8 +12,9 @@ use crate::metrics::{Measure, Row, Table, TableError};
 #[derive(Debug)]
 pub struct History {
     path: PathBuf,
-    /// The columns: those of its header, which an older version may have written.
-    columns: Vec<Measure>,
+    /// The columns: those of its header, which an older version may have written. What that version logged and this one
+    /// does not stays empty.
+    columns: Vec<Option<Measure>>,
     /// Its text so far: a few kilobytes.
     text: String,
 }
@@ -41,13 +42,13 @@ pub enum HistoryError {
 }
 
 impl History {
-    /// Begins the history of a run.
+    /// Begins the history of a run with these columns.
     ///
     /// # Errors
     /// When the file can't be written.
-    pub fn begin(path: &Path) -> Result<Self, HistoryError> {
-        let columns = Measure::of_history();
+    pub fn begin(path: &Path, columns: &[Measure]) -> Result<Self, HistoryError> {
         let names: Vec<&str> = columns.iter().map(|column| column.name()).collect();
+        let columns = columns.iter().copied().map(Some).collect();
         Self::of_text(path, columns, format!("{}\n", names.join(",")))
     }
 
@@ -63,14 +64,14 @@ impl History {
         let kept = kept.ok_or_else(|| HistoryError::Torn(path.to_owned()))?.to_owned();
         let column = |name: &str| {
             let unknown = || HistoryError::Column { path: path.to_owned(), column: name.to_owned() };
-            Measure::named(name).ok_or_else(unknown)
+            if Measure::is_retired(name) { Ok(None) } else { Measure::named(name).map(Some).ok_or_else(unknown) }
         };
         let header = kept.lines().next().unwrap_or_default();
         let columns = header.split(',').map(column).collect::<Result<_, _>>()?;
         Self::of_text(path, columns, kept)
     }
 
-    fn of_text(path: &Path, columns: Vec<Measure>, text: String) -> Result<Self, HistoryError> {
+    fn of_text(path: &Path, columns: Vec<Option<Measure>>, text: String) -> Result<Self, HistoryError> {
         files::replace_text(path, &text)?;
         Ok(Self { path: path.to_owned(), columns, text })
     }
@@ -85,7 +86,7 @@ impl History {
     /// # Errors
     /// Those of the file system.
     pub fn append(&mut self, row: &Row) -> Result<(), HistoryError> {
-        let text = row.line(&self.columns);
+        let text = row.line_of(&self.columns);
         let append = || {
             let mut file = OpenOptions::new().append(true).open(&self.path)?;
             file.write_all(text.as_bytes())?;
@@ -110,15 +111,19 @@ mod tests {
     use super::*;
     use crate::metrics::Unit;
 
+    fn columns() -> Vec<Measure> {
+        Measure::of_history(["weekday", "month"])
+    }
+
     /// A row with a number of its own for every measure.
     fn row(step: u64) -> Row {
         let mut row = Row::default();
-        for (place, measure) in Measure::of_history().into_iter().enumerate() {
+        for (place, measure) in columns().into_iter().enumerate() {
             match measure.spec().unit {
                 _ if measure == Measure::Step => row.set(measure, step),
                 Unit::Text => row.set(measure, "code"),
                 Unit::Count => row.set(measure, place),
-                Unit::Share | Unit::Distance => row.set(measure, 0.5 / (1 + place) as f64),
+                Unit::Share | Unit::Distance | Unit::Mass => row.set(measure, 0.5 / (1 + place) as f64),
                 _ => row.set(measure, place as f64 + 0.5),
             }
         }
@@ -128,7 +133,7 @@ mod tests {
     fn begun(steps: &[u64]) -> (tempfile::TempDir, PathBuf, History) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("history.csv");
-        let mut history = History::begin(&path).unwrap();
+        let mut history = History::begin(&path, &columns()).unwrap();
         steps.iter().for_each(|step| history.append(&row(*step)).unwrap());
         (folder, path, history)
     }
@@ -138,8 +143,8 @@ mod tests {
         let (_folder, path, _) = begun(&[10]);
         let text = files::read_text(&path).unwrap();
         let names: Vec<&str> = text.lines().next().unwrap().split(',').collect();
-        assert_eq!(names[..6], ["step", "epoch", "phase", "beta", "lr", "train_loss"]);
-        assert!(text.lines().nth(1).unwrap().starts_with("10,1.5,code,3.5,4.5,5.5"));
+        assert_eq!(names[..6], ["step", "epoch", "phase", "phase_since", "beta", "lr"]);
+        assert!(text.lines().nth(1).unwrap().starts_with("10,1.5,code,3,4.5,5.5"));
         assert_eq!(History::read(&path).unwrap(), [row(10)]);
     }
 
@@ -147,11 +152,11 @@ mod tests {
     fn a_history_of_an_older_version_is_resumed_with_its_own_columns() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("history.csv");
-        let old = "step,greedy_pass,epoch\n10,0.5,1.5\n";
+        let old = "step,greedy_pass,expected_tv,epoch\n10,0.5,0.1,1.5\n";
         std::fs::write(&path, old).unwrap();
         let mut history = History::resume(&path, &sha256(old.as_bytes())).unwrap();
         history.append(&Row::default().with(Measure::Step, 20u64).with(Measure::GreedyPass, 0.75)).unwrap();
-        assert_eq!(files::read_text(&path).unwrap(), format!("{old}20,0.75,\n"));
+        assert_eq!(files::read_text(&path).unwrap(), format!("{old}20,0.75,,\n"));
         let newer = "step,unheard_of\n10,0.5\n";
         std::fs::write(&path, newer).unwrap();
         let error = History::resume(&path, &sha256(newer.as_bytes())).unwrap_err().to_string();
@@ -179,7 +184,7 @@ mod tests {
         let whole = files::read_text(&path).unwrap();
         let lines: Vec<&str> = whole.split_inclusive('\n').collect();
         let swapped = [lines[0], lines[2], lines[1]].concat();
-        let (short, flipped) = (lines[..2].concat(), whole.replacen("3.5", "3.4", 1));
+        let (short, flipped) = (lines[..2].concat(), whole.replacen("4.5", "4.4", 1));
         for damaged in [swapped.as_str(), &short, &flipped, lines[0], ""] {
             std::fs::write(&path, damaged).unwrap();
             let error = History::resume(&path, &history.digest()).unwrap_err().to_string();
@@ -192,7 +197,7 @@ mod tests {
     #[test]
     fn a_damaged_row_is_named() {
         let (_folder, path, _) = begun(&[10]);
-        let text = files::read_text(&path).unwrap().replace("3.5", "three");
+        let text = files::read_text(&path).unwrap().replace("4.5", "three");
         std::fs::write(&path, text).unwrap();
         let error = History::read(&path).unwrap_err().to_string();
         assert!(error.contains("history.csv, row 1, column \"beta\": \"three\""), "{error}");

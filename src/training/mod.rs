@@ -16,8 +16,8 @@ mod trial_loop;
 /// What an evaluation logs; the observer of a run sees it.
 pub use crate::metrics::Row;
 pub use checkpoint::{Checkpoint, CheckpointError};
-pub use config::{BetaConfig, EvaluationConfig, Objective, Schedule, StepConfig, TrainingConfig, TurnRule};
-pub use evaluation::{Code, Drawn, EvalBudget, Evaluation, TestData, evaluate};
+pub use config::{BetaConfig, EvaluationConfig, Every, Objective, Schedule, StepConfig, TrainingConfig, TurnRule};
+pub use evaluation::{Drawn, EvalBudget, Evaluation, Exact, TestData, evaluate};
 pub use history::{History, HistoryError};
 pub use optimizer::{adam_hyperparams, learning_rate};
 pub use schedule::{BetaSchedule, Phase, ScheduleState, Turn};

@@ -15,8 +15,8 @@ use super::history::History;
 use super::optimizer::{adam_hyperparams, learning_rate};
 use super::schedule::{BetaSchedule, Phase, ScheduleState};
 use super::trainer::{Observer, Progress, TrainingError};
-use crate::dates::{Split, ValidDates};
-use crate::metrics::{Measure, Row, draw_codes, paired_candidates};
+use crate::dates::{Condition, Split};
+use crate::metrics::{Measure, Population, Row, draw_codes, paired_candidates};
 use crate::model::{
     BulkDecoder, EngineError, Layout, Model, ModelConfig, ObjectiveWeights, Pairing, PriorCodes, StepInput, Terms,
     TrainingState, check_memory,
@@ -37,10 +37,14 @@ pub struct TrialData<'a> {
 
 impl<'a> TrialData<'a> {
     /// The data of a split.
-    pub fn new(valid: &'a ValidDates, split: &'a Split) -> Self {
+    pub fn new(population: &'a Population, split: &Split) -> Self {
         let (train, train_groups) = (dates::rows(&split.train), dates::groups(&split.train));
         let (rows, groups) = (dates::rows(&split.test), dates::groups(&split.test));
-        Self { train, train_groups, test: TestData { valid, split, rows, groups } }
+        let of = |conditions: &[Condition]| -> Vec<usize> {
+            conditions.iter().filter_map(|condition| population.find(&condition.row())).collect()
+        };
+        let (seen, validation) = (of(&split.seen), of(&split.held_out));
+        Self { train, train_groups, test: TestData { population, train: seen, validation, rows, groups } }
     }
 }
 
@@ -110,7 +114,8 @@ impl<'a> TrialLoop<'a> {
             model.weights.clone_from(&training.weights);
             History::resume(history, &state.history)?
         } else {
-            History::begin(history)?
+            let given = data.test.population.schema().given.iter().map(|column| column.name.as_str());
+            History::begin(history, &Measure::of_history(given))?
         };
         state.history = history.digest();
         let (seed, batch_size) = (config.seed, config.training.batch_size);
@@ -173,7 +178,7 @@ impl<'a> TrialLoop<'a> {
     pub(super) fn evaluation_due(&self) -> bool {
         // An evaluation that belongs to the last step and has not been logged, be it for an interruption. A run resumed
         // after its last step has nothing left to train and repeats this evaluation only.
-        self.trained() || self.state.summed > 0 && self.state.step.is_multiple_of(self.config.evaluation.every)
+        self.trained() || self.state.summed > 0 && self.config.evaluation.every.is_due(self.state.step)
     }
 
     /// Starts or stops counting the seconds of training.
@@ -232,7 +237,7 @@ impl<'a> TrialLoop<'a> {
     pub(super) fn saves(&self) -> bool {
         // Before an evaluation too, which can be long: an end in its midst loses no step.
         let done = self.state.step;
-        let evaluates = done.is_multiple_of(self.config.evaluation.every) || self.trained();
+        let evaluates = self.config.evaluation.every.is_due(done) || self.trained();
         done.is_multiple_of(self.config.training.checkpoint_every) || evaluates
     }
 
@@ -302,36 +307,47 @@ impl<'a> TrialLoop<'a> {
         }
     }
 
-    fn budget(&self) -> EvalBudget {
-        EvalBudget::of(&self.config.evaluation, self.trained(), self.threads)
+    /// Of the history's row, and after the last step of what is measured at the end.
+    fn budgets(&self) -> Vec<EvalBudget> {
+        let history = EvalBudget::of_history(&self.config.evaluation, self.threads);
+        let end = self.trained().then(|| EvalBudget::of_end(&self.config.evaluation, self.threads));
+        [history].into_iter().chain(end).collect()
     }
 
     /// Draws what the evaluation needs on a device.
-    pub(super) fn draw(&self, decoder: &dyn BulkDecoder) -> Result<Drawn, EngineError> {
-        Drawn::new(decoder, self.data.test.valid, self.budget(), self.config.seed)
+    pub(super) fn draw(&self, decoder: &dyn BulkDecoder) -> Result<Vec<Drawn>, EngineError> {
+        let draw = |budget| Drawn::new(decoder, &self.data.test, budget, self.config.seed);
+        self.budgets().into_iter().map(draw).collect()
     }
 
-    /// Evaluates, from rows that were drawn already where there are some, appends a row to the history and begins new sums; none where the observer asked for an end.
+    /// Evaluates, from rows that were drawn already where there are some, appends a row to the history and begins new
+    /// sums; none where the observer asked for an end. All rows of a history are measured alike; after the last step it
+    /// is followed by the evaluation that this returns.
     pub(super) fn evaluate(
         &mut self,
-        drawn: Option<&Drawn>,
+        drawn: Option<&Vec<Drawn>>,
         observer: &mut impl Observer,
     ) -> Result<Option<Evaluation>, TrainingError> {
         let TrainingConfig { seed, objective, .. } = &self.config;
-        let budget = (self.budget(), drawn);
-        let mut progress = |share| {
-            observer.evaluating(share);
-            if observer.interrupted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        };
-        let Some(evaluation) = evaluate(&self.model, &self.data.test, objective, budget, *seed, &mut progress) else {
-            return Ok(None);
-        };
-        let row = self.row(&evaluation);
+        let mut evaluations = Vec::new();
+        for (place, budget) in self.budgets().into_iter().enumerate() {
+            let mut progress = |share| {
+                observer.evaluating(share);
+                if observer.interrupted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            };
+            let budget = (budget, drawn.and_then(|drawn| drawn.get(place)));
+            match evaluate(&self.model, &self.data.test, objective, budget, *seed, &mut progress) {
+                Some(evaluation) => evaluations.push(evaluation),
+                None => return Ok(None),
+            }
+        }
+        let Some(evaluation) = evaluations.first() else { return Ok(None) };
+        let row = self.row(evaluation);
         self.history.append(&row)?;
         self.state.history = self.history.digest();
         (self.state.sums, self.state.summed) = ([0.0; 4], 0);
         observer.evaluated(&row);
-        Ok(Some(evaluation))
+        Ok(evaluations.pop())
     }
 
     /// The evaluation's row, with what only the run knows.
@@ -351,6 +367,7 @@ impl<'a> TrialLoop<'a> {
         row.set(Measure::Step, state.step);
         row.set(Measure::Epoch, dates / self.data.train.len() as f64);
         row.set(Measure::Phase, state.schedule.phase.name());
+        row.set(Measure::PhaseSince, state.schedule.since);
         row.set(Measure::Beta, weights.beta);
         row.set(Measure::Lr, learning_rate(&self.config.training, step));
         let terms = [Measure::TrainLoss, Measure::TrainRecon, Measure::TrainKl, Measure::TrainPriorRecon];

@@ -26,7 +26,7 @@ checkpoint_every = 5
 every = 20
 samples = 1
 final_samples = 1
-importance = 2
+codes = 2
 ";
 
 /// The program with these arguments, in this folder.

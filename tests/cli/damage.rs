@@ -167,7 +167,7 @@ fn figures_that_no_run_could_come_to_are_named_and_not_drawn() {
         fs::write(trial.join("history.csv"), format!("{header}\n{}\n{others}", cells.join(","))).unwrap();
         run(folder.path(), &["plot", "--logs", "trial"])
     };
-    for (column, value) in [("greedy_pass", "-1e308"), ("sampled_pass", "-1e7"), ("test_kl", "-1e308")] {
+    for (column, value) in [("greedy_pass", "-1e308"), ("invalid_mass", "-1e7"), ("test_kl", "-1e308")] {
         let refused = with(column, value);
         assert_eq!(code(&refused), 1, "{column}: {}", errors(&refused));
         let message = errors(&refused);

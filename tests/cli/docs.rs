@@ -187,7 +187,7 @@ fn every_config_key_is_documented_with_its_default() {
 #[test]
 fn every_column_is_documented() {
     settle("docs/columns.md", &cvae::metrics::glossary());
-    for (file, columns) in [("history.csv", Measure::of_history()), ("metrics.csv", Measure::of_metrics())] {
+    for (file, columns) in [("history.csv", Measure::of_history([])), ("metrics.csv", Measure::of_metrics([]))] {
         let text = fs::read_to_string(model().join(file)).unwrap();
         let names: Vec<&str> = columns.iter().map(|column| column.name()).collect();
         assert_eq!(text.lines().next(), Some(names.join(",").as_str()), "{file}");

@@ -162,7 +162,7 @@ fn columns_that_were_not_logged_are_named_and_leave_the_rest() {
     let folder = folder();
     let grid = grid(folder.path());
     for trial in ["low", "middle", "high"] {
-        for (name, column) in [("metrics.csv", "greedy_coverage,"), ("history.csv", "test_recon,")] {
+        for (name, column) in [("metrics.csv", "greedy_coverage_at_rows,"), ("history.csv", "test_recon,")] {
             let path = grid.join(trial).join(name);
             let Ok(text) = fs::read_to_string(&path) else { continue };
             fs::write(&path, text.replace(column, &format!("x_{column}"))).unwrap();

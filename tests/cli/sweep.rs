@@ -360,7 +360,7 @@ fn every_shipped_experiment_runs_for_a_few_steps() {
         "objective.codes=8",
         "evaluation.every=12",
         "evaluation.final_samples=1",
-        "evaluation.importance=2",
+        "evaluation.codes=2",
     ];
     let folder = folder();
     let mut names = Vec::new();

@@ -44,7 +44,8 @@ fn a_finished_run_leaves_its_folder_as_documented_and_is_not_repeated() {
     let history = History::read(&trial.path().join("history.csv")).unwrap();
     assert_eq!(history.iter().map(|row| row.count(Measure::Step)).collect::<Vec<_>>(), [20, 40, 60]);
     let header = fs::read_to_string(trial.path().join("history.csv")).unwrap();
-    let columns: Vec<&str> = Measure::of_history().iter().map(|column| column.name()).collect();
+    let columns: Vec<&str> =
+        Measure::of_history(["weekday", "month", "leap", "decade"]).iter().map(|column| column.name()).collect();
     assert_eq!(header.lines().next().unwrap(), columns.join(","));
     let config = fs::read_to_string(trial.path().join("config.toml")).unwrap();
     assert!(config.contains("latent_dim = 3") && config.contains("[provenance]") && config.contains("threads = 1"));

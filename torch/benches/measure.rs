@@ -18,7 +18,7 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use cvae::dates::{CONDITION_FIELDS, DATE_FIELDS, DateTokens, Split, ValidDates};
 use cvae::experiment::{Config, ConfigFile, Override, load_model};
-use cvae::metrics::{Draws, Scores, draw_codes, tally_model, unwatched};
+use cvae::metrics::{Draws, Measure, Population, Scores, draw_codes, tally_model, unwatched};
 use cvae::model::cpu::products::{Matrix, forward};
 use cvae::model::{
     AdamHyperparams, CpuEngine, Decode, DeviceChoice, Engine, EngineKind, EngineOptions, MakeEngine, Model,
@@ -28,7 +28,8 @@ use cvae::model::{
 use cvae::random::{Purpose, normal, stream};
 use cvae::task::{Groups, Rows, dates};
 use cvae::training::{
-    Ending, Observer, Phase, Progress, Row, Schedule, Trainer, TrainingConfig, TrialData, TrialLoop, adam_hyperparams,
+    Ending, Every, Observer, Phase, Progress, Row, Schedule, Trainer, TrainingConfig, TrialData, TrialLoop,
+    adam_hyperparams,
 };
 use serde_json::{Value, json};
 
@@ -42,6 +43,7 @@ struct Bench {
     model: ModelConfig,
     threads: usize,
     valid: ValidDates,
+    population: Population,
     split: Split,
 }
 
@@ -59,7 +61,8 @@ fn main() -> anyhow::Result<()> {
     tch::set_num_threads(i32::from(threads));
     let valid = ValidDates::new();
     let split = Split::new(&valid, config.data.split, config.data.held_out, config.data.seed)?;
-    let bench = Bench { config, model, threads: usize::from(threads), valid, split };
+    let population = Population::new(dates::truth(&valid));
+    let bench = Bench { config, model, threads: usize::from(threads), valid, population, split };
     for line in io::stdin().lock().lines() {
         let line = line?;
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -144,7 +147,7 @@ impl Bench {
         // Stopped before its end, a run saves a checkpoint and measures nothing.
         settings.training.steps = 2 * timer.last;
         settings.training.checkpoint_every = settings.training.steps;
-        settings.evaluation.every = settings.training.steps;
+        settings.evaluation.every = Every::Steps(settings.training.steps);
         let (_, model) = self.run(settings, EngineKind::Builtin, &mut timer)?;
         Ok((timer.seconds, model))
     }
@@ -161,7 +164,7 @@ impl Bench {
         };
         let folder = tempfile::tempdir()?;
         let (history, checkpoint) = (folder.path().join("history.csv"), folder.path().join("checkpoint.safetensors"));
-        let data = TrialData::new(&self.valid, &self.split);
+        let data = TrialData::new(&self.population, &self.split);
         let trial = TrialLoop::new(settings, self.model, &data, self.threads, (&history, &checkpoint))?;
         let mut trainer = Trainer::new(vec![trial], (make, self.options(engine)))?;
         let mut ending = None;
@@ -178,8 +181,8 @@ impl Bench {
         settings.training.warm_up = settings.training.warm_up.min(steps / 4);
         settings.training.checkpoint_every = steps;
         settings.beta.rise = settings.beta.rise.min(steps / 4);
-        settings.evaluation.every = steps;
-        (settings.evaluation.final_samples, settings.evaluation.importance) = (100, 0);
+        settings.evaluation.every = Every::Steps(steps);
+        (settings.evaluation.final_samples, settings.evaluation.codes) = (100, 64);
         let engine = match way {
             "hand" => EngineKind::Builtin,
             "autograd" => EngineKind::Torch,
@@ -189,7 +192,7 @@ impl Bench {
         let (Ending::Finished(evaluation), _) = self.run(settings, engine, &mut never)? else {
             bail!("the run was interrupted")
         };
-        Ok(json!({ "elbo": evaluation.test.elbo(), "sampled_pass": evaluation.sampled.pass.mean }))
+        Ok(json!({ "elbo": evaluation.test.elbo(), "sampled_pass": evaluation.row().number(Measure::SampledPass) }))
     }
 
     /// Writes weights, data, a batch, noise, and for each phase the terms and the weights after one update. The weights
@@ -278,8 +281,15 @@ impl Bench {
         let (model, _) = load_model(folder)?;
         let draws = Draws { samples, decode: Decode::Greedy, seed: 1, threads: self.threads };
         let started = Instant::now();
-        let tallies = tally_model(&model, &self.valid, &self.valid.conditions(), draws, &mut unwatched);
-        let scores = Scores::of(&tallies.context("nobody ends it")?).context("there are conditions")?;
+        let tallies = tally_model(
+            &model,
+            &self.population,
+            &(0..self.population.len()).collect::<Vec<_>>(),
+            draws,
+            &mut unwatched,
+        );
+        let scores =
+            Scores::of(&self.population, &tallies.context("nobody ends it")?).context("there are conditions")?;
         let seconds = started.elapsed().as_secs_f64();
         Ok(json!({ "seconds": seconds, "pass_rate": scores.pass.mean, "coverage": scores.coverage.mean }))
     }

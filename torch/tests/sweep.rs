@@ -60,7 +60,7 @@ fn assert_alike(together: &Path, alone: &Path) {
     let (together, alone) = (rows(together), rows(alone));
     assert_eq!((together.len(), alone.len()), (5, 5));
     for (together, alone) in together.iter().zip(&alone) {
-        for measure in Measure::of_history() {
+        for measure in Measure::of_history(["weekday", "month", "leap", "decade"]) {
             let unit = measure.spec().unit;
             if unit == Unit::Text || [Measure::TrainSeconds, Measure::DatesPerSecond].contains(&measure) {
                 continue;

@@ -47,28 +47,29 @@ impl Charts {
             condition: None,
             all: true,
             latent: false,
+            angles: false,
             model: Some(model.to_owned()),
             samples: self.samples,
             decode: DecodeKind::Greedy,
             temperature: None,
             seed: 1,
             threads: None,
-            importance: 2,
             codes: 0,
             output: None,
             json: false,
             wide: false,
         };
         let subject = options.subject(ValidDates::new())?;
-        let conditions = subject.valid.conditions();
+        let conditions = subject.conditions();
         let bar = indicatif::ProgressBar::hidden();
         let tallies = subject.tally(&conditions, self.samples as usize, subject.decode, 1, &bar);
-        let mut written = all::draw(&options, &tallies, folder)?;
+        let mut written = all::draw(&options, &subject, &tallies, folder)?;
         let (tally, counts) = one::drawn(&options, &subject, self.condition);
-        let calendar = one::calendar(&options, &subject, &tally, &counts);
+        let calendar = one::calendar(&options, &subject, self.condition, &tally, &counts);
         let name = format!("{DIVERSITY}{}", file_name(self.condition));
         written.extend(write_both(&calendar, folder, &name)?);
-        let dates: Vec<Date> = conditions.iter().flat_map(|of| subject.valid.of(*of).to_vec()).collect();
+        let dates: Vec<Date> =
+            subject.valid.conditions().iter().flat_map(|of| subject.valid.of(*of).to_vec()).collect();
         let usage = latent_use(&subject.model, &crate::dates::rows(&dates));
         written.extend(pictures::draw(&subject, &dates, &usage, self.condition, folder)?);
         // Last: beside it lies nothing of other weights.

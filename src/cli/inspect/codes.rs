@@ -58,7 +58,10 @@ const REACH: f64 = 3.0;
 /// Decodes codes, row by row.
 fn decode(subject: &Subject, condition: Condition, codes: &[Vec<f32>]) -> Vec<DateTokens> {
     let noise = Noise::of_codes(codes.concat(), &subject.model);
-    decode_condition(&subject.model, &mut DecoderBuffers::default(), condition, &noise, Decode::Greedy)
+    let drawn =
+        decode_condition(&subject.model, &mut DecoderBuffers::default(), &condition.row(), &noise, Decode::Greedy);
+    // A head has as many logits as its field has values, so every choice is inside its field.
+    drawn.iter().filter_map(DateTokens::from_row).collect()
 }
 
 fn described(subject: &Subject, condition: Condition, codes: &[Vec<f32>]) -> Vec<Decoded> {

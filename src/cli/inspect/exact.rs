@@ -5,9 +5,8 @@ use serde::Serialize;
 use super::row::Row;
 use super::{Inspect, Subject};
 use crate::cli::output;
-use crate::dates::Condition;
 use crate::figures::count;
-use crate::metrics::{Estimate, Marginal, MarginalSummary, Weighting, marginals};
+use crate::metrics::{Estimate, Marginal, MarginalSummary, Weighting, marginals, mean_distance};
 
 /// Exact figures over conditions.
 #[derive(Debug, Serialize)]
@@ -17,6 +16,8 @@ pub struct Exact {
     by_date: Figures,
     /// Over all conditions, each counting once.
     by_condition: Figures,
+    /// Over the training conditions, by date.
+    train: Option<Figures>,
     /// Over the conditions that were held out of training, by date.
     held_out: Option<Figures>,
 }
@@ -26,17 +27,18 @@ pub struct Exact {
 struct Figures {
     invalid_mass: Shown,
     nll_gap: Shown,
-    tv: f64,
+    tv: Shown,
     prior_mi: Shown,
     entropy_given_z: Shown,
     worst_invalid_mass: Shown,
     worst_condition: String,
 }
 
+/// A figure with its standard error.
 #[derive(Debug, Serialize)]
-struct Shown {
-    value: f64,
-    error: f64,
+pub(super) struct Shown {
+    pub value: f64,
+    pub error: f64,
 }
 
 impl From<Estimate> for Shown {
@@ -45,56 +47,65 @@ impl From<Estimate> for Shown {
     }
 }
 
-impl From<MarginalSummary> for Figures {
-    fn from(summary: MarginalSummary) -> Self {
-        Self {
+impl Figures {
+    fn of(marginals: &[(usize, &Marginal)], subject: &Subject, weighting: Weighting) -> Option<Self> {
+        let figures: Vec<&Marginal> = marginals.iter().map(|(_, marginal)| *marginal).collect();
+        let summary = MarginalSummary::of(&figures, weighting)?;
+        Some(Self {
             invalid_mass: summary.invalid_mass.into(),
             nll_gap: summary.nll_gap.into(),
-            tv: summary.tv,
+            tv: summary.tv.into(),
             prior_mi: summary.prior_mi.into(),
             entropy_given_z: summary.entropy_given_z.into(),
             worst_invalid_mass: summary.worst_invalid_mass.into(),
-            worst_condition: summary.worst_condition.to_string(),
-        }
+            worst_condition: subject.label(marginals[summary.worst].0),
+        })
     }
 }
 
 /// Measures the marginals of these conditions and adds each one's to its row; none where no codes are asked for.
-pub fn measure(options: &Inspect, subject: &Subject, conditions: &[Condition], rows: &mut [Row]) -> Option<Exact> {
+pub fn measure(options: &Inspect, subject: &Subject, conditions: &[usize], rows: &mut [Row]) -> Option<Exact> {
     if options.codes == 0 {
         return None;
     }
     let bar = output::bar(conditions.len() as u64, "{bar:30} {human_pos}/{human_len} marginals  {eta} left");
     let run = (options.seed, subject.threads);
-    let measured =
-        marginals(&subject.model, &subject.valid, conditions, options.codes as usize, run, &mut output::on_bar(&bar));
+    let measured = marginals(
+        &subject.model,
+        &subject.population,
+        conditions,
+        options.codes as usize,
+        run,
+        &mut output::on_bar(&bar),
+    );
     output::end_bar(&bar);
     let measured = measured?;
-    for (row, (condition, marginal)) in rows.iter_mut().zip(&measured) {
-        let tv = MarginalSummary::of(&[(*condition, marginal.clone())], Weighting::ByCondition)?.tv;
-        row.set_exact(marginal, tv);
+    for (row, marginal) in rows.iter_mut().zip(&measured) {
+        row.set_exact(marginal, mean_distance(std::iter::once((1.0, marginal.distance))).value);
     }
-    let of =
-        |marginals: &[(Condition, Marginal)], weighting| MarginalSummary::of(marginals, weighting).map(Figures::from);
-    let held_out: Vec<(Condition, Marginal)> = measured
-        .iter()
-        .zip(rows.iter())
-        .filter(|(_, row)| row.held_out)
-        .map(|(measured, _)| measured.clone())
-        .collect();
+    let all: Vec<(usize, &Marginal)> = conditions.iter().copied().zip(&measured).collect();
+    let (held_out, train): (Vec<_>, Vec<_>) = all.iter().partition(|(group, _)| subject.trained.is_held_out(*group));
     Some(Exact {
         codes: options.codes,
-        by_date: of(&measured, Weighting::ByRow)?,
-        by_condition: of(&measured, Weighting::ByCondition)?,
-        held_out: of(&held_out, Weighting::ByRow),
+        by_date: Figures::of(&all, subject, Weighting::ByRow)?,
+        by_condition: Figures::of(&all, subject, Weighting::ByCondition)?,
+        train: Figures::of(&train, subject, Weighting::ByRow),
+        held_out: Figures::of(&held_out, subject, Weighting::ByRow),
     })
 }
 
 impl Exact {
     /// The table, at most this wide, and the columns that were left out.
     pub fn text(&self, width: Option<usize>) -> (String, Vec<String>) {
-        let header = ["exact figures of sampled decoding", "by date", "by condition", "held out, by date", "perfect"];
-        let all = [Some(&self.by_date), Some(&self.by_condition), self.held_out.as_ref()];
+        let header = [
+            "exact figures of sampled decoding",
+            "by date",
+            "validation, by date",
+            "train, by date",
+            "by condition",
+            "perfect",
+        ];
+        let all = [Some(&self.by_date), self.held_out.as_ref(), self.train.as_ref(), Some(&self.by_condition)];
         let row = |name: &str, perfect: &str, text: &dyn Fn(&Figures) -> String| {
             let cells = all.iter().map(|figures| figures.map_or("-".to_owned(), text));
             std::iter::once(name.to_owned()).chain(cells).chain([perfect.to_owned()]).collect::<Vec<_>>()
@@ -106,7 +117,7 @@ impl Exact {
             row("  of the worst condition", "0", &|figures| share(&figures.worst_invalid_mass)),
             row("", "", &|figures| figures.worst_condition.clone()),
             row("NLL gap, nats", "0", &|figures| nats(&figures.nll_gap)),
-            row("total variation", "0", &|figures| format!("{:.4}", figures.tv)),
+            row("total variation", "0", &|figures| format!("{:.4} ± {:.4}", figures.tv.value, figures.tv.error)),
             row("prior MI, nats", "-", &|figures| nats(&figures.prior_mi)),
             row("H(y given z), nats", "-", &|figures| nats(&figures.entropy_given_z)),
         ];

@@ -1,4 +1,4 @@
-//! `--latent`: the likelihood, what the code carries and decides, and what given codes decode to.
+//! `--latent`: exact marginals, what the code carries and decides, and what given codes decode to.
 
 use std::path::Path;
 use std::time::Instant;
@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::all::{Figure, figure_row, four};
 use super::codes::{self, Interpolation, Traversal};
+use super::exact::Shown;
 use super::{Inspect, Subject, pictures};
 use crate::analysis::WarningRecord;
 use crate::cli::exit::Exit;
@@ -15,7 +16,8 @@ use crate::cli::warn;
 use crate::dates::{Condition, Date};
 use crate::files;
 use crate::metrics::{
-    LatentUse, Likelihood, Summary, Variety, Worst, information, latent_use, likelihood, test_terms, variety,
+    LatentUse, Marginal, MarginalSummary, Population, Summary, Variety, Weighting, Worst, information, latent_use,
+    marginals, test_terms, variety,
 };
 
 /// Draws of z for each date in the mutual information.
@@ -34,12 +36,14 @@ struct Report {
     recon: f64,
     kl: f64,
     elbo: f64,
-    nll: f64,
-    nll_error: f64,
-    importance_samples: i64,
+    codes: usize,
     entropy_floor: f64,
+    /// KL(truth, marginal) by date, and over conditions.
+    nll_gap_by_date: Shown,
     nll_gap: Figure,
     nll_seconds: f64,
+    prior_mi: Figure,
+    entropy_given_z: Figure,
     information: Figure,
     information_bound: f64,
     explained: Figure,
@@ -65,9 +69,10 @@ struct Dimension {
 struct Row {
     condition: String,
     valid_dates: usize,
-    nll: Option<f64>,
-    nll_error: Option<f64>,
-    nll_gap: Option<f64>,
+    nll_gap: f64,
+    nll_gap_error: f64,
+    prior_mi: f64,
+    entropy_given_z: f64,
     information: f64,
     explained: f64,
     greedy_share: f64,
@@ -76,9 +81,10 @@ struct Row {
 
 /// Figures by condition.
 struct Measured {
-    likelihood: Likelihood,
+    conditions: Vec<usize>,
+    marginals: Vec<Marginal>,
     seconds: f64,
-    information: Vec<(Condition, f64)>,
+    information: Vec<(usize, f64)>,
     variety: Vec<Variety>,
 }
 
@@ -89,11 +95,14 @@ struct Measured {
 pub fn run(options: &Inspect, subject: &Subject, condition: Option<Condition>) -> anyhow::Result<Exit> {
     let folder = options.folder();
     files::make_folder(folder)?;
-    let held_out = !subject.split.held_out.is_empty();
     let all = subject.valid.conditions();
-    let conditions = if held_out { subject.split.held_out.clone() } else { all.iter().copied().step_by(10).collect() };
-    let shown = condition.unwrap_or(conditions[0]);
-    let measured = measure(options, subject, &conditions)?;
+    let mut conditions: Vec<usize> = subject.split.held_out.iter().map(|condition| subject.group(*condition)).collect();
+    let held_out = !conditions.is_empty();
+    if !held_out {
+        conditions = subject.conditions().into_iter().step_by(10).collect();
+    }
+    let shown = condition.unwrap_or(all[conditions[0]]);
+    let measured = measure(options, subject, conditions)?;
     // The whole data, condition by condition: what the pictures show and what uses a dimension.
     let dates: Vec<Date> = all.iter().flat_map(|condition| subject.valid.of(*condition).to_vec()).collect();
     let usage = latent_use(&subject.model, &crate::dates::rows(&dates));
@@ -118,21 +127,22 @@ pub fn run(options: &Inspect, subject: &Subject, condition: Option<Condition>) -
     Ok(Exit::Done)
 }
 
-fn measure(options: &Inspect, subject: &Subject, conditions: &[Condition]) -> anyhow::Result<Measured> {
-    let Subject { model, valid, split, .. } = subject;
+fn measure(options: &Inspect, subject: &Subject, conditions: Vec<usize>) -> anyhow::Result<Measured> {
+    let Subject { model, population, .. } = subject;
     let bar = output::bar(conditions.len() as u64, "{bar:30} {human_pos}/{human_len} conditions  {msg}");
     let started = Instant::now();
-    bar.set_message("likelihood");
-    let (samples, run) = (options.importance as usize, (options.seed, subject.threads));
-    let likelihood = likelihood(model, valid, &split.test, samples, run, &mut output::on_bar(&bar));
+    bar.set_message("marginals");
+    let (codes, run) = (options.codes as usize, (options.seed, subject.threads));
+    // The bar asks for no end.
+    let marginals =
+        marginals(model, population, &conditions, codes, run, &mut output::on_bar(&bar)).unwrap_or_default();
     let seconds = started.elapsed().as_secs_f64();
     bar.set_message("mutual information");
-    let information = information(model, valid, conditions, INFORMATION_DRAWS, options.seed);
+    let information = information(model, population, &conditions, INFORMATION_DRAWS, options.seed);
     bar.set_message("what z decides");
-    let variety = variety(model, conditions, (CODES, DRAWS), run, &mut output::on_bar(&bar)).unwrap_or_default();
+    let variety = variety(model, population, &conditions, (CODES, DRAWS), run, &mut output::on_bar(&bar));
     output::end_bar(&bar);
-    let likelihood = likelihood.ok_or_else(|| anyhow::anyhow!("the split holds out no dates"))?;
-    Ok(Measured { likelihood, seconds, information, variety })
+    Ok(Measured { conditions, marginals, seconds, information, variety: variety.unwrap_or_default() })
 }
 
 fn report(
@@ -143,29 +153,39 @@ fn report(
     (shown, held_out): (Condition, bool),
     warnings: Vec<WarningRecord>,
 ) -> Option<Report> {
-    let Subject { model, valid, split, .. } = subject;
-    let Measured { likelihood, seconds, information, variety } = measured;
+    let Subject { model, population, split, .. } = subject;
+    let Measured { conditions, marginals, seconds, information, variety } = measured;
     let terms = test_terms(model, &crate::dates::rows(&split.test), options.seed);
     let summary = |figure: fn(&Variety) -> f64| {
-        Summary::over(variety.iter().map(|part| (part.condition, figure(part))), Worst::Lowest).map(Figure::from)
+        let summary = Summary::over(variety.iter().map(|part| (part.group, figure(part))), Worst::Lowest)?;
+        Some(Figure::of(summary, subject))
     };
-    let conditions: Vec<Condition> = information.iter().map(|(condition, _)| *condition).collect();
+    let exact = |figure: fn(&Marginal) -> f64, worst| {
+        let values = conditions.iter().copied().zip(marginals.iter().map(figure));
+        Some(Figure::of(Summary::over(values, worst)?, subject))
+    };
+    let by_date = MarginalSummary::of(&marginals.iter().collect::<Vec<_>>(), Weighting::ByRow)?;
+    let mean_entropy = |weight: fn(&Population, usize) -> f64| {
+        let sum = |figure: &dyn Fn(usize) -> f64| conditions.iter().map(|group| figure(*group)).sum::<f64>();
+        sum(&|group| weight(population, group) * population.entropy(group)) / sum(&|group| weight(population, group))
+    };
     let dimensions = usage.kl.iter().zip(&usage.mean_variance).zip(usage.active());
     Some(Report {
         conditions: conditions.len(),
         held_out,
-        test_dates: likelihood.dates,
+        test_dates: split.test.len(),
         recon: terms.recon,
         kl: terms.kl,
         elbo: terms.elbo(),
-        nll: likelihood.nll,
-        nll_error: likelihood.error,
-        importance_samples: likelihood.samples,
-        entropy_floor: likelihood.floor,
-        nll_gap: likelihood.gap.into(),
+        codes: options.codes as usize,
+        entropy_floor: mean_entropy(|truth, group| truth.mass(group)),
+        nll_gap_by_date: by_date.nll_gap.into(),
+        nll_gap: exact(|marginal| marginal.nll_gap.value, Worst::Highest)?,
         nll_seconds: *seconds,
-        information: Summary::over(information.iter().copied(), Worst::Lowest)?.into(),
-        information_bound: valid.mean_entropy(&conditions),
+        prior_mi: exact(|marginal| marginal.prior_mi.value, Worst::Lowest)?,
+        entropy_given_z: exact(|marginal| marginal.entropy_given_z.value, Worst::Highest)?,
+        information: Figure::of(Summary::over(information.iter().copied(), Worst::Lowest)?, subject),
+        information_bound: mean_entropy(|_, _| 1.0),
         explained: summary(|part| part.explained)?,
         greedy_share: summary(|part| part.greedy_share)?,
         change: summary(|part| part.change)?,
@@ -181,19 +201,18 @@ fn report(
 }
 
 fn write_rows(subject: &Subject, measured: &Measured, path: &Path) -> Result<(), files::FileError> {
-    let rows = measured.information.iter().zip(&measured.variety).map(|((condition, information), variety)| {
-        let nll = measured.likelihood.conditions.iter().find(|part| part.condition == *condition);
-        Row {
-            condition: condition.to_string(),
-            valid_dates: subject.valid.of(*condition).len(),
-            nll: nll.map(|part| part.nll),
-            nll_error: nll.map(|part| part.error),
-            nll_gap: nll.map(|part| part.gap),
-            information: *information,
-            explained: variety.explained,
-            greedy_share: variety.greedy_share,
-            change: variety.change,
-        }
+    let parts = measured.information.iter().zip(&measured.variety).zip(&measured.marginals);
+    let rows = parts.map(|(((group, information), variety), marginal)| Row {
+        condition: subject.label(*group),
+        valid_dates: subject.population.count(*group),
+        nll_gap: marginal.nll_gap.value,
+        nll_gap_error: marginal.nll_gap.error,
+        prior_mi: marginal.prior_mi.value,
+        entropy_given_z: marginal.entropy_given_z.value,
+        information: *information,
+        explained: variety.explained,
+        greedy_share: variety.greedy_share,
+        change: variety.change,
     });
     let rows: Vec<Row> = rows.collect();
     files::replace(path, |partial| {
@@ -208,7 +227,9 @@ fn text(report: &Report, width: Option<usize>) -> (String, Vec<String>) {
     let percent = output::percent;
     let rows = vec![
         figure_row("gap of NLL to floor, nats", &report.nll_gap, "0", four),
-        figure_row("I(z; date | condition), nats", &report.information, &four(report.information_bound), four),
+        figure_row("prior MI, nats", &report.prior_mi, &four(report.information_bound), four),
+        figure_row("H(date | z, condition), nats", &report.entropy_given_z, "", four),
+        figure_row("encoder MI, nats", &report.information, &four(report.information_bound), four),
         figure_row("variety that z explains", &report.explained, "", percent),
         figure_row("greedy variety / sampled", &report.greedy_share, "", percent),
         figure_row("greedy date changes with z", &report.change, "", percent),
@@ -217,14 +238,15 @@ fn text(report: &Report, width: Option<usize>) -> (String, Vec<String>) {
     let (figures, mut dropped) = output::fitted(&header, rows, &[0, 1], width, output::named_table);
     let which = if report.held_out { "held-out " } else { "" };
     let mut text = format!(
-        "{} test dates: NLL {:.4} ± {:.4} nats (importance weights, K = {}, standard error; {:.1} s), floor {:.4}\n\
-         ELBO {:.4} = reconstruction {:.4} + KL {:.4} nats\n{figures}\nover {} {which}conditions\n\n",
-        report.test_dates,
-        report.nll,
-        report.nll_error,
-        report.importance_samples,
+        "{} {which}conditions, by date: NLL gap {:.5} ± {:.5} nats (exact marginals, {} codes, standard error; {:.1} s) \
+         above the floor, {:.4}\n{} test dates: ELBO {:.4} = reconstruction {:.4} + KL {:.4} nats\n{figures}\nover {} {which}conditions\n\n",
+        report.conditions,
+        report.nll_gap_by_date.value,
+        report.nll_gap_by_date.error,
+        report.codes,
         report.nll_seconds,
         report.entropy_floor,
+        report.test_dates,
         report.elbo,
         report.recon,
         report.kl,

@@ -1,6 +1,7 @@
 //! `cvae inspect`: what a model generates for one condition, for all of them, and what its code is used for.
 
 mod all;
+mod angles;
 mod charts;
 mod codes;
 mod exact;
@@ -22,32 +23,37 @@ use super::output;
 use super::predict::DecodeKind;
 use super::warn;
 use crate::analysis::Warning;
-use crate::dates::{Condition, LineError, Split, ValidDates, parse_line};
+use crate::dates::{self, Condition, LineError, Split, ValidDates, parse_line};
 use crate::experiment::Config;
-use crate::metrics::{Draws, Tally, Trained, tally_model};
+use crate::metrics::{Draws, Population, Tally, Trained, tally_model};
 use crate::model::{Decode, Model};
 
 /// Show the diversity of one condition's samples, of every condition's, or the use of the latent code
 ///
 /// For one condition: its valid dates with counts, what failed and why, and a calendar heat map. With
 /// --all: a table, a summary and charts over all 6,804 conditions that some date meets. With --latent: the
-/// likelihood, what the code carries and decides, and pictures of it.
+/// likelihood, what the code carries and decides, and pictures of it. With --angles: what the trunk's first layer has
+/// found, with clock faces.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cvae inspect '[WED] [JAN] [False] [181]'
   cvae inspect '[WED] [JAN] [False] [181]' -n 10000 --decode sample -o heatmap.png
   cvae inspect --all -o inspect
   cvae inspect --all --json | jq .pass.mean
+  cvae inspect --angles -o angles
   cvae inspect --latent '[MON] [DEC] [False] [196]' --model runs/quick/latent_dim4-seed1-0a1b2c3d4e5f
 
-With --all and --latent, tables and charts go to the folder OUTPUT, inspect/ where none is named.")]
+With --all, --latent and --angles, tables and charts go to the folder OUTPUT, inspect/ where none is named.")]
 pub struct Inspect {
     /// Condition, such as '[WED] [JAN] [False] [181]'
-    #[arg(value_name = "CONDITION", required_unless_present_any = ["all", "latent"])]
+    #[arg(value_name = "CONDITION", required_unless_present_any = ["all", "latent", "angles"])]
     condition: Option<String>,
     /// Every condition that some date meets
     #[arg(long, conflicts_with_all = ["condition", "latent"])]
     all: bool,
+    /// Which learned angles of the trunk count a given column's values: of dates, which found the week
+    #[arg(long, conflicts_with_all = ["condition", "all", "latent"])]
+    angles: bool,
     /// What the latent code is used for; CONDITION is the one whose codes are shown
     #[arg(long)]
     latent: bool,
@@ -70,11 +76,7 @@ pub struct Inspect {
     /// Threads, all cores where not given; the figures don't depend on it
     #[arg(long, value_name = "N", value_parser = crate::cli::whole::<u16>(1, 1024), allow_negative_numbers = true)]
     threads: Option<u16>,
-    /// Samples of z for each date in the likelihood
-    #[arg(long, value_name = "K", default_value_t = 512, value_parser = crate::cli::whole::<u32>(2, 100_000),
-          allow_negative_numbers = true)]
-    importance: u32,
-    /// Codes for each condition in the exact marginals of --all; 0 leaves them out
+    /// Codes for each condition in the exact marginals of --all and --latent; 0 leaves those of --all out
     #[arg(long, value_name = "K", default_value_t = 1024, value_parser = crate::cli::whole::<u32>(0, 1_000_000),
           allow_negative_numbers = true)]
     codes: u32,
@@ -89,7 +91,7 @@ pub struct Inspect {
     json: bool,
 }
 
-/// Where --all and --latent write unless told otherwise.
+/// Where --all, --latent and --angles write unless told otherwise.
 const FOLDER: &str = "inspect";
 
 /// What every inspection needs.
@@ -97,6 +99,7 @@ struct Subject {
     model: Model,
     config: Config,
     valid: ValidDates,
+    population: Population,
     split: Split,
     trained: Trained,
     decode: Decode,
@@ -104,10 +107,25 @@ struct Subject {
 }
 
 impl Subject {
+    /// The numbers of all conditions.
+    fn conditions(&self) -> Vec<usize> {
+        (0..self.population.len()).collect()
+    }
+
+    /// The number of a condition that some row meets.
+    fn group(&self, condition: Condition) -> usize {
+        self.population.find(&condition.row()).unwrap_or_default()
+    }
+
+    /// A condition in words.
+    fn label(&self, group: usize) -> String {
+        self.population.schema().label(self.population.condition(group))
+    }
+
     /// Draws and tallies samples of conditions.
     fn tally(
         &self,
-        conditions: &[Condition],
+        conditions: &[usize],
         samples: usize,
         decode: Decode,
         seed: u64,
@@ -115,7 +133,7 @@ impl Subject {
     ) -> Vec<Tally> {
         let draws = Draws { samples, decode, seed, threads: self.threads };
         // The bar asks for no end.
-        tally_model(&self.model, &self.valid, conditions, draws, &mut output::on_bar(bar)).unwrap_or_default()
+        tally_model(&self.model, &self.population, conditions, draws, &mut output::on_bar(bar)).unwrap_or_default()
     }
 }
 
@@ -128,6 +146,9 @@ impl Inspect {
         let valid = ValidDates::new();
         let condition = self.condition.as_deref().map(|text| parse(text, &valid)).transpose()?;
         self.check_output()?;
+        if self.angles {
+            return angles::run(&self, &super::load_model(self.model.as_deref())?.0);
+        }
         let subject = self.subject(valid)?;
         if self.latent && subject.model.layout.latent == 0 {
             let message = "--latent: this model has no latent code (model.latent_dim = 0); inspect it with --all";
@@ -146,8 +167,9 @@ impl Inspect {
         let cores = || thread::available_parallelism().map_or(1, usize::from);
         let threads = self.threads.map_or_else(cores, usize::from);
         let split = Split::new(&valid, config.data.split, config.data.held_out, config.data.seed)?;
-        let trained = Trained::new(&valid, &split);
-        Ok(Subject { model, config, valid, split, trained, decode, threads })
+        let population = Population::new(dates::truth(&valid));
+        let trained = Trained::new(&population, &dates::rows(&split.train));
+        Ok(Subject { model, config, valid, population, split, trained, decode, threads })
     }
 
     /// How samples are drawn, in words.
@@ -163,16 +185,15 @@ impl Inspect {
     /// What the model is to be warned of, from a few greedy dates of every condition: tenths of a second.
     fn warnings(&self, subject: &Subject) -> Vec<Warning> {
         const SAMPLES: usize = 20;
-        let Subject { model, valid, split, .. } = subject;
         let bar = indicatif::ProgressBar::hidden();
-        let tallies = subject.tally(&valid.conditions(), SAMPLES, Decode::Greedy, self.seed, &bar);
-        warn::warnings_of(model, valid, split, &tallies, self.seed)
+        let tallies = subject.tally(&subject.conditions(), SAMPLES, Decode::Greedy, self.seed, &bar);
+        warn::warnings_of(&subject.model, &subject.population, &subject.split, &tallies, self.seed)
     }
 
     /// Refuses a place that can't be meant, before minutes of measuring.
     fn check_output(&self) -> Result<(), BadInput> {
         let Some(path) = &self.output else { return Ok(()) };
-        let (name, several) = (path.display(), self.all || self.latent);
+        let (name, several) = (path.display(), self.all || self.latent || self.angles);
         if several && (path.is_file() || is_picture(path)) {
             return Err(BadInput(format!("-o {name}: several files are written; name a folder, such as inspect")));
         }
@@ -184,7 +205,7 @@ impl Inspect {
         Ok(())
     }
 
-    /// The folder of --all and --latent.
+    /// The folder of --all, --latent and --angles.
     fn folder(&self) -> &Path {
         self.output.as_deref().unwrap_or(Path::new(FOLDER))
     }

@@ -53,8 +53,8 @@ const SHOWN: usize = 20;
 pub fn run(options: &Inspect, subject: &Subject, condition: Condition) -> anyhow::Result<Exit> {
     let (tally, counts) = drawn(options, subject, condition);
     let warnings = options.warnings(subject);
-    let report = report(subject, &tally, &counts, &warnings);
-    let calendar = calendar(options, subject, &tally, &counts);
+    let report = report(subject, condition, &tally, &counts, &warnings);
+    let calendar = calendar(options, subject, condition, &tally, &counts);
     // Files first: who reads the text may stop reading.
     for path in draw(options, &calendar, condition)? {
         output::say!("wrote {}", path.display());
@@ -75,18 +75,25 @@ pub fn run(options: &Inspect, subject: &Subject, condition: Condition) -> anyhow
 pub fn drawn(options: &Inspect, subject: &Subject, condition: Condition) -> (Tally, Vec<(DateTokens, u64)>) {
     let (samples, threads) = (options.samples as usize, subject.threads);
     let draws = Draws { samples, decode: subject.decode, seed: options.seed, threads };
-    let drawn = draw_samples(&subject.model, condition, draws);
-    let mut tally = Tally::new(&subject.valid, condition);
-    drawn.iter().for_each(|tokens| tally.add(&subject.valid, *tokens));
+    let drawn = draw_samples(&subject.model, &condition.row(), draws);
+    let mut tally = Tally::new(&subject.population, subject.group(condition));
+    drawn.iter().for_each(|row| tally.add(&subject.population, row));
+    // A head has as many logits as its field has values, so every choice is inside its field.
+    let drawn: Vec<DateTokens> = drawn.iter().filter_map(DateTokens::from_row).collect();
     (tally, counted(&drawn))
 }
 
 /// The heat map of these samples.
-pub fn calendar(options: &Inspect, subject: &Subject, tally: &Tally, counts: &[(DateTokens, u64)]) -> Calendar {
-    let condition = tally.condition;
+pub fn calendar(
+    options: &Inspect,
+    subject: &Subject,
+    condition: Condition,
+    tally: &Tally,
+    counts: &[(DateTokens, u64)],
+) -> Calendar {
     let first = condition.decade.number() as u32 * 10;
     let years = (first, (first + 9).min(crate::dates::LAST_YEAR as u32));
-    let mut cells = cells(subject, tally, counts);
+    let mut cells = cells(subject, condition, tally, counts);
     // The last decade has one year, and a model may generate the others.
     cells.retain(|cell| (years.0..=years.1).contains(&cell.year));
     Calendar {
@@ -119,10 +126,16 @@ fn counted(drawn: &[DateTokens]) -> Vec<(DateTokens, u64)> {
     counts
 }
 
-fn report(subject: &Subject, tally: &Tally, counts: &[(DateTokens, u64)], warnings: &[Warning]) -> Report {
-    let valid = subject.valid.of(tally.condition);
+fn report(
+    subject: &Subject,
+    condition: Condition,
+    tally: &Tally,
+    counts: &[(DateTokens, u64)],
+    warnings: &[Warning],
+) -> Report {
+    let valid = subject.valid.of(condition);
     let expected_count = tally.samples() as f64 / valid.len() as f64;
-    let trained = subject.trained.of(tally.condition);
+    let trained = subject.trained.of(tally.group);
     let dates = valid.iter().zip(&tally.counts).zip(trained).map(|((date, count), trained)| DateCount {
         date: date.to_string(),
         count: *count,
@@ -130,7 +143,7 @@ fn report(subject: &Subject, tally: &Tally, counts: &[(DateTokens, u64)], warnin
         mark: deviation(*count, expected_count, valid.len()).mark(),
     });
     let reason = |tokens: &DateTokens| match tokens.date() {
-        Ok(date) => tally.condition.explain(date),
+        Ok(date) => condition.explain(date),
         Err(error) => error.to_string(),
     };
     let failures = counts.iter().map(|(tokens, count)| (tokens, count, reason(tokens)));
@@ -147,8 +160,7 @@ fn report(subject: &Subject, tally: &Tally, counts: &[(DateTokens, u64)], warnin
 }
 
 /// The days of the condition's month and decade that are valid or were generated.
-fn cells(subject: &Subject, tally: &Tally, counts: &[(DateTokens, u64)]) -> Vec<Cell> {
-    let condition = tally.condition;
+fn cells(subject: &Subject, condition: Condition, tally: &Tally, counts: &[(DateTokens, u64)]) -> Vec<Cell> {
     let valid = subject.valid.of(condition).iter().zip(&tally.counts);
     let mut cells: Vec<Cell> = valid
         .map(|(date, count)| Cell { year: date.year() as u32, day: date.day() as u32, count: *count, valid: true })

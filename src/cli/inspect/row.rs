@@ -3,10 +3,34 @@
 use serde::Serialize;
 
 use super::Subject;
-use crate::dates::Condition;
 use crate::metrics::{
     Marginal, Tally, coverage, distinct, duplicates, entropy, expected_coverage, expected_entropy, expected_tv, tv,
 };
+use crate::task::Column;
+
+/// The fields of a row before those that hold a given column's name, and after them.
+const DRAWN: [&str; 18] = [
+    "condition",
+    "held_out",
+    "valid_dates",
+    "samples",
+    "passes",
+    "pass_rate",
+    "distinct",
+    "duplicates",
+    "coverage",
+    "expected_coverage",
+    "entropy",
+    "expected_entropy",
+    "tv",
+    "expected_tv",
+    "trained",
+    "expected_trained",
+    "held_out_coverage",
+    "invalid_rows",
+];
+const EXACT: [&str; 7] =
+    ["invalid_mass", "invalid_mass_error", "nll_gap", "nll_gap_error", "marginal_tv", "prior_mi", "entropy_given_z"];
 
 /// What was measured of one condition; rates and shares 0..=1.
 #[derive(Clone, Debug, Serialize)]
@@ -15,7 +39,7 @@ pub struct Row {
     pub condition: String,
     /// Whether no training date has it.
     pub held_out: bool,
-    /// Number of valid dates.
+    /// Number of rows.
     pub valid_dates: usize,
     /// Dates drawn.
     pub samples: u64,
@@ -45,16 +69,10 @@ pub struct Row {
     pub expected_trained: f64,
     /// Share of the condition's held-out dates that were drawn; none where there are none.
     pub held_out_coverage: Option<f64>,
-    /// Samples that are no date in range.
-    pub no_date: u64,
-    /// Samples on another weekday.
-    pub wrong_weekday: u64,
-    /// Samples in another month.
-    pub wrong_month: u64,
-    /// Samples of another leap-year flag.
-    pub wrong_leap: u64,
-    /// Samples in another decade.
-    pub wrong_decade: u64,
+    /// Samples that are a row of no condition.
+    pub invalid_rows: u64,
+    /// Samples that miss each given column, in their order.
+    pub wrong: Vec<u64>,
     /// Exact failure rate of sampled decoding, with its standard error.
     pub invalid_mass: Option<f64>,
     pub invalid_mass_error: Option<f64>,
@@ -72,31 +90,29 @@ pub struct Row {
 impl Row {
     /// The figures of a tally.
     pub fn new(subject: &Subject, tally: &Tally) -> Self {
-        let Tally { condition, counts, failures } = tally;
-        let (dates, samples) = (counts.len(), tally.samples());
+        let Tally { group, counts, failures, .. } = tally;
+        let Subject { population, trained, .. } = subject;
+        let (truth, floor, samples) = (population.probabilities(*group), population.entropy(*group), tally.samples());
         Self {
-            condition: condition.to_string(),
-            held_out: is_held_out(subject, *condition),
-            valid_dates: dates,
+            condition: subject.label(*group),
+            held_out: trained.is_held_out(*group),
+            valid_dates: counts.len(),
             samples,
             passes: tally.passes(),
             pass_rate: tally.pass_rate(),
             distinct: distinct(counts),
             duplicates: duplicates(counts),
             coverage: coverage(counts),
-            expected_coverage: expected_coverage(dates, samples),
-            entropy: entropy(counts),
-            expected_entropy: expected_entropy(dates, samples),
-            tv: tv(counts, failures.total),
-            expected_tv: expected_tv(dates, samples),
-            trained: subject.trained.copied(tally),
-            expected_trained: subject.trained.share(*condition),
-            held_out_coverage: subject.trained.held_out_coverage(tally),
-            no_date: failures.no_date,
-            wrong_weekday: failures.weekday,
-            wrong_month: failures.month,
-            wrong_leap: failures.leap,
-            wrong_decade: failures.decade,
+            expected_coverage: expected_coverage(truth, samples),
+            entropy: entropy(counts, floor),
+            expected_entropy: expected_entropy(truth, floor, samples),
+            tv: tv(counts, truth, failures.total),
+            expected_tv: expected_tv(truth, samples),
+            trained: trained.copied(tally),
+            expected_trained: trained.share(population, *group),
+            held_out_coverage: trained.held_out_coverage(tally),
+            invalid_rows: failures.invalid,
+            wrong: failures.missed.clone(),
             invalid_mass: None,
             invalid_mass_error: None,
             nll_gap: None,
@@ -105,6 +121,20 @@ impl Row {
             prior_mi: None,
             entropy_given_z: None,
         }
+    }
+
+    /// Writes the table of these conditions as CSV.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn write<W: std::io::Write>(rows: &[Self], given: &[Column], to: W) -> csv::Result<()> {
+        let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(to);
+        let wrong: Vec<String> = given.iter().map(|column| format!("wrong_{}", column.name)).collect();
+        let (drawn, exact) = (DRAWN.iter().copied(), EXACT.iter().copied());
+        writer.write_record(drawn.chain(wrong.iter().map(String::as_str)).chain(exact))?;
+        rows.iter().try_for_each(|row| writer.serialize(row))?;
+        writer.flush()?;
+        Ok(())
     }
 
     /// Adds the exact figures of the condition's marginal and its total variation.
@@ -117,9 +147,4 @@ impl Row {
         self.prior_mi = Some(marginal.prior_mi.value);
         self.entropy_given_z = Some(marginal.entropy_given_z.value);
     }
-}
-
-fn is_held_out(subject: &Subject, condition: Condition) -> bool {
-    // The list is in order of index.
-    subject.split.held_out.binary_search_by_key(&condition.index(), |held_out| held_out.index()).is_ok()
 }

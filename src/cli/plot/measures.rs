@@ -40,6 +40,7 @@ pub fn wide_axis(measure: Measure, means: impl IntoIterator<Item = f64>) -> Axis
 pub fn words(measure: Measure, value: f64) -> String {
     match (is_share(measure), value) {
         (_, value) if !value.is_finite() => "–".to_owned(),
+        (false, value) if measure.spec().unit == Unit::Mass => format!("{value:.1e}"),
         // Nearly all is never written as all.
         (true, value) if value < 1.0 && value > 0.99995 => written((1e6 * value).floor() / 1e4, 4),
         (true, value) if (1.0..1.00005).contains(&value) => "100".to_owned(),
@@ -52,6 +53,10 @@ pub fn words(measure: Measure, value: f64) -> String {
 
 /// A mean with half its interval, both to the second digit of the latter.
 pub fn interval(measure: Measure, mean: &Mean) -> String {
+    if measure.spec().unit == Unit::Mass {
+        let half = if mean.half.is_finite() { format!(" ± {:.0e}", mean.half) } else { String::new() };
+        return format!("{}{half}", words(measure, mean.mean));
+    }
     let share = is_share(measure);
     let scale = if share { 100.0 } else { 1.0 };
     let (value, half) = (scale * mean.mean, scale * mean.half);
@@ -103,16 +108,16 @@ mod tests {
         assert_eq!(words(Measure::GreedyPass, 1.0, 0.0), "100 ± 0");
         assert_eq!(words(Measure::GreedyPass, 0.999_999_9, 0.000_000_1), "99.9999");
         assert_eq!(words(Measure::GreedyPass, 0.228, f64::NAN), "22.8");
-        assert_eq!(words(Measure::TestNllGap, 0.0123, 0.0019), "0.0123 ± 0.0019");
-        assert_eq!(words(Measure::TestNllGap, 0.0031, f64::NAN), "0.0031");
-        assert_eq!(words(Measure::GreedyTvExcess, -0.2, 0.31), "−0.20 ± 0.31");
+        assert_eq!(words(Measure::NLL_GAP, 0.0123, 0.0019), "0.0123 ± 0.0019");
+        assert_eq!(words(Measure::NLL_GAP, 0.0031, f64::NAN), "0.0031");
+        assert_eq!(words(Measure::INVALID_MASS, 4.53e-5, 1.2e-6), "4.5e-5 ± 1e-6");
         assert!(is_cut(Measure::GreedyPass, &Mean { mean: 0.6, half: 1.7 }));
         assert!(!is_cut(Measure::GreedyPass, &Mean { mean: 0.6, half: f64::NAN }));
     }
 
     #[test]
     fn titles_name_their_units() {
-        assert_eq!(title(Measure::TestNllGap), "NLL above floor, nats");
+        assert_eq!(title(Measure::NLL_GAP), "NLL above floor, nats");
         assert_eq!(
             (title(Measure::GreedyPass), title(Measure::TestKl)),
             ("greedy pass rate".into(), "KL, nats".into())

@@ -11,13 +11,8 @@ use crate::metrics::Measure;
 const SETTINGS: usize = 24;
 
 /// The columns, as far as they were logged: the first four.
-const SHOWN: [Measure; 5] = [
-    Measure::GreedyPassHeldOut,
-    Measure::SampledPass,
-    Measure::GreedyCoverageRatio,
-    Measure::TestNllGap,
-    Measure::TestElboGap,
-];
+const SHOWN: [Measure; 5] =
+    [Measure::GreedyPassValidation, Measure::INVALID_MASS, Measure::GreedyTv, Measure::NLL_GAP, Measure::PRIOR_MI];
 
 /// Each setting's figures, best first.
 pub fn ranking(run: &Run) -> Drawn<Ranking> {
@@ -33,8 +28,8 @@ pub fn ranking(run: &Run) -> Drawn<Ranking> {
     measures.truncate(4);
     // Without held-out conditions the rate over all stands in.
     let finished = || settings.iter().filter(|setting| setting.finished().next().is_some());
-    if finished().any(|setting| setting.mean(Measure::GreedyPassHeldOut).mean.is_nan()) {
-        measures.retain(|measure| *measure != Measure::GreedyPassHeldOut);
+    if finished().any(|setting| setting.mean(Measure::GreedyPassValidation).mean.is_nan()) {
+        measures.retain(|measure| *measure != Measure::GreedyPassValidation);
         measures.insert(0, Measure::GreedyPass);
     }
     if !seeds && let Some(first) = measures.first() {
@@ -85,7 +80,7 @@ fn column(measure: Measure, means: &[Mean], settings: &[Setting<'_>]) -> Figures
         let words = if mean.mean.is_finite() { interval(measure, mean) } else { none.to_owned() };
         Mark { mean: mean.mean, half: mean.half, words }
     };
-    let pass = [Measure::GreedyPass, Measure::GreedyPassHeldOut, Measure::SampledPass].contains(&measure);
+    let pass = [Measure::GreedyPass, Measure::GreedyPassValidation].contains(&measure);
     let name = if is_share(measure) { format!("{}, %", title(measure)) } else { title(measure) };
     let axis = wide_axis(measure, means.iter().map(|mean| mean.mean));
     Figures {

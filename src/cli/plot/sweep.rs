@@ -26,20 +26,20 @@ fn parse(value: Option<&str>) -> f64 {
 const LINES: [Measure; 7] = [
     Measure::GreedyPass,
     Measure::GreedyCoverageRatio,
-    Measure::GreedyTvExcess,
+    Measure::GreedyTv,
+    Measure::INVALID_MASS,
+    Measure::NLL_GAP,
+    Measure::PRIOR_MI,
     Measure::TestKl,
-    Measure::TestNllGap,
-    Measure::TestMi,
-    Measure::TestElboGap,
 ];
 const MAPS: [Measure; 7] = [
     Measure::GreedyPass,
     Measure::GreedyCoverageRatio,
+    Measure::INVALID_MASS,
+    Measure::NLL_GAP,
+    Measure::PRIOR_MI,
+    Measure::GreedyTv,
     Measure::TestKl,
-    Measure::TestNllGap,
-    Measure::TestMi,
-    Measure::GreedyTvExcess,
-    Measure::TestElboGap,
 ];
 
 /// Measures over the KL weight for each latent size; over the latent size where there is one weight.

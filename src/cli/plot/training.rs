@@ -1,10 +1,10 @@
 //! What happened during training: losses, schedules, pass rates.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Drawn;
 use crate::analysis::{Setting, best, named};
-use crate::experiment::Run;
+use crate::experiment::{Run, RunTrial};
 use crate::figures::{Axis, Facet, Facets, Guide, Look, Names, Point, Scale, Series};
 use crate::metrics::{Measure, Row};
 
@@ -13,22 +13,64 @@ const SEVENTH: f64 = 1.0 / 7.0;
 /// Lines of this many settings can be told apart.
 const SETTINGS: usize = 14;
 
-/// The evaluations of a setting's trials, as far as they have any.
-fn histories<'a>(setting: &Setting<'a>) -> Vec<&'a [Row]> {
-    setting.trials.iter().map(|trial| trial.history.as_slice()).filter(|history| !history.is_empty()).collect()
+/// The evaluations of a setting's trials, as far as they have any, from equally many samples each: those of other numbers
+/// than most trials of the run have are left out.
+fn histories<'a>(run: &Run, setting: &Setting<'a>) -> Vec<&'a [Row]> {
+    let samples = usual_samples(run);
+    let trials = setting.trials.iter().filter(|trial| trial.value(SAMPLES) == samples);
+    trials.map(|trial| comparable(trial)).filter(|history| !history.is_empty()).collect()
 }
 
-/// A measure over epochs.
+const SAMPLES: &str = "evaluation.samples";
+
+/// The number of samples that most trials evaluate in training.
+fn usual_samples(run: &Run) -> Option<&str> {
+    let mut counts: BTreeMap<Option<&str>, usize> = BTreeMap::new();
+    run.trials.iter().for_each(|trial| *counts.entry(trial.value(SAMPLES)).or_default() += 1);
+    counts.into_iter().max_by_key(|(_, count)| *count).and_then(|(samples, _)| samples)
+}
+
+/// The rows of a history from equally many samples: in earlier versions the last one had those of the end.
+fn comparable(trial: &RunTrial) -> &[Row] {
+    let equal = trial.value(SAMPLES) == trial.value("evaluation.final_samples");
+    match trial.history.split_last() {
+        Some((last, others)) if !equal && !last.has(Measure::Samples) => others,
+        _ => &trial.history,
+    }
+}
+
+/// What is to be said where trials are left out for their number of samples.
+fn left_out(run: &Run) -> Option<String> {
+    let samples = usual_samples(run);
+    let others = run.trials.iter().filter(|trial| trial.value(SAMPLES) != samples).count();
+    (others > 0).then(|| format!("{others} trials with another number of samples are left out."))
+}
+
+/// A measure over steps.
 fn curve(history: &[Row], measure: Measure) -> Vec<Point> {
-    let point = |row: &Row| Point { x: row.number(Measure::Epoch), y: row.number(measure), half: f64::NAN };
+    let point = |row: &Row| Point { x: row.number(Measure::Step), y: row.number(measure), half: f64::NAN };
     history.iter().map(point).collect()
 }
 
-/// The mean at each epoch over the trials that have a number there.
+/// Where the phases of a history begin; none where there is one alone.
+fn phases(histories: &[&[Row]]) -> Vec<(f64, String)> {
+    let Some(history) = histories.first() else { return Vec::new() };
+    let mut begins: Vec<(f64, String)> = Vec::new();
+    for row in *history {
+        let name = row.words(Measure::Phase);
+        if begins.last().is_none_or(|(_, last)| last != name) {
+            let since = Some(row.number(Measure::PhaseSince)).filter(|since| since.is_finite());
+            begins.push((since.unwrap_or(row.number(Measure::Step)), name.to_owned()));
+        }
+    }
+    if begins.len() < 2 { Vec::new() } else { begins.split_off(1) }
+}
+
+/// The mean at each step over the trials that have a number there.
 fn mean(curves: &[Vec<Point>]) -> Vec<Point> {
     let mut sums: BTreeMap<u64, (Point, usize)> = BTreeMap::new();
     for point in curves.iter().flatten() {
-        // Epochs are not below 0: their bits are in their order.
+        // Steps are not below 0: their bits are in their order.
         let entry = sums.entry(point.x.to_bits()).or_insert((Point { y: 0.0, ..*point }, 0));
         if point.y.is_finite() {
             (entry.0.y, entry.1) = (entry.0.y + point.y, entry.1 + 1);
@@ -41,12 +83,12 @@ fn mean(curves: &[Vec<Point>]) -> Vec<Point> {
 fn remarks(histories: &[&[Row]], measures: &[Measure]) -> Option<String> {
     let ends: Vec<f64> = histories
         .iter()
-        .map(|history| history.iter().map(|row| row.number(Measure::Epoch)).fold(0.0, f64::max))
+        .map(|history| history.iter().map(|row| row.number(Measure::Step)).fold(0.0, f64::max))
         .collect();
     let (least, most) = ends.iter().fold((f64::INFINITY, 0.0f64), |(least, most), e| (least.min(*e), most.max(*e)));
     let reached = ends.iter().filter(|end| **end == most).count();
     let unequal = (least < most)
-        .then(|| format!("After epoch {least:.0} means are of the seeds that have come so far, {reached} at the end."));
+        .then(|| format!("After step {least:.0} means are of the seeds that have come so far, {reached} at the end."));
     let rows = || histories.iter().flat_map(|history| history.iter());
     let lacking = measures.iter().filter(|measure| rows().any(|row| !row.has(**measure)));
     let lacking: Vec<&str> = lacking.map(|measure| measure.name()).collect();
@@ -64,8 +106,15 @@ fn lines(histories: &[&[Row]], measure: Measure, name: &str, colour: usize) -> V
     thin.chain([whole]).collect()
 }
 
-fn epochs() -> Axis {
-    Axis { title: "epoch".to_owned(), ..Axis::default() }
+/// An axis of steps: by their logarithm where evaluations follow each other at growing distances.
+fn steps(histories: &[&[Row]]) -> Axis {
+    let steps = || histories.iter().flat_map(|history| history.iter()).map(|row| row.number(Measure::Step));
+    let (first, last) = (steps().fold(f64::INFINITY, f64::min), steps().fold(0.0, f64::max));
+    if last >= 64.0 * first {
+        let title = "training step, logarithmic scale".to_owned();
+        return Axis { title, scale: Scale::Log, range: Some((first, last)), ..Axis::default() };
+    }
+    Axis { title: "training step".to_owned(), range: Some((0.0, last)), ..Axis::default() }
 }
 
 fn axis(title: &str) -> Axis {
@@ -83,7 +132,7 @@ fn trials(count: usize) -> String {
 /// The histories of the best setting of a run, or why there are none.
 fn of_best(run: &Run) -> Result<(Setting<'_>, Vec<&[Row]>), String> {
     let setting = best(named(&run.trials)).ok_or("there is no trial")?;
-    let histories = histories(&setting);
+    let histories = histories(run, &setting);
     if histories.is_empty() {
         Err("the best trials have no history.csv with rows".to_owned())
     } else {
@@ -91,25 +140,26 @@ fn of_best(run: &Run) -> Result<(Setting<'_>, Vec<&[Row]>), String> {
     }
 }
 
-/// The lowest NLL that any model can have on the held-out dates, where a trial logged it.
+/// The lowest NLL that any model can have on the validation rows, where a trial logged it.
 fn floor(setting: &Setting<'_>, elbo: &Facet) -> Option<Guide> {
     let floors = setting.finished().map(|metrics| metrics.number(Measure::TestEntropyFloor));
     let floor = floors.into_iter().find(|floor| floor.is_finite())?;
-    let ends = elbo.series.iter().flat_map(|series| &series.points).map(|point| point.x);
     let name = format!("entropy of the data, {floor:.3} nats: no model's −ELBO is lower");
-    Some(Guide { name, points: vec![(0.0, floor), (ends.fold(0.0, f64::max), floor)] })
+    let (first, last) = elbo.x.range?;
+    Some(Guide { name, points: vec![(first, floor), (last, floor)] })
 }
 
-/// Loss, reconstruction and KL of training and held-out dates; below them the schedules and the ELBO.
+/// Loss, reconstruction and KL of training and validation rows; below them the schedules and the ELBO.
 pub fn losses(run: &Run) -> Drawn<Facets> {
     let (setting, histories) = match of_best(run) {
         Ok(found) => found,
         Err(why) => return Drawn::Skipped(why),
     };
+    let across = steps(&histories);
     let both = |title: &str, [train, test]: [Measure; 2]| {
-        let mut series = lines(&histories, train, "training dates", 0);
-        series.extend(lines(&histories, test, "held-out dates", 5));
-        Facet { title: title.to_owned(), x: epochs(), y: axis("nats per date"), series, ..Facet::default() }
+        let mut series = lines(&histories, train, "training rows", 0);
+        series.extend(lines(&histories, test, "validation rows", 5));
+        Facet { title: title.to_owned(), x: across.clone(), y: axis("nats per row"), series, ..Facet::default() }
     };
     let each = |title: &str, measure: Measure, y: Axis| {
         let line = |history: &&[Row]| Series {
@@ -119,15 +169,15 @@ pub fn losses(run: &Run) -> Drawn<Facets> {
             points: curve(history, measure),
         };
         let series = histories.iter().map(line).collect();
-        Facet { title: title.to_owned(), x: epochs(), y, series, ..Facet::default() }
+        Facet { title: title.to_owned(), x: across.clone(), y, series, ..Facet::default() }
     };
     let from_zero = |title: &str| Axis { zero: true, ..axis(title) };
     let beta = each("KL weight β, each trial", Measure::Beta, from_zero("β"));
     let closed = beta.series.iter().flat_map(|series| &series.points).any(|point| point.y.is_infinite());
     let mut elbo = Facet {
-        title: "−ELBO at β = 1, held-out dates".to_owned(),
-        x: epochs(),
-        y: axis("nats per date"),
+        title: "−ELBO at β = 1, validation rows".to_owned(),
+        x: across.clone(),
+        y: axis("nats per row"),
         series: lines(&histories, Measure::TestElbo, "", 5),
         ..Facet::default()
     };
@@ -140,9 +190,8 @@ pub fn losses(run: &Run) -> Drawn<Facets> {
     let mut facets: Vec<Facet> =
         ["loss", "reconstruction", "KL"].into_iter().zip(terms).map(|(title, terms)| both(title, terms)).collect();
     facets.extend([beta, each("learning rate, each trial", Measure::Lr, from_zero("learning rate")), elbo]);
-    // One axis for all: an infinite β would leave its panel without the epochs before.
-    let last = last_epoch(&facets);
-    facets.iter_mut().for_each(|facet| facet.x.range = Some((0.0, last)));
+    let phases = phases(&histories);
+    facets.iter_mut().for_each(|facet| facet.phases.clone_from(&phases));
     let closed = closed.then(|| {
         "Where β has no line it is infinite: the code is closed (z = 0) until the decoder knows the calendar."
             .to_owned()
@@ -151,7 +200,7 @@ pub fn losses(run: &Run) -> Drawn<Facets> {
         terms.concat().into_iter().chain([Measure::Beta, Measure::Lr, Measure::TestElbo]).collect();
     Drawn::Chart(Facets {
         title: format!("{}: losses in training, {} ({})", run.name, setting.label, trials(histories.len())),
-        notes: closed.into_iter().chain(remarks(&histories, &shown)).collect(),
+        notes: closed.into_iter().chain(remarks(&histories, &shown)).chain(left_out(run)).collect(),
         columns: 3,
         facet: (344, 270),
         names: Names::Above,
@@ -169,9 +218,9 @@ fn said(facets: &[Facet], unfinished: Option<String>) -> Vec<String> {
 }
 
 /// The line at 1/7.
-fn seventh(last: f64) -> Guide {
+fn seventh((first, last): (f64, f64)) -> Guide {
     let name = "1/7: right month, decade and leap year, random day".to_owned();
-    Guide { name, points: vec![(0.0, SEVENTH), (last, SEVENTH)] }
+    Guide { name, points: vec![(first, SEVENTH), (last, SEVENTH)] }
 }
 
 /// An axis of pass rates.
@@ -180,34 +229,34 @@ fn rates(title: &str, series: &[Series]) -> Axis {
     Axis { zero: true, ..Axis::of_shares(title, shares) }
 }
 
-fn last_epoch(facets: &[Facet]) -> f64 {
-    let points = facets.iter().flat_map(|facet| &facet.series).flat_map(|series| &series.points);
-    points.map(|point| point.x).fold(0.0, f64::max)
-}
-
 fn with_seventh(mut facets: Vec<Facet>) -> Vec<Facet> {
-    let last = last_epoch(&facets);
     for facet in &mut facets {
-        facet.guides.push(seventh(last));
-        facet.x.range = Some((0.0, last));
+        facet.guides.push(seventh(facet.x.range.unwrap_or((0.0, 1.0))));
     }
     facets
 }
 
 /// The panels of pass rates: measures with their names and colours.
-const FIELDS: [(Measure, &str, usize); 5] = [
-    (Measure::GreedyPassWeekday, "weekday", 0),
-    (Measure::GreedyPassMonth, "month", 1),
-    (Measure::GreedyPassLeap, "leap year", 2),
-    (Measure::GreedyPassDecade, "decade", 3),
-    (Measure::GreedyValidDate, "date that exists", 4),
-];
-const JOINT: [(Measure, &str, usize); 4] = [
-    (Measure::GreedyPass, "greedy", 0),
-    (Measure::GreedyPassHeldOut, "greedy, held-out conditions", 1),
-    (Measure::SampledPass, "sampled", 2),
-    (Measure::GreedyPassWorst, "greedy, worst condition", 5),
-];
+fn fields(histories: &[&[Row]]) -> Vec<(Measure, String, usize)> {
+    let logged = histories.iter().flat_map(|history| history.iter()).flat_map(Row::measures);
+    let columns: BTreeSet<Measure> = logged.filter(|measure| measure.is_of_column()).collect();
+    let name = |measure: Measure| measure.name().trim_start_matches("greedy_pass_").replace('_', " ");
+    let columns = columns.into_iter().map(|measure| (measure, name(measure)));
+    let all = columns.chain([(Measure::GreedyValidRow, "row that exists".to_owned())]);
+    all.enumerate().map(|(colour, (measure, name))| (measure, name, colour)).collect()
+}
+
+/// All columns together.
+fn joint() -> Vec<(Measure, String, usize)> {
+    let name = |(measure, name, colour): (Measure, &str, usize)| (measure, name.to_owned(), colour);
+    [
+        (Measure::GreedyPass, "greedy", 0),
+        (Measure::GreedyPassValidation, "greedy, validation conditions", 1),
+        (Measure::SampledPass, "sampled", 2),
+    ]
+    .map(name)
+    .to_vec()
+}
 
 /// Pass rates of each field of the condition, and of all together, over training.
 pub fn pass_by_field(run: &Run) -> Drawn<Facets> {
@@ -215,7 +264,8 @@ pub fn pass_by_field(run: &Run) -> Drawn<Facets> {
         Ok(found) => found,
         Err(why) => return Drawn::Skipped(why),
     };
-    let facet = |title: &str, measures: &[(Measure, &str, usize)]| {
+    let (fields, joint, across) = (fields(&histories), joint(), steps(&histories));
+    let facet = |title: &str, measures: &[(Measure, String, usize)]| {
         let mut series = Vec::new();
         for (measure, name, colour) in measures {
             let line = lines(&histories, *measure, name, *colour).pop();
@@ -223,16 +273,14 @@ pub fn pass_by_field(run: &Run) -> Drawn<Facets> {
             series.extend(line.filter(|line| line.points.iter().any(|point| point.y.is_finite())));
         }
         let y = rates("share of the samples", &series);
-        Facet { title: title.to_owned(), x: epochs(), y, series, ..Facet::default() }
+        Facet { title: title.to_owned(), x: across.clone(), y, series, phases: phases(&histories), ..Facet::default() }
     };
-    let facets = with_seventh(vec![
-        facet("greedy, each field of the condition alone", &FIELDS),
-        facet("all fields together", &JOINT),
-    ]);
-    let shown: Vec<Measure> = FIELDS.iter().chain(&JOINT).map(|(measure, ..)| *measure).collect();
+    let facets =
+        with_seventh(vec![facet("greedy, each given column alone", &fields), facet("all columns together", &joint)]);
+    let shown: Vec<Measure> = fields.iter().chain(&joint).map(|(measure, ..)| *measure).collect();
     Drawn::Chart(Facets {
         title: format!("{}: pass rates in training, {} ({})", run.name, setting.label, seeds(histories.len())),
-        notes: said(&facets, remarks(&histories, &shown)),
+        notes: said(&facets, remarks(&histories, &shown)).into_iter().chain(left_out(run)).collect(),
         columns: 2,
         facet: (500, 312),
         names: Names::Inside,
@@ -247,19 +295,21 @@ pub fn pass_by_setting(run: &Run) -> Drawn<Facets> {
         let count = settings.len();
         return Drawn::Skipped(format!("it tells 2 to {SETTINGS} settings apart, and there are {count}"));
     }
+    let all: Vec<&[Row]> = settings.iter().flat_map(|setting| histories(run, setting)).collect();
+    let across = steps(&all);
     let mut facets = vec![
-        Facet { title: "greedy pass rate".to_owned(), x: epochs(), ..Facet::default() },
+        Facet { title: "greedy pass rate".to_owned(), x: across.clone(), ..Facet::default() },
         Facet {
-            title: "−ELBO at β = 1, held-out dates".to_owned(),
-            x: epochs(),
-            y: axis("nats per date"),
+            title: "−ELBO at β = 1, validation rows".to_owned(),
+            x: across.clone(),
+            y: axis("nats per row"),
             ..Facet::default()
         },
     ];
     let shown = [Measure::GreedyPass, Measure::TestElbo];
     let mut remark = None;
     for (colour, setting) in settings.iter().enumerate() {
-        let histories = histories(setting);
+        let histories = histories(run, setting);
         if histories.is_empty() {
             continue;
         }
@@ -271,13 +321,11 @@ pub fn pass_by_setting(run: &Run) -> Drawn<Facets> {
     if facets[0].series.is_empty() {
         return Drawn::Skipped("no trial has a history.csv with rows".to_owned());
     }
-    let last = last_epoch(&facets);
-    facets[0].guides.push(seventh(last));
+    facets[0].guides.push(seventh(across.range.unwrap_or((0.0, 1.0))));
     facets[0].y = rates("share of the samples", &facets[0].series);
-    facets.iter_mut().for_each(|facet| facet.x.range = Some((0.0, last)));
     Drawn::Chart(Facets {
         title: format!("{}: every setting in training (means over seeds)", run.name),
-        notes: said(&facets, remark),
+        notes: said(&facets, remark).into_iter().chain(left_out(run)).collect(),
         columns: 2,
         facet: (500, 312),
         names: Names::Above,
@@ -288,6 +336,19 @@ pub fn pass_by_setting(run: &Run) -> Drawn<Facets> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn axes_are_logarithmic_where_evaluations_are_and_phases_begin_where_they_did() {
+        let row = |step: u64, phase: &str, since: u64| {
+            Row::default().with(Measure::Step, step).with(Measure::Phase, phase).with(Measure::PhaseSince, since)
+        };
+        let early = [row(25, "calendar", 0), row(50, "code", 31), row(3200, "match", 60)];
+        let axis = steps(&[&early]);
+        assert_eq!((axis.scale, axis.range), (Scale::Log, Some((25.0, 3200.0))));
+        assert_eq!(phases(&[&early]), [(31.0, "code".to_owned()), (60.0, "match".to_owned())]);
+        let even = [row(800, "match", 0), row(1600, "match", 0)];
+        assert_eq!((steps(&[&even]).scale, phases(&[&even]).len()), (Scale::Linear, 0));
+    }
 
     #[test]
     fn means_are_of_the_trials_that_have_come_so_far() {

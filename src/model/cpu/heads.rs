@@ -85,8 +85,20 @@ impl HeadPass {
     /// Logits of at most [`BLOCK`] rows of a head, without their bias: [`HeadPass::row`] has a row's.
     /// z is `[n, latent]`, empty in a model without it.
     pub fn logits(&mut self, head: &Head, weights: &[f32], units: &[f32], picked: &[usize], z: &[f32]) {
+        self.gates(head, weights, picked.len(), z);
+        self.gated_logits(head, weights, units, picked);
+    }
+
+    /// The latent layer's outputs for at most [`BLOCK`] codes, which [`HeadPass::gated_logits`] takes as often as they
+    /// are wanted. z is `[n, latent]`, empty in a model without it.
+    pub fn gates(&mut self, head: &Head, weights: &[f32], n: usize, z: &[f32]) {
         self.take(head, weights);
-        self.forward(head, weights, units, picked, (head.latent.inputs > 0).then_some(z));
+        self.latent_layer(head, weights, n, (head.latent.inputs > 0).then_some(z));
+    }
+
+    /// Logits of as many rows as [`HeadPass::gates`] took codes, without their bias.
+    pub fn gated_logits(&mut self, head: &Head, weights: &[f32], units: &[f32], picked: &[usize]) {
+        self.forward_gated(head, weights, units, picked);
     }
 
     /// A row's logits after [`HeadPass::logits`].
@@ -94,21 +106,35 @@ impl HeadPass {
         &self.logits[row * stride(head)..][..head.size]
     }
 
+    /// The logits of so many rows, with gaps between them, and from one row to the next.
+    pub fn rows(&mut self, head: &Head, n: usize) -> (&mut [f32], usize) {
+        (&mut self.logits[..n * stride(head)], stride(head))
+    }
+
     fn forward(&mut self, head: &Head, weights: &[f32], units: &[f32], picked: &[usize], z: Option<&[f32]>) {
+        self.latent_layer(head, weights, picked.len(), z);
+        self.forward_gated(head, weights, units, picked);
+    }
+
+    fn latent_layer(&mut self, head: &Head, weights: &[f32], n: usize, z: Option<&[f32]>) {
+        let bias = &weights[head.latent.bias.clone()];
+        let latent = resized(&mut self.latent, n * 2 * head.width);
+        match z {
+            Some(codes) => from_codes(latent, codes, &self.latent_weights, bias),
+            None => latent.chunks_exact_mut(2 * head.width).for_each(|row| row.copy_from_slice(bias)),
+        }
+    }
+
+    fn forward_gated(&mut self, head: &Head, weights: &[f32], units: &[f32], picked: &[usize]) {
         let (n, width, stride) = (picked.len(), head.width, stride(head));
         let latent = resized(&mut self.latent, n * 2 * width);
         let (gated, gated_slopes) = (resized(&mut self.gated, n * width), resized(&mut self.gated_slopes, n * width));
         let (hidden, hidden_slopes) =
             (resized(&mut self.hidden, n * width), resized(&mut self.hidden_slopes, n * width));
         let logits = resized(&mut self.logits, n * stride);
-        let bias = |layer: &Linear| &weights[layer.bias.clone()];
-        match z {
-            Some(codes) => from_codes(latent, codes, &self.latent_weights, bias(&head.latent)),
-            None => latent.chunks_exact_mut(2 * width).for_each(|row| row.copy_from_slice(bias(&head.latent))),
-        }
         gate(gated, gated_slopes, latent, units, picked);
         forward(hidden, Matrix::new(gated, n, width), matrix(weights, &head.hidden));
-        bias_silu_add(hidden, hidden_slopes, bias(&head.hidden), gated);
+        bias_silu_add(hidden, hidden_slopes, &weights[head.hidden.bias.clone()], gated);
         forward_strided(logits, stride, Matrix::new(hidden, n, width), matrix(weights, &head.output));
     }
 

@@ -163,6 +163,40 @@ pub fn cross_entropy(
     total
 }
 
+/// Logits of rows, `stride` apart, plus their bias turn into log softmax.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
+pub fn log_softmax(logits: &mut [f32], stride: usize, bias: &[f32]) {
+    let classes = bias.len();
+    for row in logits.chunks_exact_mut(stride) {
+        for (logit, bias) in row.iter_mut().zip(bias) {
+            *logit += bias;
+        }
+        row[classes..].fill(f32::MIN);
+        let (mut highest, mut mass) = ([f32::MIN; LANES], [0.0; LANES]);
+        for lanes in row.chunks_exact(LANES) {
+            for (highest, logit) in highest.iter_mut().zip(lanes) {
+                *highest = larger(*logit, *highest);
+            }
+        }
+        let highest = fold(highest, larger);
+        for lanes in row.chunks_exact(LANES) {
+            for (mass, logit) in mass.iter_mut().zip(lanes) {
+                *mass += exp(*logit - highest);
+            }
+        }
+        let normaliser = highest + fold(mass, |a, b| a + b).ln();
+        for logit in row.iter_mut() {
+            *logit -= normaliser;
+        }
+    }
+}
+
+/// out = e^values.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
+pub fn exponentials(out: &mut [f32], values: &[f32]) {
+    out.iter_mut().zip(values).for_each(|(out, value)| *out = exp(*value));
+}
+
 /// The state's features `[cosines, sines, plain units]` from the state `[angles, plain units]`.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub fn features(out: &mut [f32], state: &[f32], angles: usize, radians: f32) {

@@ -1,25 +1,23 @@
 //! How likely each row of a condition is under many codes at once.
 
-use multiversion::multiversion;
-
 use super::decoder::{Decoder, DecoderBuffers};
 use super::heads::BLOCK;
+use super::kernels::log_softmax;
 use super::prefixes::Origin;
-use super::scalar::{exp, larger};
 use crate::model::weights::Model;
 use crate::task::Rows;
 
 impl Decoder<'_> {
     /// log p(y | z, c) of each of a condition's rows under each of `codes` codes `[codes, latent]`, nats,
-    /// `[codes, rows]`.
+    /// `[rows, codes]`.
     ///
     /// A head is computed once for each code and each different prefix among the rows, and gives the probabilities of
     /// all values that follow.
     pub fn log_probabilities(&self, buffers: &mut DecoderBuffers, rows: &Rows, codes: usize, z: &[f32]) -> Vec<f32> {
         let Model { layout, weights, .. } = self.model;
-        let DecoderBuffers { trunk, head: pass, prefixes, logits, .. } = buffers;
+        let DecoderBuffers { trunk, head: pass, prefixes, .. } = buffers;
         let (count, latent) = (rows.len(), layout.latent);
-        let mut log_probabilities = vec![0.0; codes * count];
+        let mut log_probabilities = vec![0.0; count * codes];
         for (column, head) in layout.heads.iter().enumerate() {
             prefixes.find(rows, 0, Origin::Grouped(count.max(1)), layout.given + layout.seen(column));
             trunk.forward(layout, weights, column, &prefixes.rows);
@@ -31,32 +29,21 @@ impl Decoder<'_> {
             }
             for start in (0..codes).step_by(BLOCK) {
                 let block = start..codes.min(start + BLOCK);
-                let z = &z[block.start * latent..block.end * latent];
+                pass.gates(head, weights, block.len(), &z[block.start * latent..block.end * latent]);
                 for (prefix, following) in following.iter().enumerate() {
-                    pass.logits(head, weights, &trunk.units, &vec![prefix; block.len()], z);
-                    for (place, code) in block.clone().enumerate() {
-                        let normaliser = log_sum_exp(pass.row(head, place), bias, logits);
-                        let out = &mut log_probabilities[code * count..][..count];
-                        following.iter().for_each(|(row, value)| out[*row] += logits[*value] - normaliser);
+                    pass.gated_logits(head, weights, &trunk.units, &[prefix; BLOCK][..block.len()]);
+                    let (logits, stride) = pass.rows(head, block.len());
+                    log_softmax(logits, stride, bias);
+                    for (row, value) in following {
+                        let out = &mut log_probabilities[row * codes..][block.clone()];
+                        let of_value = logits.iter().skip(*value).step_by(stride);
+                        out.iter_mut().zip(of_value).for_each(|(sum, log)| *sum += log);
                     }
                 }
             }
         }
         log_probabilities
     }
-}
-
-/// The logarithm of a row's sum of exponentials; leaves its logits, bias added.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
-fn log_sum_exp(row: &[f32], bias: &[f32], logits: &mut Vec<f32>) -> f32 {
-    logits.clear();
-    logits.extend(row.iter().zip(bias).map(|(value, bias)| value + bias));
-    let highest = logits.iter().fold(f32::MIN, |highest, logit| larger(*logit, highest));
-    let mut mass = 0.0;
-    for logit in logits.iter() {
-        mass += exp(*logit - highest);
-    }
-    highest + mass.ln()
 }
 
 #[cfg(test)]
@@ -86,7 +73,7 @@ mod tests {
                     .flat_map(|_| z[code * model.layout.latent..][..model.layout.latent].to_vec())
                     .collect();
                 let alone = decoder.cross_entropies(&mut buffers, &rows, &z);
-                for (together, alone) in all[code * rows.len()..][..rows.len()].iter().zip(alone) {
+                for (together, alone) in all.iter().skip(code).step_by(codes).zip(alone) {
                     assert!((f64::from(*together) + alone).abs() < 1e-4, "{together} {alone} {config:?}");
                 }
             }

@@ -25,6 +25,7 @@ use super::layout::Layout;
 use super::weights::Model;
 pub use decoder::{Decoder, DecoderBuffers, Encodings, encode, paired_rows};
 use kernels::AdamFactors;
+pub use kernels::exponentials;
 use pairing::CodeShare;
 use shard::{PriorShare, Shard, StepContext};
 

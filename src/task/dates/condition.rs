@@ -86,6 +86,11 @@ pub struct Mismatch {
 }
 
 impl Mismatch {
+    /// Weekday, month, leap-year flag and decade.
+    pub fn by_field(self) -> [bool; 4] {
+        [self.weekday, self.month, self.leap, self.decade]
+    }
+
     /// Whether any field is missed.
     pub fn any(self) -> bool {
         self.weekday || self.month || self.leap || self.decade
