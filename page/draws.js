@@ -43,7 +43,7 @@ function showDraws(model, truth, condition) {
       el("label", {}, "number", count), el("label", {}, "seed", seed))),
     el("fieldset", {}, el("legend", {}, "Decoding"), el("div", { class: "fields" },
       kind("greedy", "greedy: the most likely value", true), kind("sample", "sampled"),
-      el("label", {}, el("span", {}, "temperature ", shownTemperature), temperature))));
+      el("label", {}, "temperature", temperature), shownTemperature)));
   byId("condition").addEventListener("submit", (event) => { event.preventDefault(); run(); });
   seed.addEventListener("input", clear);
   byId("draw-buttons").append(

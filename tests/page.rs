@@ -35,7 +35,11 @@ fn report(html: &str, script: &str, arguments: &[&str]) -> Value {
     let mark = "data-report=\"";
     let start = text.find(mark).unwrap_or_else(|| panic!("no report: {}", String::from_utf8_lossy(&output.stderr)));
     let found = &text[start + mark.len()..];
-    let found = found[..found.find('"').unwrap()].replace("&quot;", "\"").replace("&amp;", "&");
+    let found = found[..found.find('"').unwrap()]
+        .replace("&quot;", "\"")
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&amp;", "&");
     serde_json::from_str(&found).unwrap()
 }
 
@@ -129,5 +133,6 @@ fn the_page_fits_a_phone() {
          document.getElementById('f').srcdoc = {inner};</script></body>"
     );
     let found = report(&outer, "", &[]);
-    assert_eq!((found["width"].as_u64(), found["wide"].as_u64()), (Some(360), Some(360)));
+    // The scroll bar takes some of the width.
+    assert!(found["width"] == 360 && found["wide"].as_u64() <= Some(360), "{found}");
 }

@@ -38,7 +38,13 @@ class Model:
         self.generated: Dict[str, List[str]] = {name: values for name, values, given in columns if not given}
 
     def __repr__(self) -> str:
-        return f"<cvae.Model: {', '.join(self.given)} -> date, {self.latent_dim} latent dimensions>"
+        given, answers = ", ".join(self.given), ", ".join(self._answers)
+        return f"<cvae.Model: {given} -> {answers}, {self.latent_dim} latent dimensions>"
+
+    @property
+    def _answers(self) -> List[str]:
+        """Names of the columns of an answer: a date is one, whatever its fields."""
+        return ["date"] if self._inner.is_dates() else list(self.generated)
 
     @property
     def latent_dim(self) -> int:
@@ -67,14 +73,16 @@ class Model:
     ) -> Any:
         """`n` dates for each condition, in order: a row for each, with its condition, the date, and whether it passes.
 
+        Models of other tasks give their generated columns in place of the date.
         Conditions are lines, dictionaries, tuples, or a pandas or polars frame. `decode` is "greedy" (the most likely
         value of each field, so that all variety comes from the code) or "sample", which takes a temperature. A seed
         gives the dates that `cvae predict` gives for the same lines. The result is a frame like the input, else of
         what is installed; `to` chooses "pandas", "polars" or "lists". Nothing that fails is left out or repaired.
 
         >>> model = load()
-        >>> model.sample({"weekday": "MON", "month": "DEC", "leap": False, "decade": 196}, to="lists")
-        {'weekday': ['MON'], 'month': ['DEC'], 'leap': ['False'], 'decade': ['196'], 'date': ['5-12-1966'], 'passes': [True]}
+        >>> found = model.sample({"weekday": "MON", "month": "DEC", "leap": False, "decade": 196}, to="lists")
+        >>> found["weekday"], found["date"], found["passes"]
+        (['MON'], ['5-12-1966'], [True])
         >>> drawn = model.sample(["[MON] [DEC] [False] [196]"], n=1000, decode="sample", temperature=0.7, to="lists")
         >>> len(drawn["date"])
         1000
@@ -87,18 +95,20 @@ class Model:
             raise ValueError(f"n={n}: draw at least 1 date for each condition")
         heat = None if decode == "greedy" else 1.0 if temperature is None else float(temperature)
         rows, given = self._conditions(conditions)
-        dates, passes = self._inner.sample(rows, n, seed, heat, threads)
+        drawn, passes = self._inner.sample(rows, n, seed, heat, threads)
         width = len(self.given)
         columns: Dict[str, Any] = {}
         for place, (name, values) in enumerate(self.given.items()):
             codes = given[place::width]
             columns[name] = Coded(_repeated(codes, n), values)
-        columns["date"] = dates
+        columns.update(self._answered(drawn))
         columns["passes"] = list(map(bool, passes))
         return table(columns, chosen(to, kind_of(conditions)))
 
     def log_prob(self, rows: Any, *, codes: int = 1024, seed: int = 1) -> List[float]:
-        """log p(date given its condition) of each row, nats: the decoder's probability averaged over `codes` draws of z.
+        """log p(date given its condition) of each row, nats.
+
+        The decoder's probability is averaged over `codes` draws of z from the prior.
 
         Rows are lines with dates, dictionaries or frames with the given columns and `date`.
 
@@ -120,11 +130,14 @@ class Model:
         rows, _ = self._conditions(condition)
         if len(rows) != 2 * len(self.given):
             raise ValueError("a marginal is that of one condition; several were given")
-        dates, numbers = self._inner.marginal(rows, codes, seed)
+        found, numbers = self._inner.marginal(rows, codes, seed)
         values = _floats(numbers)
-        size = len(dates) + 1
-        parts = [values[start : start + size] for start in range(0, 3 * size, size)]
-        columns = {"date": [*dates, None], "probability": parts[0], "error": parts[1], "truth": parts[2]}
+        size = len(values) // 3
+        columns: Dict[str, Any] = {}
+        for name, answers in self._answered(found).items():
+            columns[name] = [*(answers.lists() if isinstance(answers, Coded) else answers), None]
+        for place, name in enumerate(("probability", "error", "truth")):
+            columns[name] = values[place * size : (place + 1) * size]
         return table(columns, chosen(to, kind_of(condition)))
 
     def encode(self, rows: Any, *, to: Optional[str] = None) -> Any:
@@ -142,6 +155,13 @@ class Model:
                 columns[f"{name}_{dimension + 1}"] = part[dimension::width]
         return table(columns, chosen(to, kind_of(rows)))
 
+    def _answered(self, rows: bytes) -> Dict[str, Any]:
+        """The columns of answers, of value indices of the generated columns."""
+        if self._inner.is_dates():
+            return {"date": self._inner.labels(rows)}
+        codes, width = _array(rows), len(self.generated)
+        return {name: Coded(codes[place::width], values) for place, (name, values) in enumerate(self.generated.items())}
+
     def _conditions(self, conditions: Conditions) -> Tuple[bytes, "array.array[int]"]:
         """Value indices of the given columns, row by row."""
         codes = _array(self._coded(conditions, list(self.given), dated=False))
@@ -149,7 +169,7 @@ class Model:
 
     def _rows(self, rows: Any) -> bytes:
         """Value indices of all columns, row by row."""
-        return self._coded(rows, [*self.given, "date"], dated=True)
+        return self._coded(rows, [*self.given, *self._answers], dated=True)
 
     def _coded(self, data: Any, names: Sequence[str], dated: bool) -> bytes:
         if isinstance(data, str) or (isinstance(data, Mapping) and not _holds_columns(data)) or isinstance(data, tuple):
@@ -169,11 +189,15 @@ class Model:
         width = len(self.given) + (len(self.generated) if dated else 0)
         size = len(next(iter(columns.values())))
         if any(len(column) != size for column in columns.values()):
-            raise ValueError("the columns have different lengths: " + ", ".join(f"{name} {len(column)}" for name, column in columns.items()))
+            lengths = ", ".join(f"{name} {len(column)}" for name, column in columns.items())
+            raise ValueError(f"the columns have different lengths: {lengths}")
         codes = array.array("H", bytes(2 * width * size))
         for place, (name, values) in enumerate(self.given.items()):
             codes[place::width] = _codes(columns[name], name, values)
-        if dated:
+        if dated and not self._inner.is_dates():
+            for place, (name, values) in enumerate(self.generated.items()):
+                codes[len(self.given) + place :: width] = _codes(columns[name], name, values)
+        elif dated:
             tokens = _array(self._inner.parse_dates([str(date) for date in columns["date"]]))
             count = len(self.generated)
             for place in range(count):
@@ -193,7 +217,8 @@ def _values(item: Any, names: Sequence[str], place: int) -> List[Any]:
         return [item[name] for name in names]
     if isinstance(item, (tuple, list)) and len(item) == len(names):
         return list(item)
-    raise ValueError(f"item {place}: {item!r} is neither a line, nor a dictionary, nor {len(names)} values ({', '.join(names)})")
+    wanted = f"a line, a dictionary, or {len(names)} values ({', '.join(names)})"
+    raise ValueError(f"item {place}: {item!r} is not a condition; give {wanted}")
 
 
 def _codes(column: List[Any], name: str, values: List[str]) -> "array.array[int]":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import warnings
-from typing import Any, Callable, Dict, Optional, Union
+from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
 from cvae import _cvae
 from cvae._config import Config
@@ -71,7 +71,7 @@ def fit(
     elif values:
         raise ValueError(f"values beside a Config have no effect ({', '.join(values)}); give them to Config")
 
-    def told(step: int, steps: int, loss: float, figures: Optional[list]) -> None:
+    def told(step: int, steps: int, loss: float, figures: Optional[List[Tuple[str, float]]]) -> None:
         if progress is not None:
             progress(step, steps, loss, None if figures is None else dict(figures))
 

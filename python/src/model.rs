@@ -8,7 +8,7 @@ use cvae::experiment::{self, Config as Checked};
 use cvae::metrics::marginals;
 use cvae::model::{Decode, Decoder, DecoderBuffers, Model as Weights, Sampler, encode};
 use cvae::random::{Purpose, normal, stream};
-use cvae::task::{Notation, Rows, Task, Truth};
+use cvae::task::{Notation, Rows, Truth};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString};
 
@@ -25,8 +25,8 @@ pub struct Model {
     truth: Truth,
 }
 
-/// A row in words, and whether it meets its condition.
-type Drawn<'py> = (Bound<'py, PyList>, Bound<'py, PyBytes>);
+/// Rows, and whether they meet their conditions.
+type Drawn<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>);
 
 #[pymethods]
 impl Model {
@@ -43,7 +43,8 @@ impl Model {
                 Some(folder) => input_error(format!("cannot load a model from {}: {error}", folder.display())),
                 None => input_error(error),
             })?;
-            Ok(Self { model, config, truth: Task::dates().truth })
+            let truth = config.data.load().map_err(input_error)?.truth;
+            Ok(Self { model, config, truth })
         })
     }
 
@@ -77,7 +78,7 @@ impl Model {
             let wrong = |problem: &dyn std::fmt::Display| input_error(format!("item {place}: {problem}"));
             if !self.is_dates() {
                 if dated {
-                    return Err(wrong(&"rows of this task are no lines; give dictionaries or a frame"));
+                    return Err(wrong(&"rows of this task are not lines; give dictionaries or a frame"));
                 }
                 values.extend(self.model.schema.parse_condition(line).map_err(|error| wrong(&error))?);
                 continue;
@@ -107,7 +108,7 @@ impl Model {
         Ok(as_bytes(py, &values))
     }
 
-    /// `n` rows for each condition of `[conditions, given]`, in words, and whether they meet it.
+    /// `n` rows for each condition of `[conditions, given]`: `[conditions * n, generated]`, and whether each meets it.
     fn sample<'py>(
         &self,
         py: Python<'py>,
@@ -121,36 +122,34 @@ impl Model {
         let groups = self.groups(conditions)?;
         let sampler = Sampler::new(&self.model, decode, threads);
         let mut random = stream(seed, Purpose::Samples, 0);
-        let (mut texts, mut passes) = (Vec::new(), Vec::new());
-        // Equal rows share one string, and whether they pass is looked up once for each condition.
-        let mut known: HashMap<Vec<u16>, Bound<'py, PyString>> = HashMap::new();
+        let (mut values, mut passes) = (Vec::new(), Vec::new());
         for lines in groups.chunks(BLOCK.div_ceil(n.max(1))) {
             let asked: Vec<usize> = lines.iter().flat_map(|group| std::iter::repeat_n(*group, n)).collect();
             for part in asked.chunks(BLOCK) {
-                let (drawn, passing) = py.detach(|| {
+                py.detach(|| {
                     let mut rows = Rows::new(self.model.layout.given);
                     part.iter().for_each(|group| rows.push(self.truth.condition(*group)));
                     let drawn = sampler.draw(&rows, &mut random);
-                    let passes = |(group, row): (&usize, &[u16])| u8::from(self.truth.rank(*group, row).is_some());
-                    let passing: Vec<u8> = part.iter().zip(drawn.iter()).map(passes).collect();
-                    (drawn, passing)
+                    let passing = |(group, row): (&usize, &[u16])| u8::from(self.truth.rank(*group, row).is_some());
+                    passes.extend(part.iter().zip(drawn.iter()).map(passing));
+                    values.extend(drawn.iter().flatten());
                 });
                 py.check_signals()?;
-                passes.extend(passing);
-                for row in drawn.iter() {
-                    let text = match known.get(row) {
-                        Some(text) => text.clone(),
-                        None => {
-                            let text = PyString::new(py, &self.model.schema.row_label(row));
-                            known.insert(row.to_vec(), text.clone());
-                            text
-                        }
-                    };
-                    texts.push(text);
-                }
             }
         }
-        Ok((PyList::new(py, texts)?, PyBytes::new(py, &passes)))
+        Ok((as_bytes(py, &values), PyBytes::new(py, &passes)))
+    }
+
+    /// Rows `[n, generated]` in words; equal ones share one string.
+    fn labels<'py>(&self, py: Python<'py>, rows: &[u8]) -> PyResult<Bound<'py, PyList>> {
+        let generated = self.model.schema.generated.len();
+        let mut known: HashMap<&[u8], Bound<'py, PyString>> = HashMap::new();
+        let label = |bytes: &[u8]| {
+            let row: Vec<u16> = bytes.chunks_exact(2).map(|pair| u16::from_ne_bytes([pair[0], pair[1]])).collect();
+            PyString::new(py, &self.model.schema.row_label(&row))
+        };
+        let rows = rows.chunks_exact(2 * generated);
+        PyList::new(py, rows.map(|row| known.entry(row).or_insert_with(|| label(row)).clone()).collect::<Vec<_>>())
     }
 
     /// log p(row given its condition) of rows `[n, width]`, averaged over `codes` draws of z from the prior, nats.
@@ -180,14 +179,9 @@ impl Model {
         Ok(floats(py, logs.into_iter()))
     }
 
-    /// Rows of a condition in words, then probability, standard error and truth `[rows + 1]`; the last is all else.
-    fn marginal<'py>(
-        &self,
-        py: Python<'py>,
-        condition: &[u8],
-        codes: usize,
-        seed: u64,
-    ) -> PyResult<(Vec<String>, Bound<'py, PyBytes>)> {
+    /// A condition's rows `[rows, generated]`, then probability, standard error and truth `[rows + 1]`; the last is all
+    /// else.
+    fn marginal<'py>(&self, py: Python<'py>, condition: &[u8], codes: usize, seed: u64) -> PyResult<Drawn<'py>> {
         let groups = self.groups(condition)?;
         let [group] = groups[..] else { return Err(input_error("a marginal is that of one condition")) };
         let marginal =
@@ -196,8 +190,8 @@ impl Model {
         let rows = marginal.rows.iter().zip(truth).chain([(&marginal.invalid_mass, 0.0)]);
         let columns: Vec<[f64; 3]> = rows.map(|(row, truth)| [row.value, row.error, truth]).collect();
         let flat = (0..3).flat_map(|column| columns.iter().map(move |row| row[column]));
-        let names = self.truth.generated(group).map(|row| self.model.schema.row_label(row)).collect();
-        Ok((names, floats(py, flat)))
+        let values: Vec<u16> = self.truth.generated(group).flatten().copied().collect();
+        Ok((as_bytes(py, &values), floats(py, flat)))
     }
 
     /// Means, then standard deviations, of the posteriors of rows `[n, width]`: `[2, n, latent]`.

@@ -11,7 +11,10 @@ import cvae
 from conftest import ROOT
 
 
-@pytest.mark.parametrize("name", ["cvae", *(f"cvae.{module.name}" for module in pkgutil.iter_modules(cvae.__path__) if module.name != "_cvae")])
+MODULES = [f"cvae.{module.name}" for module in pkgutil.iter_modules(cvae.__path__) if module.name != "_cvae"]
+
+
+@pytest.mark.parametrize("name", ["cvae", *MODULES])
 def test_examples_in_docstrings_are_true(name, monkeypatch):
     monkeypatch.chdir(ROOT)
     result = doctest.testmod(importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE)

@@ -9,6 +9,7 @@ import cvae
 
 LINE = "[MON] [DEC] [False] [196]"
 DATED = f"{LINE} 3-12-1962"
+ROW = {"weekday": "MON", "month": "DEC", "leap": False, "decade": 196}
 
 
 def some_lines(model, count):
@@ -81,9 +82,9 @@ def test_results_are_frames_like_the_input(model):
     [
         ("[MON] [DEZ] [False] [196]", "item 0, column 7: found \"[DEZ]\""),
         ([LINE, f"{LINE} soon"], "item 1, column 27"),
-        ({"weekday": "MO", "month": "DEC", "leap": False, "decade": 196}, "row 0, weekday: 'MO' is not one of MON, TUE"),
+        ({**ROW, "weekday": "MO"}, "row 0, weekday: 'MO' is not one of MON, TUE"),
         ({"weekday": "MON", "month": "DEC", "leap": False}, "item 0 has no 'decade'"),
-        ([(1, 2)], "neither a line"),
+        ([(1, 2)], "item 0: (1, 2) is not a condition; give a line"),
         ("[MON] [DEC] [True] [220]", "item 0: no row meets [MON] [DEC] [True] [220]"),
     ],
 )
@@ -126,7 +127,7 @@ def test_codes_are_posteriors_of_rows(model):
 
 
 def test_a_column_of_dates_is_read(model):
-    row = {"weekday": "MON", "month": "DEC", "leap": False, "decade": 196, "date": "3-12-1962"}
+    row = {**ROW, "date": "3-12-1962"}
     assert model.log_prob([row]) == model.log_prob([DATED])
     with pytest.raises(ValueError, match="not a date of the form"):
         model.log_prob([{**row, "date": "soon"}])

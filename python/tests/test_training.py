@@ -74,7 +74,8 @@ def test_runs_are_a_row_for_each_trial():
 )
 def test_ctrl_c_ends_long_calls(tmp_path, call):
     code = f"import sys, cvae\nmodel = cvae.load()\n{call}"
-    child = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    child = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], **pipes)
     assert child.stdout.readline() == "begun\n"
     time.sleep(0.5)
     begun = time.monotonic()
@@ -109,5 +110,6 @@ def test_the_import_is_quick_and_loads_no_frame_library():
         print(time.perf_counter() - begun)
         assert not {"numpy", "pandas", "polars"} & set(sys.modules)
     """)
-    times = [float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout) for _ in range(3)]
-    assert min(times) <= 0.2
+    command = [sys.executable, "-c", code]
+    runs = [subprocess.run(command, check=True, capture_output=True, text=True) for _ in range(3)]
+    assert min(float(run.stdout) for run in runs) <= 0.2

@@ -9,7 +9,6 @@ use super::{is_standard_stream, load_model, output, plot};
 use crate::experiment::RELEASE;
 use crate::files::{self, FileError};
 use crate::page::{Page, PageModel, PageRun};
-use crate::task::Task;
 
 /// Write one HTML page: runs as a table with curves and heat maps, and a model that runs in the browser
 ///
@@ -43,9 +42,10 @@ impl PageCommand {
     /// When a run or the model can't be read, or the page can't be written.
     pub fn run(self) -> anyhow::Result<Exit> {
         let runs = plot::found(&self.runs)?;
-        let (model, _) = load_model(self.model.as_deref())?;
+        let (model, config) = load_model(self.model.as_deref())?;
+        let truth = config.data.load()?.truth;
         let name = self.model.map_or(RELEASE.to_owned(), |folder| folder.display().to_string());
-        let shown = PageModel::new(&name, &model, &Task::dates().truth);
+        let shown = PageModel::new(&name, &model, &truth);
         let page = Page::new(&self.title, runs.iter().map(PageRun::new).collect(), Some(shown));
         let html = page.html()?;
         if is_standard_stream(&self.output) {
