@@ -57,7 +57,7 @@ def fit(
 
     >>> import tempfile
     >>> folder = tempfile.mkdtemp()
-    >>> quick = {"every": 30, "samples": 1, "final_samples": 1, "importance": 2}
+    >>> quick = {"every": 30, "samples": 1, "final_samples": 1, "codes": 2}
     >>> small = {"latent_dim": 2, "hidden_dim": 16, "angles": 8}
     >>> steps = {"steps": 60, "warm_up": 5}
     >>> trial = fit(runs=folder, model=small, training=steps, beta={"rise": 20}, evaluation=quick)

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use cvae::dates::{self, DateTokens, parse_line};
 use cvae::experiment::{self, Config as Checked};
-use cvae::metrics::marginals;
+use cvae::metrics::{marginals, stream_index};
 use cvae::model::{Decode, Decoder, DecoderBuffers, Model as Weights, Sampler, encode};
 use cvae::random::{Purpose, normal, stream};
 use cvae::task::{Notation, Rows, Truth};
@@ -165,7 +165,8 @@ impl Model {
             let of_codes = py.detach(|| {
                 let mut own = Rows::new(rows.width());
                 places.iter().for_each(|place| own.push(rows.row(*place)));
-                let z = normal(&mut stream(seed, Purpose::Marginal, self.index(condition)), codes * latent);
+                let index = stream_index(&self.model.schema, condition);
+                let z = normal(&mut stream(seed, Purpose::Marginal, index), codes * latent);
                 Decoder { model: &self.model }.log_probabilities(&mut buffers, &own, codes, &z)
             });
             py.check_signals()?;
@@ -230,15 +231,8 @@ impl Model {
         rows.iter().enumerate().map(found).collect()
     }
 
-    /// A condition's place among all that its columns can state: what its stream of codes is told apart by.
-    fn index(&self, condition: &[u16]) -> u64 {
-        let sizes = self.model.schema.given.iter().map(cvae::task::Column::size);
-        condition.iter().zip(sizes).fold(0, |index, (value, size)| index * size as u64 + u64::from(*value))
-    }
-
     fn marginal_of(&self, group: usize, codes: usize, seed: u64) -> Option<cvae::metrics::Marginal> {
-        let run = (seed, 1);
-        let found = marginals(&self.model, &self.truth, &[group], codes, run, &mut cvae::metrics::unwatched)?;
+        let found = marginals(&self.model, &self.truth, &[group], codes, (seed, 1), &mut cvae::metrics::unwatched)?;
         found.into_iter().next()
     }
 }

@@ -32,6 +32,6 @@ SMALL = {
     "model": {"latent_dim": 2, "hidden_dim": 16, "angles": 8},
     "training": {"steps": 60, "warm_up": 5, "batch_size": 64},
     "beta": {"rise": 20},
-    "evaluation": {"every": 20, "samples": 1, "final_samples": 1, "importance": 2},
+    "evaluation": {"every": 20, "samples": 1, "final_samples": 1, "codes": 2},
     "threads": 1,
 }
