@@ -60,7 +60,8 @@ def mean_and_error(values):
 
 
 def table(runs, card, program, device):
-    loss, share = (Path(runs, "parity-device/parity/parity.txt").read_text().split() + ["nan", "nan"])[:2]
+    compared = Path(runs, "parity-device/parity/parity.txt")
+    loss, share = compared.read_text().split() if compared.exists() else ("nan", "nan")
     print(f"Training and evaluation on {card}, whole experiments with their evaluations, from the start of the program to its end.")
     print(f"Losses of the first 50 steps differ from the CPU's by {float(loss):.1e} nats at most, shares of what is drawn by {float(share):.1e}.")
     print()

@@ -4,7 +4,8 @@
 # PROGRAM is cvae-torch, built against a PyTorch 2.11 with CUDA (torch/README.md says how); beside it, torch/examples/bench.rs
 # as `bench` is measured as well where it is there. Nothing is built here and no network is needed. DEVICE is `cuda`, or
 # `cpu` to rehearse the script with few steps. Run folders go to RUNS. The script compares losses with those on the CPU
-# and stops where they differ; it ends within 8 minutes.
+# and stops where they differ; it ends within 8 minutes. PARTS, if set, names the parts that are run: parity, alone,
+# experiments, products, memory, steps.
 set -eu
 program=$(realpath "${1:-target/release/cvae-torch}")
 device=${2:-cuda}
@@ -42,6 +43,8 @@ seeds() {
     printf 'base = "%s"\n[sweep]\nseeds = [%s]\n' "$(realpath "$3")" "$(seq -s ', ' "$1")" > "$2"
 }
 
+part() { case " ${PARTS:-parity alone experiments products memory steps} " in *" $1 "*) ;; *) return 1 ;; esac }
+
 mkdir -p "$runs"
 default=$here/../experiments/default.toml
 # One recipe of 3,000 steps in every part: that of quick.toml without its sweep.
@@ -49,31 +52,39 @@ sed '/^\[sweep/,$d; s|^base = .*|base = "'"$(realpath "$default")"'"|' "$here/..
 
 # 1. The first 50 steps of four trials, on this device as one and on the CPU one by one: the same losses. Same noise, too:
 # libtorch draws it by a counter on every device.
-seeds 4 "$runs/parity.toml" "$runs/recipe.toml"
-parity=(--set training.steps=50 --set training.warm_up=5 --set beta.schedule=constant --set evaluation.every=5
-    --set evaluation.samples=1 --set evaluation.final_samples=20 --set threads=2)
-sweep parity-cpu "$runs/parity.toml" --device cpu --set engine=torch "${parity[@]}"
-sweep parity-device "$runs/parity.toml" --device "$device" --set engine=torch "${parity[@]}" --together 4
-python3 "$here/gpu.py" parity "$runs/parity-cpu/parity" "$runs/parity-device/parity"
+if part parity; then
+    seeds 4 "$runs/parity.toml" "$runs/recipe.toml"
+    parity=(--set training.steps=50 --set training.warm_up=5 --set beta.schedule=constant --set evaluation.every=5
+        --set evaluation.samples=1 --set evaluation.final_samples=20 --set threads=2)
+    sweep parity-cpu "$runs/parity.toml" --device cpu --set engine=torch "${parity[@]}"
+    sweep parity-device "$runs/parity.toml" --device "$device" --set engine=torch "${parity[@]}" --together 4
+    python3 "$here/gpu.py" parity "$runs/parity-cpu/parity" "$runs/parity-device/parity"
+fi
 
 # 2. One trial alone, here and by the built-in engine on two threads.
-seeds 1 "$runs/alone.toml" "$runs/recipe.toml"
-sweep alone-builtin "$runs/alone.toml" --device cpu --set threads=2 ${short[@]+"${short[@]}"} --set engine=builtin
-sweep alone-device "$runs/alone.toml" --device "$device" ${short[@]+"${short[@]}"}
+if part alone; then
+    seeds 1 "$runs/alone.toml" "$runs/recipe.toml"
+    sweep alone-builtin "$runs/alone.toml" --device cpu --set threads=2 ${short[@]+"${short[@]}"} --set engine=builtin
+    sweep alone-device "$runs/alone.toml" --device "$device" ${short[@]+"${short[@]}"}
+fi
 
 # 3. The experiments.
-sweep seeds "$here/../experiments/seeds.toml" --device "$device" "${together[@]}" ${short[@]+"${short[@]}"}
-sweep latent_beta "$here/../experiments/latent_beta.toml" --device "$device" "${together[@]}" ${short[@]+"${short[@]}"}
-seeds "$many" "$runs/many.toml" "$runs/recipe.toml"
-sweep many "$runs/many.toml" --device "$device" "${together[@]}" ${short[@]+"${short[@]}"}
+if part experiments; then
+    sweep seeds "$here/../experiments/seeds.toml" --device "$device" "${together[@]}" ${short[@]+"${short[@]}"}
+    sweep latent_beta "$here/../experiments/latent_beta.toml" --device "$device" "${together[@]}" ${short[@]+"${short[@]}"}
+    seeds "$many" "$runs/many.toml" "$runs/recipe.toml"
+    sweep many "$runs/many.toml" --device "$device" "${together[@]}" ${short[@]+"${short[@]}"}
+fi
 
 # 4. Products with factors of 10 bits, over seeds.
-seeds "$some" "$runs/products.toml" "$runs/recipe.toml"
-CVAE_TF32=0 sweep products-fp32 "$runs/products.toml" --device "$device" "${together[@]}" ${short[@]+"${short[@]}"}
-CVAE_TF32=1 sweep products-tf32 "$runs/products.toml" --device "$device" "${together[@]}" ${short[@]+"${short[@]}"}
+if part products; then
+    seeds "$some" "$runs/products.toml" "$runs/recipe.toml"
+    CVAE_TF32=0 sweep products-fp32 "$runs/products.toml" --device "$device" "${together[@]}" ${short[@]+"${short[@]}"}
+    CVAE_TF32=1 sweep products-tf32 "$runs/products.toml" --device "$device" "${together[@]}" ${short[@]+"${short[@]}"}
+fi
 
 # 5. Too little memory: a group that does not fit is trained in smaller ones. Another process holds nearly all of it.
-if [ "$device" = cuda ]; then
+if part memory && [ "$device" = cuda ]; then
     python3 -c 'import time, torch; f, _ = torch.cuda.mem_get_info(); x = torch.empty(f - (1500 << 20), dtype=torch.uint8, device="cuda"); print("held", flush=True); time.sleep(90)' > "$runs/hog.log" &
     hog=$!
     for _ in $(seq 40); do grep -q held "$runs/hog.log" && break || sleep 0.5; done
@@ -86,7 +97,7 @@ fi
 {
     python3 "$here/gpu.py" table "$runs" "$card" "$program" "$device"
     bench=$(dirname "$program")/bench
-    if [ -x "$bench" ] && [ "$device" = cuda ]; then
+    if part steps && [ -x "$bench" ] && [ "$device" = cuda ]; then
         timeout 60 "$bench" check "$device" >&2
         echo
         echo "Steps alone, on made-up data: the default model with its paired hybrid term, 512 rows a step and trial."
