@@ -1,6 +1,6 @@
 //! What the latent code is used for.
 
-use crate::model::{Model, encode};
+use crate::model::{Encodings, Model, encode};
 use crate::task::Rows;
 
 /// Variance of the posterior mean over the data above which a unit counts as active.
@@ -29,8 +29,12 @@ impl LatentUse {
 
 /// Encodes a data set and measures each dimension.
 pub fn latent_use(model: &Model, rows: &Rows) -> LatentUse {
-    let posterior = encode(model, rows);
-    let (n, latent) = (rows.len() as f64, posterior.latent);
+    latent_use_of(&encode(model, rows), rows.len())
+}
+
+/// Measures each dimension over the posteriors of so many rows.
+pub fn latent_use_of(posterior: &Encodings, rows: usize) -> LatentUse {
+    let (n, latent) = (rows as f64, posterior.latent);
     let mut kl = vec![0.0; latent];
     posterior.kl().enumerate().for_each(|(place, nats)| kl[place % latent] += nats / n);
     let mean_variance = (0..latent)

@@ -2,7 +2,7 @@
 
 use rand_chacha::ChaCha8Rng;
 
-use crate::model::{Decoder, DecoderBuffers, Model, PairedCodes, Pairing, encode, paired_rows};
+use crate::model::{Encodings, Forward, Model, PairedCodes, Pairing, encode};
 use crate::random::{Cumulative, Purpose, normal, stream, uniform};
 use crate::task::{Groups, Rows};
 
@@ -24,40 +24,66 @@ impl TestTerms {
 
 /// Losses of a model over a data set, with one z per row drawn by the seed.
 pub fn test_terms(model: &Model, rows: &Rows, seed: u64) -> TestTerms {
+    let Ok(terms) = test_terms_on(model, &encode(model, rows), rows, seed);
+    terms
+}
+
+/// The same wherever the model is computed, from the rows' posteriors.
+///
+/// # Errors
+/// When a device fails.
+pub fn test_terms_on<M: Forward + ?Sized>(
+    model: &M,
+    posterior: &Encodings,
+    rows: &Rows,
+    seed: u64,
+) -> Result<TestTerms, M::Error> {
     let mut random = stream(seed, Purpose::TestNoise, 0);
-    let posterior = encode(model, rows);
-    let noise = normal(&mut random, rows.len() * model.layout.latent);
+    let noise = normal(&mut random, rows.len() * posterior.latent);
     let codes = posterior.mu.iter().zip(&posterior.logvar).zip(noise);
     let z: Vec<f32> = codes.map(|((mu, logvar), noise)| mu + (0.5 * logvar).exp() * noise).collect();
-    let recon = mean_cross_entropy(model, rows, &z);
-    TestTerms { recon, kl: posterior.kl().sum::<f64>() / rows.len() as f64 }
+    let recon = model.mean_cross_entropy(rows, &z)?;
+    Ok(TestTerms { recon, kl: posterior.kl().sum::<f64>() / rows.len() as f64 })
 }
 
 /// The hybrid term over a data set, given by condition: reconstruction at z from the prior, nats per row, paired as in
 /// training, `codes` for each condition.
-pub fn test_prior_recon(model: &Model, groups: &Groups, (pairing, codes): (Pairing, usize), seed: u64) -> f64 {
+pub fn test_prior_recon(model: &Model, groups: &Groups, pairing: (Pairing, usize), seed: u64) -> f64 {
+    let Ok(recon) = test_prior_recon_on(model, model.layout.latent, groups, pairing, seed);
+    recon
+}
+
+/// The same wherever the model, of so many latent dimensions, is computed.
+///
+/// # Errors
+/// When a device fails.
+pub fn test_prior_recon_on<M: Forward + ?Sized>(
+    model: &M,
+    latent: usize,
+    groups: &Groups,
+    (pairing, codes): (Pairing, usize),
+    seed: u64,
+) -> Result<f64, M::Error> {
     let mut random = stream(seed, Purpose::TestNoise, 1);
-    let latent = model.layout.latent;
     if pairing == Pairing::Own || latent == 0 {
         let z = normal(&mut random, groups.rows().len() * latent);
-        return mean_cross_entropy(model, groups.rows(), &z);
+        return model.mean_cross_entropy(groups.rows(), &z);
     }
     let all: Vec<u32> = (0..groups.len() as u32).collect();
     let mut sum = 0.0;
-    for block in all.chunks(BLOCK) {
-        let drawn = draw_codes(groups, block, (codes, latent), pairing == Pairing::Balanced, &mut random);
-        sum += mean_cross_entropy(model, &paired_rows(model, &drawn), &drawn.z) * block.len() as f64;
+    for conditions in all.chunks(M::CONDITIONS) {
+        // The same numbers are drawn for any number of conditions at once.
+        let blocks = conditions.chunks(BLOCK);
+        let drawn =
+            blocks.map(|block| draw_codes(groups, block, (codes, latent), pairing == Pairing::Balanced, &mut random));
+        let Some(drawn) = drawn.reduce(PairedCodes::followed_by) else { continue };
+        sum += model.mean_cross_entropy(&model.paired_rows(&drawn)?, &drawn.z)? * conditions.len() as f64;
     }
-    sum / groups.len() as f64
+    Ok(sum / groups.len() as f64)
 }
 
-/// Conditions whose codes are paired at once.
+/// Conditions whose codes are drawn at once.
 const BLOCK: usize = 64;
-
-fn mean_cross_entropy(model: &Model, rows: &Rows, z: &[f32]) -> f64 {
-    let sums = Decoder { model }.cross_entropies(&mut DecoderBuffers::default(), rows, z);
-    sums.iter().sum::<f64>() / rows.len() as f64
-}
 
 /// Rows of a condition that its codes are paired with in one step, at most.
 const MOST_CANDIDATES: usize = 64;

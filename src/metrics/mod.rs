@@ -3,6 +3,7 @@
 //! Each is one function, used alike in training, evaluation, inspection and reports, for any task. The rows of every
 //! condition and their probabilities are known, so these are exact where other benchmarks estimate.
 
+mod bulk;
 mod distance;
 mod diversity;
 mod exact;
@@ -26,6 +27,7 @@ mod table;
 mod tally;
 mod variety;
 
+pub use bulk::marginals_in_bulk;
 pub use distance::{Difference, Distance};
 pub use diversity::{
     coverage, distinct, duplicates, entropy, expected_coverage, expected_entropy, expected_tv, rarefied_coverage,
@@ -35,8 +37,10 @@ pub use exact::{Figure, Part};
 pub use glossary::{HISTORY_CONDITIONS, glossary};
 pub use information::{information, mean_by_row};
 pub use interval::half_width;
-pub use latent::{LatentUse, Projection, latent_use, posterior_means, project};
-pub use losses::{TestTerms, draw_codes, paired_candidates, test_prior_recon, test_terms};
+pub use latent::{LatentUse, Projection, latent_use, latent_use_of, posterior_means, project};
+pub use losses::{
+    TestTerms, draw_codes, paired_candidates, test_prior_recon, test_prior_recon_on, test_terms, test_terms_on,
+};
 pub use marginal::{Estimate, Marginal, MarginalSummary, Weighting, marginals, mean_distance};
 pub use measure::{Direction, Source, Spec, Unit, percent};
 pub use novelty::Trained;

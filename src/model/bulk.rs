@@ -1,9 +1,11 @@
 //! Decoding very many rows at once, in place of the CPU: what a GPU brings to an evaluation.
 
+use std::convert::Infallible;
 use std::fmt::Debug;
 use std::sync::OnceLock;
 
-use super::engine::{EngineError, EngineOptions};
+use super::cpu::{Decoder, DecoderBuffers, Encodings, encode, paired_rows};
+use super::engine::{EngineError, EngineOptions, PairedCodes};
 use super::noise::Decode;
 use super::weights::Model;
 use crate::task::{Groups, Rows};
@@ -17,13 +19,94 @@ pub trait BulkDecoder: Debug {
     /// When the device fails, for lack of memory as a rule.
     fn draw(&self, conditions: &Rows, seeds: &[u64], draws: usize, decode: Decode) -> Result<Rows, EngineError>;
 
-    /// log p(y | z, c) of each condition's rows under each of `codes` codes from the prior, nats: `[codes, rows]` for each
-    /// condition.
+    /// log p(y | z, c) of the rows of these conditions of a table, each under `codes` codes from the prior of its own,
+    /// nats: `[rows, codes]` for each condition.
     ///
     /// # Errors
     /// As [`BulkDecoder::draw`].
-    fn log_probabilities(&self, conditions: &Groups, seeds: &[u64], codes: usize)
-    -> Result<Vec<Vec<f32>>, EngineError>;
+    fn log_probabilities(
+        &self,
+        table: &Groups,
+        conditions: &[usize],
+        seeds: &[u64],
+        codes: usize,
+    ) -> Result<Vec<Vec<f32>>, EngineError>;
+
+    /// The posteriors of rows.
+    ///
+    /// # Errors
+    /// As [`BulkDecoder::draw`].
+    fn encode(&self, rows: &Rows) -> Result<Encodings, EngineError>;
+
+    /// -log p(y | z, c) of rows at codes `[n, latent]`, nats, mean over the rows.
+    ///
+    /// # Errors
+    /// As [`BulkDecoder::draw`].
+    fn mean_cross_entropy(&self, rows: &Rows, z: &[f32]) -> Result<f64, EngineError>;
+
+    /// The row that each code is paired with, as training pairs them where a condition's rows are equally likely.
+    ///
+    /// # Errors
+    /// As [`BulkDecoder::draw`].
+    fn paired_rows(&self, codes: &PairedCodes) -> Result<Rows, EngineError>;
+}
+
+/// A trained model without gradients, wherever it is computed.
+pub trait Forward {
+    /// What can go wrong.
+    type Error;
+    /// Conditions whose codes are paired at once.
+    const CONDITIONS: usize;
+    /// The posteriors of rows.
+    ///
+    /// # Errors
+    /// When a device fails.
+    fn encode(&self, rows: &Rows) -> Result<Encodings, Self::Error>;
+    /// -log p(y | z, c) of rows at codes `[n, latent]`, nats, mean over the rows.
+    ///
+    /// # Errors
+    /// When a device fails.
+    fn mean_cross_entropy(&self, rows: &Rows, z: &[f32]) -> Result<f64, Self::Error>;
+    /// The row that each code is paired with, as training pairs them.
+    ///
+    /// # Errors
+    /// When a device fails.
+    fn paired_rows(&self, codes: &PairedCodes) -> Result<Rows, Self::Error>;
+}
+
+impl Forward for Model {
+    type Error = Infallible;
+    const CONDITIONS: usize = 64;
+
+    fn encode(&self, rows: &Rows) -> Result<Encodings, Infallible> {
+        Ok(encode(self, rows))
+    }
+
+    fn mean_cross_entropy(&self, rows: &Rows, z: &[f32]) -> Result<f64, Infallible> {
+        let sums = Decoder { model: self }.cross_entropies(&mut DecoderBuffers::default(), rows, z);
+        Ok(sums.iter().sum::<f64>() / rows.len() as f64)
+    }
+
+    fn paired_rows(&self, codes: &PairedCodes) -> Result<Rows, Infallible> {
+        Ok(paired_rows(self, codes))
+    }
+}
+
+impl Forward for dyn BulkDecoder + '_ {
+    type Error = EngineError;
+    const CONDITIONS: usize = 1024;
+
+    fn encode(&self, rows: &Rows) -> Result<Encodings, EngineError> {
+        BulkDecoder::encode(self, rows)
+    }
+
+    fn mean_cross_entropy(&self, rows: &Rows, z: &[f32]) -> Result<f64, EngineError> {
+        BulkDecoder::mean_cross_entropy(self, rows, z)
+    }
+
+    fn paired_rows(&self, codes: &PairedCodes) -> Result<Rows, EngineError> {
+        BulkDecoder::paired_rows(self, codes)
+    }
 }
 
 /// Makes the decoder of a model where it is to run on such a device; none where the CPU decodes.

@@ -46,6 +46,20 @@ pub struct PairedCodes {
     pub balanced: bool,
 }
 
+impl PairedCodes {
+    /// These codes, then others of as many for each condition.
+    #[must_use]
+    pub fn followed_by(mut self, others: Self) -> Self {
+        self.candidates.extend(&others.candidates, 0..others.candidates.len());
+        self.counts.extend(others.counts);
+        self.log_shares.extend(others.log_shares);
+        self.longest = self.longest.max(others.longest);
+        self.z.extend(others.z);
+        self.uniform.extend(others.uniform);
+        self
+    }
+}
+
 /// Codes from the prior for the hybrid term.
 #[derive(Clone, Debug)]
 pub enum PriorCodes {

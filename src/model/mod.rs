@@ -12,7 +12,7 @@ mod sampling;
 mod tensor_file;
 mod weights;
 
-pub use bulk::{BulkDecoder, bulk_decoder};
+pub use bulk::{BulkDecoder, Forward, bulk_decoder};
 pub use config::{Heads, ModelConfig, Pairing, Trunk};
 pub use cpu::{CpuEngine, Decoder, DecoderBuffers, Encodings, encode, exponentials, paired_rows};
 pub use engine::{

@@ -7,8 +7,8 @@ use rand::RngExt;
 use super::config::{EvaluationConfig, Objective};
 use crate::metrics::{
     Draws, HISTORY_CONDITIONS, LatentUse, Marginal, MarginalSummary, Part, Population, Scores, TestTerms, Weighting,
-    information, latent_use, marginals, mean_by_row, stream_index, tally_drawn, tally_model, test_prior_recon,
-    test_terms,
+    information, latent_use, latent_use_of, marginals, marginals_in_bulk, mean_by_row, stream_index, tally_drawn,
+    tally_model, test_prior_recon, test_prior_recon_on, test_terms, test_terms_on,
 };
 use crate::model::{BulkDecoder, Decode, EngineError, Model};
 use crate::random::{Purpose, stream};
@@ -102,28 +102,58 @@ impl EvalBudget {
 /// Draws of z for each row in the mutual information.
 const INFORMATION_DRAWS: usize = 16;
 
-/// Rows drawn greedily by a [`BulkDecoder`] for all conditions that are measured.
+/// What a [`BulkDecoder`] measures of a model, which leaves the scores to the cores.
 #[derive(Debug)]
-pub struct Drawn(Rows);
+pub struct Drawn {
+    /// Rows drawn greedily for all conditions that are measured.
+    greedy: Rows,
+    /// The marginals of the conditions that [`exact_conditions`] gives.
+    marginals: Vec<Marginal>,
+    test: TestTerms,
+    test_prior_recon: f64,
+    latent: LatentUse,
+}
 
 impl Drawn {
-    /// Draws what [`evaluate`] needs; a condition's rows depend on the seed alone.
+    /// Measures what [`evaluate`] needs; a condition's rows and codes depend on the seed alone.
     ///
     /// # Errors
     /// When the device fails.
     pub fn new(
-        decoder: &dyn BulkDecoder,
+        (model, decoder): (&Model, &dyn BulkDecoder),
         data: &TestData<'_>,
+        objective: &Objective,
         budget: EvalBudget,
         seed: u64,
     ) -> Result<Self, EngineError> {
-        let (conditions, schema) = (data.conditions(), data.population.schema());
+        let TestData { population, rows, groups, .. } = data;
+        let (conditions, schema, latent) = (data.conditions(), population.schema(), model.layout.latent);
         let (mut asked, mut seeds) = (Rows::new(schema.given.len()), Vec::with_capacity(conditions.len()));
-        for given in conditions.iter().map(|group| data.population.condition(*group)) {
+        for given in conditions.iter().map(|group| population.condition(*group)) {
             asked.push(given);
             seeds.push(stream(seed, Purpose::Samples, stream_index(schema, given)).random());
         }
-        Ok(Self(decoder.draw(&asked, &seeds, budget.samples, Decode::Greedy)?))
+        let greedy = decoder.draw(&asked, &seeds, budget.samples, Decode::Greedy)?;
+        // Without z every code is the same.
+        let codes = if latent == 0 { budget.codes.min(1) } else { budget.codes };
+        let marginals = match codes {
+            0 => Vec::new(),
+            codes => {
+                let (train, validation) = exact_conditions(data, budget);
+                // The device waits for them, and so do all other trials.
+                let cores = std::thread::available_parallelism().map_or(budget.threads, usize::from);
+                marginals_in_bulk(decoder, population, &[train, validation].concat(), codes, (seed, cores))?
+            }
+        };
+        let posterior = decoder.encode(rows)?;
+        let pairing = (objective.pairing, objective.codes as usize);
+        Ok(Self {
+            greedy,
+            marginals,
+            test: test_terms_on(decoder, &posterior, rows, seed)?,
+            test_prior_recon: test_prior_recon_on(decoder, latent, groups, pairing, seed)?,
+            latent: latent_use_of(&posterior, rows.len()),
+        })
     }
 }
 
@@ -143,7 +173,7 @@ pub fn evaluate(
     let parts = if budget.codes > 0 { 2.0 } else { 1.0 };
     let mut of = |done: usize| progress(done as f64 / conditions.len() as f64 / parts);
     let tallies = match drawn {
-        Some(Drawn(rows)) => tally_drawn(population, &conditions, rows, budget.threads, &mut of)?,
+        Some(drawn) => tally_drawn(population, &conditions, &drawn.greedy, budget.threads, &mut of)?,
         None => {
             let draws = Draws { samples: budget.samples, decode: Decode::Greedy, seed, threads: budget.threads };
             tally_model(model, population, &conditions, draws, &mut of)?
@@ -154,7 +184,17 @@ pub fn evaluate(
     let greedy_validation = Scores::of(population, &held_out.collect::<Vec<_>>());
     let exact = match budget.codes {
         0 => None,
-        _ => Some(exact(model, data, budget, seed, &mut |share| progress((1.0 + share) / parts))?),
+        _ => {
+            let (train, validation) = exact_conditions(data, budget);
+            let conditions = [train.as_slice(), &validation].concat();
+            let mut of = |done: usize| progress((1.0 + done as f64 / conditions.len() as f64) / parts);
+            let run = (seed, budget.threads);
+            let measured = match drawn {
+                Some(drawn) => drawn.marginals.clone(),
+                None => marginals(model, population, &conditions, budget.codes, run, &mut of)?,
+            };
+            Some(exact(data, budget, (&train, &validation), &measured))
+        }
     };
     let tested = || -> Vec<usize> {
         let given = population.schema().given.len();
@@ -166,9 +206,10 @@ pub fn evaluate(
     let pairing = (objective.pairing, objective.codes as usize);
     Some(Evaluation {
         given: population.schema().given.iter().map(|column| column.name.clone()).collect(),
-        test: test_terms(model, rows, seed),
-        test_prior_recon: test_prior_recon(model, groups, pairing, seed),
-        latent: latent_use(model, rows),
+        test: drawn.map_or_else(|| test_terms(model, rows, seed), |drawn| drawn.test),
+        test_prior_recon: drawn
+            .map_or_else(|| test_prior_recon(model, groups, pairing, seed), |drawn| drawn.test_prior_recon),
+        latent: drawn.map_or_else(|| latent_use(model, rows), |drawn| drawn.latent.clone()),
         // The task has conditions, and each is drawn for: there are scores.
         greedy: greedy?,
         greedy_validation,
@@ -177,20 +218,21 @@ pub fn evaluate(
     })
 }
 
-/// The marginals: of all conditions at the end, of some spread evenly over them before.
+/// The conditions whose marginals are measured, of training and of validation: all at the end, some spread evenly over
+/// them before.
+fn exact_conditions(data: &TestData<'_>, budget: EvalBudget) -> (Vec<usize>, Vec<usize>) {
+    let [most_train, most_validation] = if budget.end { [usize::MAX; 2] } else { HISTORY_CONDITIONS };
+    (spread(&data.train, most_train), spread(&data.validation, most_validation))
+}
+
+/// What the marginals of these conditions come to.
 fn exact(
-    model: &Model,
     data: &TestData<'_>,
     budget: EvalBudget,
-    seed: u64,
-    progress: &mut dyn FnMut(f64) -> ControlFlow<()>,
-) -> Option<Exact> {
-    let [most_train, most_validation] = if budget.end { [usize::MAX; 2] } else { HISTORY_CONDITIONS };
-    let (train, validation) = (spread(&data.train, most_train), spread(&data.validation, most_validation));
-    let conditions = [train.as_slice(), &validation].concat();
-    let mut of = |done: usize| progress(done as f64 / conditions.len() as f64);
-    let run = (seed, budget.threads);
-    let measured = marginals(model, data.population, &conditions, budget.codes, run, &mut of)?;
+    (train, validation): (&[usize], &[usize]),
+    measured: &[Marginal],
+) -> Exact {
+    let conditions = [train, validation].concat();
     let all: Vec<&Marginal> = measured.iter().collect();
     let mut summaries = Vec::new();
     // A sample of conditions has the parts in other shares than all conditions have: it counts them as all do.
@@ -204,7 +246,7 @@ fn exact(
             Weighting::ByCondition => conditions.len() as f64,
         };
         let sampled =
-            [(of_train, mass(&data.train), mass(&train)), (of_validation, mass(&data.validation), mass(&validation))];
+            [(of_train, mass(&data.train), mass(train)), (of_validation, mass(&data.validation), mass(validation))];
         let shares: Vec<f64> = sampled
             .iter()
             .flat_map(|(part, all, some)| vec![if *some > 0.0 { all / some } else { 0.0 }; part.len()])
@@ -214,7 +256,7 @@ fn exact(
     let worst = summaries.iter().find(|(part, ..)| *part == Part::All).map(|(.., summary)| conditions[summary.worst]);
     let schema = data.population.schema();
     let worst = worst.map(|group| schema.label(data.population.condition(group))).unwrap_or_default();
-    Some(Exact { codes: budget.codes, summaries, worst })
+    Exact { codes: budget.codes, summaries, worst }
 }
 
 /// At most so many of these conditions, spread evenly over them.

@@ -9,6 +9,7 @@ mod evaluation;
 mod history;
 mod measures;
 mod optimizer;
+mod order;
 mod schedule;
 mod trainer;
 mod trial_loop;

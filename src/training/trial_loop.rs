@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use rand::RngExt;
-use rand::seq::SliceRandom;
 
 use super::checkpoint::{Checkpoint, CheckpointError};
 use super::config::TrainingConfig;
 use super::evaluation::{Drawn, EvalBudget, Evaluation, TestData, evaluate};
 use super::history::History;
 use super::optimizer::{adam_hyperparams, learning_rate};
+use super::order::Order;
 use super::schedule::{BetaSchedule, Phase, ScheduleState};
 use super::trainer::{Observer, Progress, TrainingError};
 use crate::dates::{Condition, Split};
@@ -316,7 +316,8 @@ impl<'a> TrialLoop<'a> {
 
     /// Draws what the evaluation needs on a device.
     pub(super) fn draw(&self, decoder: &dyn BulkDecoder) -> Result<Vec<Drawn>, EngineError> {
-        let draw = |budget| Drawn::new(decoder, &self.data.test, budget, self.config.seed);
+        let TrainingConfig { seed, objective, .. } = &self.config;
+        let draw = |budget| Drawn::new((&self.model, decoder), &self.data.test, objective, budget, *seed);
         self.budgets().into_iter().map(draw).collect()
     }
 
@@ -376,35 +377,5 @@ impl<'a> TrialLoop<'a> {
         row.set(Measure::DatesPerSecond, dates / state.seconds);
         row.set(Measure::TrainSeconds, state.seconds);
         row
-    }
-}
-
-/// Pass after pass over rows in random order.
-#[derive(Debug)]
-struct Order {
-    len: usize,
-    batch: usize,
-    purpose: Purpose,
-    seed: u64,
-    epoch: Option<u64>,
-    rows: Vec<u32>,
-}
-
-impl Order {
-    fn new(len: usize, batch: usize, purpose: Purpose, seed: u64) -> Self {
-        Self { len, batch: batch.min(len), purpose, seed, epoch: None, rows: Vec::new() }
-    }
-
-    /// The rows of a step's batch. What is left of an epoch after its last full batch waits for another
-    /// epoch's order.
-    fn rows(&mut self, step: u64) -> &[u32] {
-        let per_epoch = (self.len / self.batch) as u64;
-        let (epoch, place) = (step / per_epoch, step % per_epoch);
-        if self.epoch != Some(epoch) {
-            self.rows = (0..self.len as u32).collect();
-            self.rows.shuffle(&mut stream(self.seed, self.purpose, epoch));
-            self.epoch = Some(epoch);
-        }
-        &self.rows[place as usize * self.batch..][..self.batch]
     }
 }

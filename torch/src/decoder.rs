@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use cvae::model::{Decode, Noise};
+use cvae::model::{Decode, Encodings, Noise, PairedCodes};
 use cvae::task::{Groups, Rows};
 use tch::{Device, Kind, Tensor};
 
 use crate::kernels::Kernels;
 use crate::layout::{Heads, Shape};
-use crate::model::Model;
+use crate::model::{Model, Paired};
 use crate::random;
+use crate::step::read;
 
 /// The decoder of a trained model on a device.
 #[derive(Debug)]
@@ -83,36 +84,45 @@ impl Decoder {
         Tensor::stack(&drawn, 1).to_kind(Kind::Int16).to_device(Device::Cpu).contiguous()
     }
 
-    /// log p(y | z, c) of each condition's rows under each of `codes` codes from the prior, nats: `[codes, rows]` for each
-    /// condition. A condition's codes depend on its own seed alone, and on the device by rounding.
-    pub fn log_probabilities(&self, groups: &Groups, seeds: &[u64], codes: usize) -> Vec<Vec<f32>> {
-        let (mut weighed, mut start) = (Vec::with_capacity(groups.len()), 0);
-        while start < groups.len() {
-            let mut end = start + 1;
-            while end < groups.len() && (groups.range(end).end - groups.range(start).start) * codes <= self.at_once {
+    /// log p(y | z, c) of the rows of these conditions, each under `codes` codes from the prior, nats: `[rows, codes]` for
+    /// each condition. A condition's codes depend on its own seed alone, and on the device by rounding.
+    pub fn log_probabilities(
+        &self,
+        table: &Groups,
+        conditions: &[usize],
+        seeds: &[u64],
+        codes: usize,
+    ) -> Vec<Vec<f32>> {
+        let len = |condition: usize| table.range(condition).len();
+        let (mut weighed, mut start) = (Vec::with_capacity(conditions.len()), 0);
+        while start < conditions.len() {
+            let (mut end, mut values) = (start + 1, len(conditions[start]) * codes);
+            while end < conditions.len() && values + len(conditions[end]) * codes <= self.at_once {
+                values += len(conditions[end]) * codes;
                 end += 1;
             }
-            let flat = tch::no_grad(|| self.weigh_block(groups, start..end, &seeds[start..end], codes as i64));
-            let flat = Vec::<f32>::try_from(flat).unwrap_or_default();
-            let mut rest = flat.as_slice();
-            for group in start..end {
-                let (own, others) = rest.split_at(groups.range(group).len() * codes);
-                weighed.push(own.to_vec());
-                rest = others;
+            let part = start..end;
+            let total = tch::no_grad(|| self.weigh_block(table, &conditions[part.clone()], &seeds[part], codes as i64));
+            let mut rest = read(&total);
+            for condition in &conditions[start..end] {
+                let others = rest.split_off(len(*condition) * codes);
+                weighed.push(std::mem::replace(&mut rest, others));
             }
             start = end;
         }
         weighed
     }
 
-    fn weigh_block(&self, groups: &Groups, range: std::ops::Range<usize>, seeds: &[u64], codes: i64) -> Tensor {
+    /// `[rows, codes]`.
+    fn weigh_block(&self, table: &Groups, conditions: &[usize], seeds: &[u64], codes: i64) -> Tensor {
         let (model, shape) = (&self.model, &self.model.shape);
         let (count, latent) = (seeds.len() as i64, shape.latent as i64);
-        let first = groups.range(range.start).start;
-        let mut rows = Rows::new(groups.rows().width());
-        rows.extend(groups.rows(), first..groups.range(range.end - 1).end);
-        let group_of: Vec<usize> =
-            range.clone().flat_map(|group| groups.range(group).map(move |_| group - range.start)).collect();
+        let mut rows = Rows::new(table.rows().width());
+        let mut group_of = Vec::new();
+        for (group, condition) in conditions.iter().enumerate() {
+            rows.extend(table.rows(), table.range(*condition));
+            group_of.resize(rows.len(), group);
+        }
         let [z, _] = self.numbers(seeds, [codes * latent, 0]);
         let latents = model.latents(&z.view([1, count * codes, latent]));
         let units = model.units(&model.one_hot(&self.indices(&rows)));
@@ -145,32 +155,78 @@ impl Decoder {
                 None => own,
             });
         }
-        // Each condition's part, [rows, codes], becomes [codes, rows].
-        let (mut begins, mut lens) = (Vec::new(), Vec::new());
-        for group in range.clone() {
-            let rows = groups.range(group);
-            for place in 0..rows.len() {
-                begins.push((rows.start - first) as i64 * codes + place as i64);
-                lens.push(rows.len() as i64);
+        total.unwrap_or_else(|| Tensor::zeros([rows.len() as i64, codes], (Kind::Float, self.device)))
+    }
+
+    /// The posteriors of rows.
+    pub fn encode(&self, rows: &Rows) -> Encodings {
+        let latent = self.model.shape.latent;
+        let mut encodings = Encodings { latent, ..Encodings::default() };
+        for start in (0..rows.len()).step_by(self.at_once) {
+            if latent == 0 {
+                break;
             }
+            let mut part = Rows::new(rows.width());
+            part.extend(rows, start..rows.len().min(start + self.at_once));
+            let (mu, logvar) = tch::no_grad(|| self.model.posterior(&self.model.one_hot(&self.indices(&part))));
+            encodings.mu.extend(read(&mu));
+            encodings.logvar.extend(read(&logvar));
         }
-        let total = total.unwrap_or_else(|| Tensor::zeros([rows.len() as i64, codes], (Kind::Float, self.device)));
-        let code = Tensor::arange(codes, (Kind::Int64, self.device));
-        let place = ints(&begins).unsqueeze(1) + ints(&lens).unsqueeze(1) * code; // [rows, codes]
-        let flat = total.zeros_like().view([-1]).scatter_(0, &place.view([-1]), &total.view([-1]));
-        flat.to_device(Device::Cpu)
+        encodings
+    }
+
+    /// -log p(y | z, c) of rows at codes `[n, latent]`, nats, mean over the rows.
+    pub fn mean_cross_entropy(&self, rows: &Rows, z: &[f32]) -> f64 {
+        let (latent, mut sum) = (self.model.shape.latent, 0.0);
+        for start in (0..rows.len()).step_by(self.at_once) {
+            let end = rows.len().min(start + self.at_once);
+            let mut part = Rows::new(rows.width());
+            part.extend(rows, start..end);
+            let mean = tch::no_grad(|| {
+                let indices = self.indices(&part);
+                let units = self.model.units(&self.model.one_hot(&indices));
+                let z = Tensor::from_slice(&z[start * latent..end * latent]).view([1, -1, latent as i64]);
+                let z = if latent > 0 {
+                    z
+                } else {
+                    Tensor::zeros([1, (end - start) as i64, 0], (Kind::Float, Device::Cpu))
+                };
+                self.model.reconstruction(&units, &z.to_device(self.device), &indices)
+            });
+            sum += f64::from(read(&mean)[0]) * (end - start) as f64;
+        }
+        sum / rows.len() as f64
+    }
+
+    /// The row that each code is paired with, where a condition's rows are equally likely.
+    pub fn paired_rows(&self, codes: &PairedCodes) -> Rows {
+        let (m, k) = (codes.counts.len() as i64, codes.codes as i64);
+        let (columns, latent) = (codes.candidates.width(), self.model.shape.latent as i64);
+        let longest = codes.counts.iter().copied().max().unwrap_or(0);
+        let (mut candidates, mut counts) = (Vec::new(), Vec::new());
+        crate::engine::push_candidates(&mut candidates, &mut counts, codes, longest);
+        let ints = |values: &[i32], sizes: &[i64]| {
+            Tensor::from_slice(values).view(sizes).to_device(self.device).to_kind(Kind::Int64)
+        };
+        let floats = |values: &[f32], sizes: &[i64]| Tensor::from_slice(values).view(sizes).to_device(self.device);
+        let paired = Paired {
+            candidates: ints(&candidates, &[1, m, longest as i64, columns as i64]),
+            counts: ints(&counts, &[1, m]),
+            codes: floats(&codes.z, &[1, m, k, latent]),
+            uniforms: floats(&codes.uniform, &[1, m, k]),
+            balanced: codes.balanced,
+        };
+        let chosen = tch::no_grad(|| self.model.pair(&paired)).to_kind(Kind::Int16).to_device(Device::Cpu).contiguous();
+        let mut values = vec![0i16; chosen.numel()];
+        chosen.copy_data(&mut values, chosen.numel());
+        Rows::of_values(columns, values.into_iter().map(i16::cast_unsigned).collect())
     }
 
     /// The codes `[draws, latent]` and uniform numbers `[draws, generated]` that a condition's rows are drawn from.
     pub fn noise(&self, seed: u64, draws: usize) -> Noise {
         let (latent, columns) = (self.model.shape.latent, self.model.shape.generated.len());
         let numbers = self.numbers(&[seed], [(draws * latent) as i64, (draws * columns) as i64]);
-        let [z, uniform] = numbers.map(|numbers| {
-            let numbers = numbers.to_device(Device::Cpu).view([-1]);
-            let mut values = vec![0.0f32; numbers.numel()];
-            numbers.copy_data(&mut values, numbers.numel());
-            values
-        });
+        let [z, uniform] = numbers.map(|numbers| read(&numbers));
         Noise { z, uniform }
     }
 

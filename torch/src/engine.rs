@@ -2,8 +2,8 @@
 
 use cvae::caught::caught;
 use cvae::model::{
-    self, BulkDecoder, Decode, DeviceChoice, Engine, EngineError, EngineKind, EngineOptions, PairedCodes, PriorCodes,
-    StepInput, Terms, TrainingState,
+    self, BulkDecoder, Decode, DeviceChoice, Encodings, Engine, EngineError, EngineKind, EngineOptions, PairedCodes,
+    PriorCodes, StepInput, Terms, TrainingState,
 };
 use cvae::task::{Groups, Rows};
 use tch::{Cuda, Device};
@@ -13,6 +13,9 @@ use crate::{Column, Data, Heads, PairedData, PriorData, RandomData, Settings, Sh
 
 /// Environment variable: whether products on a GPU may round their factors to 10 bits, `1` or `0`.
 const TF32: &str = "CVAE_TF32";
+
+/// What is not computed here.
+const UNEVEN: &str = "rows of unequal probability are paired by the built-in engine alone; set engine = \"builtin\"";
 
 /// Trials in libtorch.
 #[derive(Debug)]
@@ -193,7 +196,7 @@ fn push(to: &mut Vec<i32>, rows: &Rows) {
 }
 
 /// Appends a trial's lists; shorter ones are filled up with their first row.
-fn push_candidates(to: &mut Vec<i32>, counts: &mut Vec<i32>, codes: &PairedCodes, longest: usize) {
+pub(crate) fn push_candidates(to: &mut Vec<i32>, counts: &mut Vec<i32>, codes: &PairedCodes, longest: usize) {
     let mut start = 0;
     for count in &codes.counts {
         for place in 0..longest {
@@ -212,9 +215,7 @@ impl Engine for TorchEngine {
             _ => false,
         };
         if inputs.iter().any(weighted) {
-            let problem =
-                "rows of unequal probability are paired by the built-in engine alone; set engine = \"builtin\"";
-            return Err(EngineError::Unsupported(problem));
+            return Err(EngineError::Unsupported(UNEVEN));
         }
         guarded(inputs.len(), || {
             let data = StepData::new(inputs);
@@ -298,11 +299,27 @@ impl BulkDecoder for Decoder {
 
     fn log_probabilities(
         &self,
-        conditions: &Groups,
+        table: &Groups,
+        conditions: &[usize],
         seeds: &[u64],
         codes: usize,
     ) -> Result<Vec<Vec<f32>>, EngineError> {
-        guarded(1, || Ok(Decoder::log_probabilities(self, conditions, seeds, codes)))
+        guarded(1, || Ok(Decoder::log_probabilities(self, table, conditions, seeds, codes)))
+    }
+
+    fn encode(&self, rows: &Rows) -> Result<Encodings, EngineError> {
+        guarded(1, || Ok(Decoder::encode(self, rows)))
+    }
+
+    fn mean_cross_entropy(&self, rows: &Rows, z: &[f32]) -> Result<f64, EngineError> {
+        guarded(1, || Ok(Decoder::mean_cross_entropy(self, rows, z)))
+    }
+
+    fn paired_rows(&self, codes: &PairedCodes) -> Result<Rows, EngineError> {
+        if !codes.log_shares.is_empty() {
+            return Err(EngineError::Unsupported(UNEVEN));
+        }
+        guarded(1, || Ok(Decoder::paired_rows(self, codes)))
     }
 }
 

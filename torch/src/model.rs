@@ -211,7 +211,7 @@ impl Model {
     }
 
     /// -log p(row | z, condition), mean over the rows of each trial, `[E]`.
-    fn reconstruction(&self, units: &[Tensor], z: &Tensor, rows: &Tensor) -> Tensor {
+    pub fn reconstruction(&self, units: &[Tensor], z: &Tensor, rows: &Tensor) -> Tensor {
         let given = self.shape.given.len() as i64;
         let columns = self.logits(units, z).into_iter().zip(given..).map(|(logits, column)| {
             let target = rows.narrow(2, column, 1); // [E, n, 1]

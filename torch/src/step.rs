@@ -348,7 +348,7 @@ fn upload<T: tch::kind::Element>(values: &[T], sizes: &[usize], device: Device) 
     Tensor::from_slice(values).view(sizes.as_slice()).to_device(device)
 }
 
-fn read(tensor: &Tensor) -> Vec<f32> {
+pub(crate) fn read(tensor: &Tensor) -> Vec<f32> {
     let tensor = tensor.detach().to_device(Device::Cpu).contiguous();
     let mut values = vec![0.0; tensor.numel()];
     tensor.copy_data(&mut values, tensor.numel());

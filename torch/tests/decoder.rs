@@ -59,9 +59,10 @@ fn rows_are_weighed_as_the_built_in_decoder_weighs_them() {
     let days: Vec<_> = conditions.iter().flat_map(|condition| valid.of(*condition).to_vec()).collect();
     let groups = dates::groups(&days);
     let seeds: Vec<u64> = (0..groups.len() as u64).collect();
+    let all: Vec<usize> = (0..groups.len()).collect();
     for model in models() {
         let decoder = Decoder::new(&shape(&model), &model.weights, Device::Cpu);
-        let weighed = decoder.log_probabilities(&groups, &seeds, 70);
+        let weighed = decoder.log_probabilities(&groups, &all, &seeds, 70);
         assert_eq!(weighed.len(), groups.len());
         for (group, seed) in seeds.iter().enumerate() {
             let mut rows = Rows::new(8);

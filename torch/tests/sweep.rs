@@ -106,7 +106,8 @@ fn a_group_that_was_stopped_is_taken_up_and_may_then_be_another() {
 #[test]
 fn a_trial_that_diverges_leaves_the_others_to_go_on() {
     let (group, single) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let diverging: (&str, &[&str]) = ("diverging", &["seed=9", "training.divergence=12.0", "training.learning_rate=0.3"]);
+    let diverging: (&str, &[&str]) =
+        ("diverging", &["seed=9", "training.divergence=12.0", "training.learning_rate=0.3"]);
     let endings = train(group.path(), &[TRIALS[0], diverging, TRIALS[1]], None);
     assert!(endings[0].is_ok() && endings[1].is_err() && endings[2].is_ok(), "{endings:?}");
     let error = std::fs::read_to_string(group.path().join("diverging/error.txt")).unwrap();

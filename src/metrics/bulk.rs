@@ -1,0 +1,47 @@
+//! Exact marginals by a decoder that takes very many rows at once: it weighs the rows, and the cores do the sums.
+
+use rand::RngExt;
+
+use super::marginal::Marginal;
+use super::parallel::{Stop, in_parallel};
+use super::population::stream_index;
+use super::sampled::unwatched;
+use crate::model::{BulkDecoder, EngineError};
+use crate::random::{Purpose, stream};
+use crate::task::Truth;
+
+/// The marginals of these conditions of a truth, each from `codes` codes that the decoder draws from a seed of its own.
+///
+/// # Errors
+/// When the device fails.
+pub fn marginals_in_bulk(
+    decoder: &dyn BulkDecoder,
+    truth: &Truth,
+    conditions: &[usize],
+    codes: usize,
+    (seed, threads): (u64, usize),
+) -> Result<Vec<Marginal>, EngineError> {
+    let mut measured = Vec::with_capacity(conditions.len());
+    let mut rest = conditions;
+    while !rest.is_empty() {
+        let mut values = 0;
+        let fits = |group: &&usize| {
+            values += truth.groups().range(**group).len() * codes;
+            values <= AT_ONCE
+        };
+        let (part, others) = rest.split_at(rest.iter().take_while(fits).count().max(1));
+        rest = others;
+        let of = |group: &usize| stream_index(truth.schema(), truth.condition(*group));
+        let seeds: Vec<u64> = part.iter().map(|group| stream(seed, Purpose::Marginal, of(group)).random()).collect();
+        let logs = decoder.log_probabilities(truth.groups(), part, &seeds, codes)?;
+        let work: Vec<(usize, Vec<f32>)> = part.iter().copied().zip(logs).collect();
+        let marginal = |(): &mut (), (group, logs): &(usize, Vec<f32>), _: Stop<'_>| {
+            Marginal::new(logs, truth.probabilities(*group), truth.mass(*group))
+        };
+        measured.extend(in_parallel(threads, &work, || (), marginal, &mut unwatched).unwrap_or_default());
+    }
+    Ok(measured)
+}
+
+/// Log probabilities that are kept at once, 4 bytes each.
+const AT_ONCE: usize = 1 << 24;
