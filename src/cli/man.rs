@@ -153,9 +153,11 @@ fn tidy(page: &str) -> String {
         let around = |offset: isize| place.checked_add_signed(offset).and_then(|place| lines.get(place)).copied();
         filled = (filled || *line == ".fi") && *line != ".nf";
         let preamble = place > 1 && [".ie \\n", ".el .ds"].iter().any(|begin| line.starts_with(begin));
-        let idle = *line == ".br" && (around(-1) == Some(".sp") || around(1) == Some(".sp"));
+        // clap_mangen puts an empty line between two breaks.
+        let idle = *line == ".br" && (around(-1) == Some("") || around(1) == Some(""));
         match line {
             _ if preamble || idle => {}
+            &"" if filled => text += ".sp\n",
             // A heading of options stays in one line.
             line if filled && !line.starts_with(['.', '\'']) && around(-1) != Some(".TP") => text += &wrapped(line),
             line => text += &format!("{line}\n"),

@@ -271,6 +271,9 @@ fn status(experiment: &Experiment) -> anyhow::Result<Exit> {
                 queued.len(),
                 running.len()
             );
+            if !queued.is_empty() {
+                text += &format!("; queued: {}", listed(&queued));
+            }
             if !others.is_empty() {
                 text += &format!("; {} of them are not in the config any more: {}", others.len(), others.join(", "));
             }
@@ -278,6 +281,16 @@ fn status(experiment: &Experiment) -> anyhow::Result<Exit> {
     }
     output::print(&printable(&text))?;
     Ok(Exit::Done)
+}
+
+/// The first of these names, and how many there are beside them.
+fn listed(names: &[String]) -> String {
+    const MOST: usize = 12;
+    let shown = names.iter().take(MOST).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(MOST) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 fn name(status: Status) -> &'static str {

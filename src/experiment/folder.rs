@@ -58,6 +58,9 @@ pub enum FolderError {
     /// The folder belongs to another config.
     #[error("{0} holds a trial of another config; remove it or choose another folder with --runs")]
     OtherConfig(PathBuf),
+    /// Something else stands in the place of one of its files.
+    #[error("cannot read {0}: it is not a file; remove it")]
+    NotAFile(PathBuf),
     /// The folder holds what no run wrote, and a run might overwrite or remove it.
     #[error(
         "{path} holds {name} and is not a run's folder ({reason}); name an empty folder, or one that is not there yet"
@@ -242,13 +245,13 @@ impl RunFolder {
 }
 
 /// Checks that what has the name of a run's file is one: opening a pipe in its place would wait for ever.
-fn check_files(path: &Path, names: &[String]) -> Result<(), FileError> {
+fn check_files(path: &Path, names: &[String]) -> Result<(), FolderError> {
     let written =
         WRITTEN.into_iter().filter(|name| names.iter().any(|found| found == name)).map(|name| path.join(name));
     let checkpoint = path.join(CHECKPOINT[0]).join(CHECKPOINT[1]);
     for file in written.chain([checkpoint].into_iter().filter(|file| file.exists())) {
         if !file.is_file() {
-            return Err(FileError::at("read", &file)(io::Error::other("it is no file; remove it")));
+            return Err(FolderError::NotAFile(file));
         }
     }
     Ok(())

@@ -40,12 +40,12 @@ impl Lock {
         Ok(None)
     }
 
-    /// Whether a process holds the lock of this file, which need not be there.
+    /// Whether a process holds the lock of this file, which need not be there. Nobody holds what is not a file.
     ///
     /// # Errors
     /// When it can't be read or the file system has no locks.
     pub fn is_held(path: &Path) -> Result<bool, FileError> {
-        if !is_there(path)? {
+        if path.metadata().is_ok_and(|found| !found.is_file()) || !is_there(path)? {
             return Ok(false);
         }
         // For reading: whoever may look at a trial may ask who runs it.
@@ -108,6 +108,7 @@ mod tests {
         drop(lock);
         std::fs::remove_file(&path).unwrap();
         std::fs::create_dir(&path).unwrap();
-        assert!(Lock::is_held(&path).unwrap_err().to_string().contains("it is not a file"));
+        assert!(!Lock::is_held(&path).unwrap());
+        assert!(Lock::take(&path).unwrap_err().to_string().contains("it is not a file"));
     }
 }

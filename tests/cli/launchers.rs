@@ -69,7 +69,12 @@ fn a_submission_trains_what_it_was_asked_for_whatever_becomes_of_the_config() {
     let status = sweep(folder.path(), &["--status"]);
     let said = text(&status);
     assert!(said.contains("2 trials: 0 finished") && said.contains("slurm job 1, frozen as submitted on "), "{said}");
-    assert!(said.contains("3 trials, 3 queued") && said.contains("not in the config any more: value0.2-"), "{said}");
+    assert!(
+        said.contains("3 trials, 3 queued")
+            && said.contains("; queued: value0.2-")
+            && said.contains("not in the config any more: value0.2-"),
+        "{said}"
+    );
     fs::write(folder.path().join("grid.toml"), "nonsense = 1").unwrap();
     let task = |submission: &str, number: &str| {
         let script = folder.path().join("runs/grid/slurm").join(submission).join("job.sh");

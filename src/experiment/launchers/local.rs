@@ -217,7 +217,8 @@ impl Sweep<'_> {
     fn refuse(&mut self, index: usize, error: &FolderError, observer: &mut dyn SweepObserver) {
         self.ending.failed += 1;
         self.new_failures += 1;
-        if !matches!(error, FolderError::Foreign { .. }) {
+        // Nor is it to be tried again by an option where removing one thing is enough.
+        if !matches!(error, FolderError::Foreign { .. } | FolderError::NotAFile(_)) {
             self.kept_error(index, &error.to_string());
         }
         observer.failed(index, &error.to_string());
