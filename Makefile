@@ -8,7 +8,7 @@ SHELL := /bin/bash
 CVAE := target/release/cvae
 PREDICTIONS := data/predictions.txt
 
-.PHONY: help libtorch build torch demo seeds plots report docs test test-report test-parity test-page test-python test-kill test-faults test-slurm fuzz deny lint release bench clean
+.PHONY: help libtorch build torch demo seeds plots report docs test test-report test-parity test-export test-page test-python test-kill test-faults test-slurm fuzz deny lint release bench clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/' | expand -t 18
@@ -72,6 +72,9 @@ test-python: build ## Build the wheel and test it: against cvae, its docstrings,
 	"$$python" -m maturin build --quiet --release --locked --manifest-path python/Cargo.toml --out target/wheels; \
 	python3 -m zipfile -e target/wheels/cvae-*.whl target/python/package; \
 	PYTHONPATH="$$PWD/target/python/package" "$$python" -m pytest -q -p no:cacheprovider python/tests
+
+test-export: build ## Read exports with TensorBoard, pandas, polars and DuckDB (Python 3.11)
+	"$$(python3 scripts/environment.py tests/export-requirements.txt)" tests/export.py $(CVAE)
 
 test-kill: build ## Kill a sweep with -9 200 times at random moments: its results must not change
 	tests/kill.sh 200

@@ -13,7 +13,7 @@
 //! | module | what is in it |
 //! |---|---|
 //! | [`cli`] | one file per command: arguments and orchestration |
-//! | [`analysis`], [`figures`], [`page`] | what is concluded from results; charts; the HTML page |
+//! | [`analysis`], [`figures`], [`page`], [`export`] | what is concluded from results; charts; the HTML page; formats of other tools |
 //! | [`experiment`] | configs, sweep grids, trial folders, launchers, tables of results |
 //! | [`training`] | data order, schedules, the loop, history and checkpoints |
 //! | [`metrics`] | the registry of measures, exact marginals, pass rates, diversity, latent diagnostics |
@@ -71,6 +71,7 @@ pub mod caught;
 pub mod checksums;
 pub mod cli;
 pub mod experiment;
+pub mod export;
 pub mod figures;
 pub mod files;
 pub mod metrics;

@@ -81,7 +81,7 @@ fn pages() -> io::Result<Vec<(String, String)>> {
 /// One page: clap's sections, then what stands after the options, each part under a heading of its own.
 fn page(name: &str, command: clap::Command) -> io::Result<String> {
     let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-    let (options, commands) = (command.get_arguments().next().is_some(), command.has_subcommands());
+    let (options, commands) = (command.get_arguments().next().is_some(), name == "cvae");
     let parts: Vec<&str> = after.split("\n\n").filter(|part| !part.is_empty()).collect();
     // clap's own synopsis leaves out what options take.
     let usage = command.clone().render_usage().to_string();

@@ -1,11 +1,13 @@
 //! The commands: one file each, with its arguments and its orchestration. No science here.
 
+mod bars;
 mod closed;
 mod compare;
 mod completions;
 mod data;
 mod eval;
 mod exit;
+mod export;
 mod group;
 mod input;
 mod inspect;
@@ -21,12 +23,14 @@ mod predict_rows;
 mod reference;
 mod report;
 mod rows;
+mod runs;
 mod score;
 mod slips;
 mod sweep;
 mod torch;
 mod train;
 mod warn;
+mod watch;
 mod worker;
 
 use std::io::{self, Write};
@@ -80,6 +84,9 @@ enum Command {
     Eval(eval::Eval),
     Score(score::ScoreCommand),
     Compare(compare::Compare),
+    Watch(watch::Watch),
+    Runs(runs::Runs),
+    Export(export::ExportCommand),
     Inspect(inspect::Inspect),
     Completions(completions::Completions),
     Man(man::Manual),
@@ -143,6 +150,9 @@ impl Arguments {
             Command::Eval(command) => command.run(),
             Command::Score(command) => command.run(),
             Command::Compare(command) => command.run(),
+            Command::Watch(command) => command.run(),
+            Command::Runs(command) => command.run(),
+            Command::Export(command) => command.run(),
             Command::Inspect(command) => command.run(),
             Command::Completions(command) => command.run(),
             Command::Man(command) => command.run(),

@@ -25,14 +25,18 @@ pub fn page(program: &Command) -> String {
     page += "\nA missing file or folder counts as 1, a missing config as 2. No command leaves a file half written: what was \
              there before stays.\n";
     for command in commands() {
-        section(&mut page, command).expect("text can be written to a string");
+        section(&mut page, command, "##", command.get_name()).expect("text can be written to a string");
+        for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
+            let name = format!("{} {}", command.get_name(), inner.get_name());
+            section(&mut page, inner, "###", &name).expect("text can be written to a string");
+        }
     }
     page
 }
 
 /// What a command is for, its usage, arguments, options, examples and notes.
-fn section(page: &mut String, command: &Command) -> std::fmt::Result {
-    write!(page, "\n## cvae {}\n\n{}", command.get_name(), paragraphs(command))?;
+fn section(page: &mut String, command: &Command, level: &str, name: &str) -> std::fmt::Result {
+    write!(page, "\n{level} cvae {name}\n\n{}", paragraphs(command))?;
     let usage = command.clone().render_usage().to_string();
     write!(page, "\n```text\n{}\n```\n", usage.trim_start_matches("Usage: "))?;
     let shown = |argument: &&Arg| !argument.is_hide_set() && argument.get_id() != "help";

@@ -2,24 +2,22 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use indicatif::{HumanDuration, ProgressBar};
+use indicatif::HumanDuration;
 
+use super::bars::Bars;
 use super::exit::{BadInput, Exit};
 use super::train::task;
-use super::{group, interrupt, output, warn};
+use super::{group, output, warn, watch};
 use crate::experiment::{
-    Experiment, LAUNCHERS, Launched, Launcher, Metrics, Order, Override, Status, Submitted, SweepEnding, SweepObserver,
-    Trial, groups, rebuild, step_seconds,
+    Experiment, LAUNCHERS, Launched, Launcher, Order, Override, Status, Submitted, SweepEnding, Trial, groups, rebuild,
+    step_seconds,
 };
 use crate::files;
-use crate::metrics::Measure;
 use crate::printable::printable;
 
 /// Run all trials of an experiment; run again, it does only what is missing
@@ -78,6 +76,9 @@ pub struct Sweep {
     /// Run failed trials again
     #[arg(long)]
     retry_failed: bool,
+    /// Show a live view while trials run, as cvae watch does; q leaves it, and the sweep goes on
+    #[arg(long, conflicts_with_all = ["dry_run", "status", "index"])]
+    watch: bool,
     /// Start no more trials after so many failures
     #[arg(long, value_name = "N", value_parser = super::whole::<u32>(1, u64::from(u32::MAX)), allow_negative_numbers = true)]
     max_failures: Option<u32>,
@@ -124,7 +125,7 @@ impl Sweep {
         let mut numbers = vec![0; statuses.len()];
         groups.iter().enumerate().for_each(|(number, group)| group.iter().for_each(|trial| numbers[*trial] = number));
         for ((trial, status), number) in experiment.trials.iter().zip(&statuses).zip(numbers) {
-            text += &format!("{number:>6}  {:<11}  {}\n", name(*status), trial.name);
+            text += &format!("{number:>6}  {:<11}  {}\n", status.name(), trial.name);
         }
         output::print(&printable(&(text + &states(&statuses))))?;
         let to_do: Vec<&Trial> = experiment
@@ -173,9 +174,17 @@ impl Sweep {
         let statuses = experiment.statuses()?;
         let groups = self.groups(experiment);
         let order = self.order(experiment, &statuses, &groups);
-        let mut bars = Bars::new(experiment, &statuses)?;
-        let launched = self.launcher.launch(&order, &mut bars);
-        bars.clear();
+        let launched = if self.watch && watch::has_terminal() {
+            let title = format!("cvae sweep {}", experiment.name);
+            watch::beside(vec![experiment.folder.clone()], &title, |unseen| {
+                self.launcher.launch(&order, &mut unseen.of(experiment))
+            })?
+        } else {
+            let mut bars = Bars::new(experiment, &statuses)?;
+            let launched = self.launcher.launch(&order, &mut bars);
+            bars.clear();
+            launched
+        };
         match launched
             .with_context(|| format!("cannot run {} (--launcher {})", experiment.name, self.launcher.name()))?
         {
@@ -293,173 +302,9 @@ fn listed(names: &[String]) -> String {
     }
 }
 
-fn name(status: Status) -> &'static str {
-    match status {
-        Status::Missing => "missing",
-        Status::Running => "running",
-        Status::Interrupted => "interrupted",
-        Status::Finished => "finished",
-        Status::Failed => "failed",
-    }
-}
-
 fn states(statuses: &[Status]) -> String {
     let all = [Status::Finished, Status::Running, Status::Interrupted, Status::Failed, Status::Missing];
     let count = |wanted: Status| statuses.iter().filter(|status| **status == wanted).count();
-    let counts: Vec<String> = all.iter().map(|status| format!("{} {}", count(*status), name(*status))).collect();
+    let counts: Vec<String> = all.iter().map(|status| format!("{} {}", count(*status), status.name())).collect();
     format!("{} trials: {}", statuses.len(), counts.join(", "))
-}
-
-/// Running trials that have a line of their own.
-const SHOWN: usize = 12;
-
-/// One bar for the whole, over the steps of all trials, and one line for each running trial.
-struct Bars<'a> {
-    experiment: &'a Experiment,
-    stop: Arc<AtomicBool>,
-    pause: Arc<AtomicBool>,
-    overall: ProgressBar,
-    running: Vec<(usize, ProgressBar)>,
-    finished: usize,
-    /// Steps of the finished trials.
-    done_steps: u64,
-    /// Steps that were done when this sweep began, and when that was.
-    first_step: u64,
-    began: Instant,
-    waiting: bool,
-}
-
-impl<'a> Bars<'a> {
-    fn new(experiment: &'a Experiment, statuses: &[Status]) -> anyhow::Result<Self> {
-        // In steps, so that the time left is known before the first trial is finished.
-        let steps = |trial: &Trial| trial.config.training.steps;
-        let overall = output::bar(
-            experiment.trials.iter().map(steps).sum(),
-            "{bar:30} {prefix} trials  {elapsed} gone, {wide_msg}",
-        );
-        let done: Vec<&Trial> = experiment
-            .trials
-            .iter()
-            .zip(statuses)
-            .filter(|(_, status)| **status == Status::Finished)
-            .map(|(trial, _)| trial)
-            .collect();
-        let (finished, done_steps) = (done.len(), done.into_iter().map(steps).sum());
-        overall.set_position(done_steps);
-        let bars = Self {
-            experiment,
-            stop: interrupt::listen(),
-            pause: interrupt::listen_for_pause()?,
-            overall,
-            running: Vec::new(),
-            finished,
-            done_steps,
-            first_step: done_steps,
-            began: Instant::now(),
-            waiting: false,
-        };
-        bars.refresh();
-        Ok(bars)
-    }
-
-    fn steps(&self, trial: usize) -> u64 {
-        self.experiment.trials[trial].config.training.steps
-    }
-
-    fn refresh(&self) {
-        let running: u64 = self.running.iter().map(|(_, bar)| bar.position()).sum();
-        let position = self.done_steps + running;
-        self.overall.set_position(position);
-        // The mean pace since this sweep began: evaluations make no steps, and a recent pace would jump.
-        let (done, left) =
-            (position.saturating_sub(self.first_step), self.overall.length().unwrap_or(0).saturating_sub(position));
-        let gone = self.began.elapsed();
-        let left = (done > 0).then(|| HumanDuration(gone.mul_f64(left as f64 / done as f64)).to_string());
-        let left = left.unwrap_or_else(|| "?".to_owned());
-        let (finished, all) = (self.finished, self.experiment.trials.len());
-        self.overall.set_prefix(format!("{finished}/{all}"));
-        self.overall.set_message(format!("{left} left"));
-    }
-
-    fn name(&self, trial: usize) -> &str {
-        &self.experiment.trials[trial].name
-    }
-
-    fn end(&mut self, trial: usize) {
-        if let Some(place) = self.running.iter().position(|(running, _)| *running == trial) {
-            output::end_bar(&self.running.swap_remove(place).1);
-        }
-    }
-
-    fn clear(&self) {
-        output::end_bar(&self.overall);
-    }
-}
-
-/// How good a finished trial is, in a few words.
-fn quality(trial: &Trial) -> String {
-    // Whatever is wrong with the file is told where the results are rebuilt.
-    Metrics::read(&trial.folder.join("metrics.csv")).map_or(String::new(), |metrics| {
-        let percent = |measure| output::percent(metrics.number(measure));
-        format!(
-            "  pass {} greedy, {} sampled, {} held out",
-            percent(Measure::GreedyPass),
-            percent(Measure::SampledPass),
-            percent(Measure::GreedyPassValidation)
-        )
-    })
-}
-
-impl SweepObserver for Bars<'_> {
-    fn started(&mut self, trial: usize) {
-        // A group of a hundred trials would not fit the screen; the overall bar counts them all.
-        let bar = match self.running.len() {
-            0..SHOWN => output::bar(self.steps(trial), "  {bar:20} {pos}/{len}  {wide_msg}"),
-            _ => ProgressBar::hidden(),
-        };
-        bar.set_message(self.name(trial).to_owned());
-        self.running.push((trial, bar));
-        self.waiting = false;
-    }
-
-    fn progress(&mut self, trial: usize, step: u64, message: &str) {
-        if let Some((_, bar)) = self.running.iter().find(|(running, _)| *running == trial) {
-            bar.set_position(step);
-            bar.set_message(format!("{message}  {}", self.name(trial)));
-        }
-        self.refresh();
-    }
-
-    fn finished(&mut self, trial: usize) {
-        self.end(trial);
-        self.finished += 1;
-        self.done_steps += self.steps(trial);
-        self.refresh();
-        output::say!("finished  {}{}", self.name(trial), quality(&self.experiment.trials[trial]));
-    }
-
-    fn failed(&mut self, trial: usize, error: &str) {
-        self.end(trial);
-        output::say!("FAILED    {}: {error}", self.name(trial));
-    }
-
-    fn stopped(&mut self, trial: usize) {
-        self.end(trial);
-        output::say!("stopped   {}", self.name(trial));
-    }
-
-    fn waiting(&mut self, trials: usize) {
-        if !self.waiting {
-            self.waiting = true;
-            output::say!("waiting for {trials} trials that another process runs");
-        }
-    }
-
-    fn interrupted(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
-
-    fn paused(&mut self) -> bool {
-        self.pause.swap(false, Ordering::Relaxed)
-    }
 }

@@ -8,11 +8,12 @@ use anyhow::Context;
 use clap::Args;
 use indicatif::ProgressBar;
 
-use super::exit::Exit;
-use super::{group, interrupt, output, torch, warn, worker};
+use super::exit::{BadInput, Exit};
+use super::{group, interrupt, output, torch, warn, watch, worker};
 use crate::analysis::{Figures, warnings};
 use crate::experiment::{
-    Config, ConfigFile, Metrics, Override, RunFolder, Status, TrialEnding, is_worker, rebuild, run_trial, trial_folder,
+    Config, ConfigFile, Metrics, Override, Predecessor, RunFolder, Status, TrialEnding, is_worker, rebuild, run_trial,
+    trial_folder,
 };
 use crate::files;
 use crate::metrics::Measure;
@@ -23,6 +24,7 @@ use crate::training::{Observer, Phase, Progress, Row};
 #[command(after_help = "Examples:
   cvae train experiments/quick.toml
   cvae train experiments/quick.toml --set seed=2 --set model.latent_dim=8
+  cvae train experiments/quick.toml --from runs/quick/seed1-0a1b2c3d4e5f --set training.steps=6000
   cvae train runs/quick/latent_dim4-seed1-0a1b2c3d4e5f/config.toml --runs /tmp/again
 
 The run's folder is RUNS/<name of the config>/<what differs from the defaults>-seed<seed>-<hash>. On a file
@@ -37,6 +39,9 @@ pub struct Train {
     /// Folder of all runs
     #[arg(long, value_name = "DIR", default_value = "runs", value_parser = super::place())]
     runs: PathBuf,
+    /// Go on from a finished trial, with more steps: its weights, and Adam's moments where its checkpoint was kept
+    #[arg(long, value_name = "TRIAL", value_parser = super::place())]
+    from: Option<PathBuf>,
     /// Folder of this run, in place of one named after the config
     #[arg(short, long, value_name = "DIR", value_parser = super::place())]
     output: Option<PathBuf>,
@@ -49,6 +54,9 @@ pub struct Train {
     /// Print the run's folder and do nothing else
     #[arg(long)]
     print_folder: bool,
+    /// Show a live view while it trains, as cvae watch does; q leaves it, and training goes on
+    #[arg(long)]
+    watch: bool,
     /// Run as a task of a scheduler, for a script that --launcher wrote
     #[arg(long, hide = true)]
     task: bool,
@@ -63,8 +71,15 @@ impl Train {
     /// # Errors
     /// When the config is wrong, the folder is in use, or training fails.
     pub fn run(self) -> anyhow::Result<Exit> {
-        let set: Vec<Override> = self.set.iter().chain(&self.device).cloned().collect();
+        let mut set: Vec<Override> = self.set.iter().chain(&self.device).cloned().collect();
+        let before = self.from.as_deref().map(Predecessor::load).transpose().context("--from")?;
+        if let Some(before) = &before {
+            set.push(format!("from=\"{}\"", before.hash()).parse()?);
+        }
         let config = ConfigFile::load(&self.config, &set)?;
+        if let Some(before) = &before {
+            before.check(&config).map_err(|error| BadInput(format!("{}: {error}", self.config.display())))?;
+        }
         let path = self.output.clone().unwrap_or_else(|| self.folder(&config));
         if self.print_folder {
             output::print_path(&path)?;
@@ -83,7 +98,7 @@ impl Train {
         if self.task {
             return task(&path, &config, self.retry_failed);
         }
-        train_in(&path, &config)
+        train_in(&path, &config, before.as_ref(), self.watch)
     }
 
     fn folder(&self, config: &Config) -> PathBuf {
@@ -104,7 +119,7 @@ pub fn task(path: &Path, config: &Config, retry_failed: bool) -> anyhow::Result<
         output::say!("{}: failed earlier, --retry-failed runs it again: {}", path.display(), kept.trim());
         return Ok(Exit::Failed);
     }
-    match train_in(path, config)? {
+    match train_in(path, config, None, false)? {
         // A task that is told to stop is one that a scheduler puts back into its queue.
         Exit::Interrupted => Ok(Exit::TryAgain),
         exit => {
@@ -116,22 +131,32 @@ pub fn task(path: &Path, config: &Config, retry_failed: bool) -> anyhow::Result<
     }
 }
 
-/// Trains in a folder, with a progress bar, and prints what came of it.
+/// Trains in a folder, from where another trial ended where one is given, with a progress bar or a live view, and prints what came of it.
 ///
 /// # Errors
 /// When the folder is in use or training fails.
-pub fn train_in(path: &Path, config: &Config) -> anyhow::Result<Exit> {
+pub fn train_in(path: &Path, config: &Config, before: Option<&Predecessor>, watch: bool) -> anyhow::Result<Exit> {
     torch::hand_over_if_needed(config)?;
     let folder = RunFolder::open(path, config)?;
     folder.stamp(config)?;
+    if let Some(before) = before
+        && let Some(words) = before.hand_over(&folder, config)?
+    {
+        output::say!("{}: {words}", path.display());
+    }
     if folder.metrics().exists() {
         output::say!("{}: finished earlier, nothing to do", path.display());
     } else {
         output::say!("{}: training {} steps", path.display(), config.training.steps);
     }
-    let mut bar = Bar::new(config, interrupt::listen());
-    let ending = run_trial(&folder, config, &mut bar);
-    bar.finish();
+    let ending = if watch && watch::has_terminal() {
+        watch::beside(vec![path.to_owned()], "cvae train", |unseen| run_trial(&folder, config, unseen))?
+    } else {
+        let mut bar = Bar::new(config, interrupt::listen());
+        let ending = run_trial(&folder, config, &mut bar);
+        bar.finish();
+        ending
+    };
     match ending.with_context(|| format!("training in {} failed", path.display()))? {
         TrialEnding::Finished(metrics) => {
             output::print(&report(&metrics))?;

@@ -27,6 +27,12 @@ impl ConfigFile {
         let ConfigFile { data, model, beta, objective, training, evaluation, .. } = &self;
         let steps = training.steps;
         between("threads", self.threads, 1, 1024)?;
+        let digits = |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if !(self.from.is_empty() || self.from.len() == 12 && digits(&self.from)) {
+            let problem =
+                "it is not the hash of a trial, 12 hexadecimal digits; cvae train --from TRIAL sets it".to_owned();
+            return Err(Invalid { key: "from", with: &[], problem });
+        }
         between("data.held_out", data.held_out, 0.001, 0.9)?;
         between("model.latent_dim", model.latent_dim, 0, 1024)?;
         between("model.hidden_dim", model.hidden_dim, 4, 8192)?;

@@ -90,7 +90,12 @@ impl Config {
             toml::Value::String(text) => text,
             value => value.to_string(),
         };
-        flatten(self).into_iter().map(|(key, value)| (key, text(value))).collect()
+        self.values().into_iter().map(|(key, value)| (key, text(value))).collect()
+    }
+
+    /// Every key as a dotted path, with its value, in order.
+    pub fn values(&self) -> Vec<(String, toml::Value)> {
+        flatten(self)
     }
 
     /// The same config with another seed.

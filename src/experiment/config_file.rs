@@ -79,6 +79,8 @@ pub struct ConfigFile {
     pub device: DeviceChoice,
     /// What computes the training steps.
     pub engine: EngineKind,
+    /// Hash of the finished trial that this one goes on from; empty for one that begins anew. `cvae train --from` sets it.
+    pub from: String,
     /// What is trained on and what is held out.
     pub data: DataConfig,
     /// Sizes and kinds of the model.
@@ -109,6 +111,7 @@ impl Default for ConfigFile {
             threads: 2,
             device: DeviceChoice::default(),
             engine: EngineKind::default(),
+            from: String::new(),
             data: DataConfig::default(),
             model: ModelConfig::default(),
             beta: BetaConfig::default(),

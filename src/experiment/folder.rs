@@ -9,6 +9,7 @@ use super::lock::Lock;
 use super::names::{is_hash_of, named_hash};
 use super::provenance::Provenance;
 use super::source::resolved;
+pub use super::status::Status;
 use crate::files::{self, FileError};
 
 /// What a trial calls its weights.
@@ -16,25 +17,10 @@ pub(super) const TRIAL_WEIGHTS: &str = "model.safetensors";
 /// What a release calls its weights.
 pub(super) const RELEASE_WEIGHTS: &str = "cvae.safetensors";
 /// Every other file that a run writes into its folder.
-const WRITTEN: [&str; 8] =
+pub(super) const WRITTEN: [&str; 8] =
     ["config.toml", "history.csv", "metrics.csv", TRIAL_WEIGHTS, "SHA256SUMS", "log.txt", "error.txt", "lock"];
 /// The folder of its checkpoint, and the file in it.
-const CHECKPOINT: [&str; 2] = ["checkpoint", "checkpoint.safetensors"];
-
-/// The state of a trial, read off its folder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// Nothing is there yet.
-    Missing,
-    /// Some process holds its lock.
-    Running,
-    /// No lock and no result: it is resumed by the next run.
-    Interrupted,
-    /// Its metrics are written.
-    Finished,
-    /// It ended with an error, which is kept.
-    Failed,
-}
+pub(super) const CHECKPOINT: [&str; 2] = ["checkpoint", "checkpoint.safetensors"];
 
 /// A trial's folder, locked by this process as long as the value lives.
 #[derive(Debug)]
@@ -61,6 +47,16 @@ pub enum FolderError {
     /// Something else stands in the place of one of its files.
     #[error("cannot read {0}: it is not a file; remove it")]
     NotAFile(PathBuf),
+    /// A folder that is to be removed as a trial's, and is none.
+    #[error("{path} is no run's folder: {name} stands there ({reason}); name the folder of a trial")]
+    NoRun {
+        /// The folder.
+        path: PathBuf,
+        /// The file that tells.
+        name: String,
+        /// Why it is no run's folder.
+        reason: &'static str,
+    },
     /// The folder holds what no run wrote, and a run might overwrite or remove it.
     #[error(
         "{path} holds {name} and is not a run's folder ({reason}); name an empty folder, or one that is not there yet"
@@ -227,13 +223,14 @@ impl RunFolder {
         self.path.join("log.txt")
     }
 
-    /// Removes what only a resume needs, and partial files of killed processes: by name, whatever else is there stays.
+    /// Removes what only a resume needs, where it shall not be kept, and partial files of killed processes: by name,
+    /// whatever else is there stays.
     ///
     /// # Errors
     /// Those of the file system.
-    pub fn clean(&self) -> Result<(), FileError> {
+    pub fn clean(&self, keep_checkpoint: bool) -> Result<(), FileError> {
         let checkpoint = self.path.join(CHECKPOINT[0]);
-        if checkpoint.exists() {
+        if checkpoint.exists() && !keep_checkpoint {
             remove_written(&checkpoint, |name| name == CHECKPOINT[1] || files::is_partial(name, CHECKPOINT[1]))?;
             match fs::remove_dir(&checkpoint) {
                 Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
@@ -258,7 +255,7 @@ fn check_files(path: &Path, names: &[String]) -> Result<(), FolderError> {
 }
 
 /// Removes the files of a folder that a run has written by these names.
-fn remove_written(folder: &Path, written: impl Fn(&str) -> bool) -> Result<(), FileError> {
+pub(super) fn remove_written(folder: &Path, written: impl Fn(&str) -> bool) -> Result<(), FileError> {
     for entry in fs::read_dir(folder).map_err(FileError::at("read", folder))?.flatten() {
         if written(&entry.file_name().to_string_lossy()) {
             fs::remove_file(entry.path()).map_err(FileError::at("remove", &entry.path()))?;
@@ -367,14 +364,14 @@ mod tests {
         }
         let own = ["download.partial", ".notes.txt.partial", ".model.safetensors.backup.partial", "checkpoint/mine"];
         own.iter().for_each(|name| fs::write(root.path().join(name), "x").unwrap());
-        folder.clean().unwrap();
+        folder.clean(false).unwrap();
         let mut left: Vec<_> = fs::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         left.sort();
         let [backup, notes] = [own[2], own[1]];
         assert_eq!(left, [backup, notes, "checkpoint", "config.toml", "download.partial", "lock", "model.safetensors"]);
         assert_eq!(fs::read_dir(root.path().join("checkpoint")).unwrap().count(), 1);
         fs::remove_file(root.path().join("checkpoint/mine")).unwrap();
-        folder.clean().unwrap();
+        folder.clean(false).unwrap();
         assert!(!root.path().join("checkpoint").exists());
     }
 }

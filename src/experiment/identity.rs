@@ -13,7 +13,7 @@ use super::config_file::ConfigFile;
 use super::provenance::SEMANTICS;
 
 /// Keys that change no result: trials that differ in them alone are one trial.
-const WITHOUT_EFFECT: [&str; 1] = ["training.checkpoint_every"];
+const WITHOUT_EFFECT: [&str; 2] = ["training.checkpoint_every", "training.keep_checkpoint"];
 
 /// Keys whose default has changed, with the default that names have been counted from ever since the key was new.
 const FIRST_DEFAULTS: &[(&str, &str)] = &[];

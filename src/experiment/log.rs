@@ -8,6 +8,35 @@ use crate::files::FileError;
 use crate::metrics::Measure;
 use crate::training::{Observer, Phase, Progress, Row};
 
+/// What a line of a log says of a trial's progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noted {
+    /// It was begun or taken up after this step.
+    Begun(u64),
+    /// This step is done.
+    Step(u64),
+    /// It finished, failed or was interrupted.
+    Ended,
+}
+
+/// Reads a line that [`Logged`] or [`super::run_trial`] has written; none for any other line.
+pub fn noted(line: &str) -> Option<(jiff::Timestamp, Noted)> {
+    let (at, text) = line.split_once(' ')?;
+    let number = |text: &str| text.split([' ', ':']).next()?.parse().ok();
+    let note = if text.starts_with("started") {
+        Noted::Begun(0)
+    } else if let Some(rest) = text.strip_prefix("resumed after step ") {
+        Noted::Begun(number(rest)?)
+    } else if let Some(rest) = text.strip_prefix("step ") {
+        Noted::Step(number(rest)?)
+    } else if ["finished", "failed", "interrupted"].iter().any(|ending| text.starts_with(ending)) {
+        Noted::Ended
+    } else {
+        return None;
+    };
+    Some((at.parse().ok()?, note))
+}
+
 /// An observer that passes everything on and notes what is worth keeping.
 #[derive(Debug)]
 pub struct Logged<O> {
@@ -27,9 +56,19 @@ impl<O: Observer> Logged<O> {
 
     /// Writes a line. A log that can't be written to, on a full disk, is no reason to lose the run.
     pub fn note(&mut self, text: &str) {
-        let line = format!("{:.0} {text}\n", jiff::Timestamp::now());
-        let _ = self.file.write_all(line.as_bytes());
+        let _ = self.file.write_all(line(text).as_bytes());
     }
+}
+
+/// Adds a line to the log in this file, as [`Logged::note`] does.
+pub fn note(path: &Path, text: &str) {
+    if let Ok(mut file) = OpenOptions::new().create(true).append(true).open(path) {
+        let _ = file.write_all(line(text).as_bytes());
+    }
+}
+
+fn line(text: &str) -> String {
+    format!("{:.0} {text}\n", jiff::Timestamp::now())
 }
 
 impl<O: Observer> Observer for Logged<O> {

@@ -3,6 +3,7 @@
 mod check;
 mod config;
 mod config_file;
+mod continuation;
 mod data;
 mod engine;
 mod folder;
@@ -12,6 +13,7 @@ mod hints;
 mod identity;
 mod launchers;
 mod legacy;
+mod live;
 mod locate;
 mod lock;
 mod log;
@@ -22,14 +24,17 @@ mod overrides;
 mod plan;
 mod provenance;
 mod release;
+mod removal;
 mod results;
 mod runs;
 mod source;
+mod status;
 mod trial;
 
 pub use check::Invalid;
 pub use config::{Config, ConfigError};
 pub use config_file::{ConfigFile, DataConfig, TruthKind};
+pub use continuation::{ContinuationError, Predecessor};
 pub use data::DataError;
 pub use engine::{NeedsTorch, needs_torch, torch_program};
 pub use folder::{FolderError, RunFolder, Status};
@@ -41,6 +46,7 @@ pub use launchers::{
     BUSY, ENDED, LAUNCHERS, LaunchError, Launched, Launcher, Order, Submission, Submitted, SweepEnding, SweepObserver,
     TrialEnd, WORKER, is_worker, split_words,
 };
+pub use live::{LiveRuns, LiveTrial, Point, trial_folders};
 pub use metrics::{Metrics, MetricsError};
 pub use moves::{Moves, MovesError, plan_moves};
 pub use names::{labels, named_hash, trial_folder, trial_name, trial_names};
@@ -48,6 +54,7 @@ pub use overrides::{Override, OverrideError};
 pub use plan::{Experiment, PlanError, Trial};
 pub use provenance::Provenance;
 pub use release::{RELEASE, released_model};
+pub use removal::{Left, forget, remove_trial};
 pub use results::{Rebuilt, rebuild, to_csv};
 pub use runs::{Outcome, Reading, Run, RunTrial, Skipped};
 #[cfg(test)]

@@ -30,7 +30,8 @@ pub fn trial_name(config: &Config) -> String {
 fn name(trial: &Identity, first: Vec<(&'static str, String)>) -> String {
     let mut rest: Vec<(&'static str, String)> =
         trial.differences.iter().filter(|(key, _)| first.iter().all(|(known, _)| known != key)).cloned().collect();
-    rest.sort_by_key(|(key, _)| !key.contains('.'));
+    // Where a trial came from tells it from every other one.
+    rest.sort_by_key(|(key, _)| (*key != "from", !key.contains('.')));
     let mut name = String::new();
     for part in first.iter().chain(&rest).map(readable) {
         if name.len() + part.len() > READABLE {

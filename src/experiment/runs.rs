@@ -99,7 +99,7 @@ impl RunTrial {
     ///
     /// # Errors
     /// When a file is damaged, or the folder's name is that of another trial.
-    fn read(folder: &Path, reading: Reading) -> Result<Option<Self>, TrialError> {
+    pub fn read(folder: &Path, reading: Reading) -> Result<Option<Self>, TrialError> {
         let (metrics, error) = (folder.join("metrics.csv"), folder.join("error.txt"));
         if !folder.join("config.toml").is_file() && !metrics.exists() {
             return Ok(None);

@@ -70,6 +70,12 @@ pub enum TrialError {
         .0.display()
     )]
     TwoWeights(PathBuf),
+    /// A trial that goes on from another one has not been given it.
+    #[error(
+        "from: this trial goes on from the one whose name ends in {0}, and has not begun; begin it with cvae train CONFIG \
+         --from and the folder of that trial"
+    )]
+    NoPredecessor(String),
     /// An invariant of this program did not hold.
     #[error("training broke down: {0}; with too little memory, lower training.batch_size or model.hidden_dim")]
     Panicked(String),
@@ -103,7 +109,7 @@ pub fn run_trials<O: Observer + Send>(
 ) {
     let mut waiting = Vec::new();
     for (place, ((folder, config), observer)) in trials.iter().zip(observers).enumerate() {
-        match begin(folder, observer) {
+        match begin(folder, config, observer) {
             Ok(Begun::Finished(metrics)) => ended(place, Ok(TrialEnding::Finished(metrics))),
             Ok(Begun::Open(observer)) => waiting.push((Member { place, folder, config }, observer)),
             Err(error) => ended(place, Err(error)),
@@ -131,10 +137,10 @@ enum Begun<O> {
     Open(Logged<O>),
 }
 
-fn begin<O: Observer>(folder: &RunFolder, observer: O) -> Result<Begun<O>, TrialError> {
+fn begin<O: Observer>(folder: &RunFolder, config: &Config, observer: O) -> Result<Begun<O>, TrialError> {
     if folder.metrics().exists() {
         // The process that finished it may have been killed before it cleaned up.
-        folder.clean()?;
+        folder.clean(config.training.keep_checkpoint)?;
         return Ok(Begun::Finished(Box::new(Metrics::read(&folder.metrics())?)));
     }
     // What an earlier attempt died of is history once another one begins, and so are the checksums of one that
@@ -260,7 +266,7 @@ fn train<O: Observer + Send>(group: &mut [(Member<'_>, Logged<O>)], tell: Tell<'
             Ok(Ending::Interrupted(step)) => Ok(TrialEnding::Interrupted(step)),
             Ok(Ending::Finished(evaluation)) => {
                 let split = data.iter().find(|(of, ..)| **of == member.config.data).map(|(_, split, _)| *split);
-                finish(member.folder, trial, (&valid, split), &evaluation)
+                finish(member.folder, (trial, member.config.training.keep_checkpoint), (&valid, split), &evaluation)
             }
             Err(error) => Err(error.into()),
         };
@@ -270,6 +276,9 @@ fn train<O: Observer + Send>(group: &mut [(Member<'_>, Logged<O>)], tell: Tell<'
 
 fn open_trial<'a>(member: &Member<'_>, data: &'a TrialData<'a>) -> Result<TrialLoop<'a>, TrialError> {
     let Member { folder, config, .. } = member;
+    if !config.from.is_empty() && !folder.checkpoint().exists() {
+        return Err(TrialError::NoPredecessor(config.from.clone()));
+    }
     let files = (folder.history(), folder.checkpoint());
     let files = (files.0.as_path(), files.1.as_path());
     Ok(TrialLoop::new(config.training(), config.model, data, config.threads as usize, files)?)
@@ -278,7 +287,7 @@ fn open_trial<'a>(member: &Member<'_>, data: &'a TrialData<'a>) -> Result<TrialL
 /// Writes weights and metrics of a trial that has taken its last step.
 fn finish(
     folder: &RunFolder,
-    trial: &TrialLoop<'_>,
+    (trial, keep_checkpoint): (&TrialLoop<'_>, bool),
     (valid, split): (&ValidDates, Option<&Split>),
     evaluation: &Evaluation,
 ) -> Result<TrialEnding, TrialError> {
@@ -288,7 +297,7 @@ fn finish(
     let floor = valid.mean_entropy(&test_conditions);
     let metrics = Metrics::new(trial.phase(), trial.seconds(), floor, evaluation);
     metrics.write(&folder.metrics(), &["config.toml", "history.csv", TRIAL_WEIGHTS])?;
-    folder.clean()?;
+    folder.clean(keep_checkpoint)?;
     Ok(TrialEnding::Finished(Box::new(metrics)))
 }
 

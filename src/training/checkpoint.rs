@@ -1,5 +1,7 @@
 //! Checkpoints: weights, moments and counters in one file, replaced by rename.
 
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -30,6 +32,13 @@ pub struct Checkpoint {
     pub history: String,
     /// What tells the run from others: a checkpoint of another one is not taken up.
     pub run: String,
+    /// The step at which Adam's moments were 0: the first one, but where weights alone were taken over.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub moments_since: u64,
+}
+
+fn is_first(step: &u64) -> bool {
+    *step == 0
 }
 
 /// Why a checkpoint could not be read or written.
@@ -85,12 +94,39 @@ impl Checkpoint {
             format!("{seconds} seconds of training")
         } else if !self.sums.iter().chain(self.pending.iter().flatten()).all(|term| term.is_finite()) {
             "terms of the loss that are not finite".to_owned()
+        } else if self.moments_since > *step {
+            format!("moments since step {} after step {step}", self.moments_since)
         } else if schedule.since > *step {
             format!("a phase since step {} after step {step}", schedule.since)
         } else {
             return Ok(());
         };
         Err(format!("its counters are impossible ({wrong})"))
+    }
+
+    /// The step that a checkpoint was written after, read off it without its tensors; none where it can't be.
+    pub fn step_of(path: &Path) -> Option<u64> {
+        #[derive(Deserialize)]
+        struct Place {
+            data_offsets: [u64; 2],
+        }
+        #[derive(Deserialize)]
+        struct Header {
+            // [`STATE`]; the header has other tensors beside it.
+            state: Place,
+        }
+        const MOST: u64 = 1 << 20;
+        let mut file = File::open(path).ok()?;
+        let mut length = [0; 8];
+        file.read_exact(&mut length).ok()?;
+        let length = u64::from_le_bytes(length);
+        let mut header = Vec::new();
+        file.by_ref().take(length.min(MOST)).read_to_end(&mut header).ok()?;
+        let [start, end] = serde_json::from_slice::<Header>(&header).ok()?.state.data_offsets;
+        file.seek(SeekFrom::Start(length.checked_add(8)?.checked_add(start)?)).ok()?;
+        let mut state = Vec::new();
+        file.take(end.checked_sub(start)?.min(MOST)).read_to_end(&mut state).ok()?;
+        Some(serde_json::from_slice::<Self>(&state).ok()?.step)
     }
 
     /// Reads what [`Checkpoint::save`] wrote for a model of this layout.
@@ -157,6 +193,9 @@ mod tests {
         let training = TrainingState { weights: values(0.1), first: values(0.2), second: values(0.3) };
         state.save(&path, &layout, training.clone()).unwrap();
         assert_eq!(Checkpoint::load(&path, &layout).unwrap(), (state, training));
+        assert_eq!(Checkpoint::step_of(&path), Some(7));
+        std::fs::write(&path, "short").unwrap();
+        assert_eq!((Checkpoint::step_of(&path), Checkpoint::step_of(folder.path())), (None, None));
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub struct StepConfig {
     pub divergence: f64,
     /// Steps between checkpoints.
     pub checkpoint_every: u64,
+    /// Whether the last checkpoint is kept at the end, so that `cvae train --from` can take Adam's moments over.
+    pub keep_checkpoint: bool,
 }
 
 impl Default for StepConfig {
@@ -49,6 +51,7 @@ impl Default for StepConfig {
             gradient_clip: 1.0,
             divergence: 100.0,
             checkpoint_every: 500,
+            keep_checkpoint: false,
         }
     }
 }

@@ -12,11 +12,18 @@ const EPSILON: f64 = 1e-8;
 
 /// Adam's hyperparameters at a step, counted from 0.
 pub fn adam_hyperparams(config: &StepConfig, step: u64) -> AdamHyperparams {
+    adam_hyperparams_since(config, step, 0)
+}
+
+/// The same where the moments were 0 at step `since`.
+pub(super) fn adam_hyperparams_since(config: &StepConfig, step: u64, since: u64) -> AdamHyperparams {
     let StepConfig { steps, second_moment: early, late_second_moment: late, .. } = *config;
     // In the first phase, second moments that remember few steps are led astray by single ones.
     let early_steps = steps.div_ceil(10);
     let done = step + 1;
-    let left = early.powf(done.min(early_steps) as f64) * late.powf(done.saturating_sub(early_steps) as f64);
+    let in_early = done.min(early_steps) - since.min(early_steps);
+    let in_late = done.saturating_sub(early_steps) - since.saturating_sub(early_steps);
+    let left = early.powf(in_early as f64) * late.powf(in_late as f64);
     let rate = learning_rate(config, step);
     AdamHyperparams {
         rate,
@@ -26,7 +33,7 @@ pub fn adam_hyperparams(config: &StepConfig, step: u64) -> AdamHyperparams {
         // It falls as the rate does (Defazio 2025). A constant decay would hold back the last and smallest changes, those
         // that make wrong dates rare.
         weight_decay: config.weight_decay * rate / config.learning_rate,
-        bias_correction1: 1.0 - BETA1.powf(done as f64),
+        bias_correction1: 1.0 - BETA1.powf((done - since) as f64),
         bias_correction2: 1.0 - left,
         epsilon: EPSILON,
     }
@@ -67,6 +74,21 @@ mod tests {
             assert_eq!(adam.beta2, if step < 10 { 0.9 } else { 0.5 }, "{step}");
             held += (1.0 - held) * (1.0 - adam.beta2);
             assert!((adam.bias_correction2 - held).abs() < 1e-12, "{step}");
+        }
+    }
+
+    #[test]
+    fn moments_that_begin_anew_are_corrected_from_there() {
+        let config = StepConfig { steps: 100, second_moment: 0.9, late_second_moment: 0.5, ..Default::default() };
+        for since in [4, 10, 30] {
+            let mut held = [0.0, 0.0];
+            for step in since..since + 20 {
+                let adam = adam_hyperparams_since(&config, step, since);
+                held[0] += (1.0 - held[0]) * (1.0 - adam.beta1);
+                held[1] += (1.0 - held[1]) * (1.0 - adam.beta2);
+                assert!((adam.bias_correction1 - held[0]).abs() < 1e-12, "{since} {step}");
+                assert!((adam.bias_correction2 - held[1]).abs() < 1e-12, "{since} {step}");
+            }
         }
     }
 

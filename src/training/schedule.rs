@@ -126,6 +126,12 @@ impl ScheduleState {
         Self { phase, ..Self::default() }
     }
 
+    /// The state of a run that goes on from another one: its phase, the step that it counts from, and its last
+    /// reconstruction and KL.
+    pub fn resumed(phase: Phase, since: u64, (recon, kl): (Option<f64>, Option<f64>)) -> Self {
+        Self { phase, since, recon, kl, ..Self::default() }
+    }
+
     /// Beta at a step.
     pub fn beta(&self, schedule: &BetaSchedule, step: u64) -> f64 {
         let rising = |from: f64, to: f64, done: u64, rise: u64| {
@@ -179,6 +185,11 @@ impl ScheduleState {
 }
 
 impl Phase {
+    /// The phase of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Condition, Self::Encode, Self::Align].into_iter().find(|phase| phase.name() == name)
+    }
+
     /// The phase's name in tables and messages.
     pub fn name(self) -> &'static str {
         match self {

@@ -11,7 +11,7 @@ use super::checkpoint::{Checkpoint, CheckpointError};
 use super::config::TrainingConfig;
 use super::evaluation::{Drawn, EvalBudget, Evaluation, TestData, evaluate};
 use super::history::History;
-use super::optimizer::{adam_hyperparams, learning_rate};
+use super::optimizer::{adam_hyperparams_since, learning_rate};
 use super::order::Order;
 use super::schedule::{BetaSchedule, Phase, ScheduleState};
 use super::trainer::{Observer, Progress, TrainingError};
@@ -223,7 +223,7 @@ impl<'a> TrialLoop<'a> {
             noise_seed: self.noise_seed,
             prior: &self.prior,
             weights: self.weights(step),
-            adam: adam_hyperparams(&self.config.training, step),
+            adam: adam_hyperparams_since(&self.config.training, step, self.state.moments_since),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod common;
 mod compare;
+mod continuation;
 mod damage;
 mod data;
 mod docs;
@@ -21,3 +22,4 @@ mod supply;
 mod sweep;
 mod terminal;
 mod train;
+mod watch;

@@ -1,0 +1,203 @@
+//! `cvae watch`: a live view of trials, from their folders alone.
+
+mod app;
+mod beside;
+mod cells;
+mod curves;
+mod draw;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, IsTerminal, Stdout};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use clap::Args;
+use jiff::Timestamp;
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use ratatui::crossterm::cursor::Show;
+use ratatui::crossterm::event::{self, Event, KeyEventKind};
+use ratatui::crossterm::execute;
+use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+
+use self::app::App;
+pub use self::beside::beside;
+use self::cells::Column;
+use self::draw::{Surroundings, draw};
+use super::exit::{BadInput, Exit};
+use super::{interrupt, output};
+use crate::experiment::LiveRuns;
+
+/// Watch trials while they run: states, time left, loss, pass rates and curves
+///
+/// It reads run folders only. So it works beside a sweep on this machine or on a cluster, over a network mount, and
+/// after the end. Keys are explained in its last line. Without a terminal, or with --once, it prints a table and ends.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cvae watch
+  cvae watch runs/latent_beta
+  cvae watch runs --once
+
+A trial's time left goes by the pace of its current session. Files are not checked against checksums here; cvae compare
+and cvae runs show check them. Where a file system has no locks, a trial that wrote something in the last two minutes
+counts as running.")]
+pub struct Watch {
+    /// Folders of trials, or folders that hold such
+    #[arg(value_name = "RUNS", default_value = "runs", value_parser = super::place())]
+    runs: Vec<PathBuf>,
+    /// Print the table once and end
+    #[arg(long)]
+    once: bool,
+    /// Seconds between looks at the folders; more for a slow network mount
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=3600))]
+    every: u16,
+}
+
+/// How long a look at folders may keep the screen waiting.
+const PATIENCE: Duration = Duration::from_millis(400);
+/// How soon a signal, or the end of what is watched, is noticed.
+const TICK: Duration = Duration::from_millis(250);
+
+impl Watch {
+    /// Shows the view until it is left, or prints a table.
+    ///
+    /// # Errors
+    /// When there is nothing to show, or the terminal fails.
+    pub fn run(self) -> anyhow::Result<Exit> {
+        let title = format!(
+            "cvae watch {}",
+            self.runs.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ")
+        );
+        if self.once || !has_terminal() {
+            return once(self.runs);
+        }
+        let stop = interrupt::listen();
+        let every = Duration::from_secs(self.every.into());
+        view(LiveRuns::new(self.runs), &title, every, &|| (stop.load(Ordering::Relaxed), String::new()))?;
+        Ok(if stop.load(Ordering::Relaxed) { Exit::Interrupted } else { Exit::Done })
+    }
+}
+
+/// Whether a view can be shown and keys can be read.
+pub fn has_terminal() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|kind| kind != "dumb")
+}
+
+/// Prints the trials as a table.
+fn once(roots: Vec<PathBuf>) -> anyhow::Result<Exit> {
+    let names = roots.iter().map(|root| root.display().to_string()).collect::<Vec<_>>().join(", ");
+    let mut runs = LiveRuns::new(roots);
+    runs.look(Duration::MAX);
+    if runs.trials().is_empty() {
+        return Err(BadInput(format!("no trial in {names}; name folders of runs, such as runs/quick")).into());
+    }
+    let now = Timestamp::now();
+    let mut app = App::default();
+    app.arrange(&runs, now);
+    // Names last, and as they are: another program may read them.
+    let header = Column::ALL.map(Column::heading);
+    let row = |place: &usize| Column::ALL.map(|column| column.text(&runs.trials()[*place], now)).to_vec();
+    let counts: Vec<String> =
+        runs.counts().into_iter().map(|(status, count)| format!("{count} {}", status.name())).collect();
+    let mut table = output::long_table(&header, app.shown.iter().map(row).collect());
+    if let Some(names) = table.column_mut(header.len() - 1) {
+        names.set_cell_alignment(comfy_table::CellAlignment::Left);
+    }
+    output::print(&format!("{table}\n{} trials: {}", runs.trials().len(), counts.join(", ")))?;
+    Ok(Exit::Done)
+}
+
+/// How a view was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LeftBy {
+    /// What it shows has ended.
+    End,
+    /// By q.
+    Quit,
+    /// By Ctrl-C.
+    Stopping,
+}
+
+/// Shows the view until it is left or `state` says that it is over; `state` also tells a note.
+fn view(runs: LiveRuns, title: &str, every: Duration, state: &dyn Fn() -> (bool, String)) -> anyhow::Result<LeftBy> {
+    let shown = catch_unwind(AssertUnwindSafe(|| {
+        let mut screen = Screen::open()?;
+        screen.show(runs, title, every, state)
+    }));
+    match shown {
+        Ok(shown) => shown.context("cannot show the view on this terminal; --once prints a table"),
+        // The screen that the panic was told on is gone.
+        Err(_) => anyhow::bail!("the view broke down; --once prints a table"),
+    }
+}
+
+/// A terminal that becomes what it was when the value is dropped.
+struct Screen(Terminal<CrosstermBackend<Stdout>>);
+
+impl Screen {
+    fn open() -> io::Result<Self> {
+        enable_raw_mode()?;
+        let opened = execute!(io::stdout(), EnterAlternateScreen)
+            .and_then(|()| Terminal::new(CrosstermBackend::new(io::stdout())));
+        opened.map(Self).inspect_err(|_| drop(disable_raw_mode()))
+    }
+
+    fn show(
+        &mut self,
+        mut runs: LiveRuns,
+        title: &str,
+        every: Duration,
+        state: &dyn Fn() -> (bool, String),
+    ) -> io::Result<LeftBy> {
+        let mut app = App::default();
+        let (mut looked, mut stale): (Option<Instant>, bool) = (None, true);
+        loop {
+            let (over, note) = state();
+            let due = looked.is_none_or(|looked| looked.elapsed() >= every) || runs.unseen() > 0;
+            if due || over {
+                let new = runs.look(PATIENCE);
+                // The clock and the time left go on without news.
+                stale |= new || looked.is_none_or(|looked| looked.elapsed() >= every);
+                looked = Some(Instant::now());
+            }
+            if over {
+                return Ok(LeftBy::End);
+            }
+            if stale {
+                let now = Timestamp::now();
+                app.arrange(&runs, now);
+                self.0.draw(|frame| draw(frame, &mut app, &runs, Surroundings { title, note: &note }, now))?;
+                stale = false;
+            }
+            if runs.unseen() == 0 && !event::poll(TICK)? {
+                continue;
+            }
+            while event::poll(Duration::ZERO)? {
+                stale = true;
+                match event::read()? {
+                    Event::Key(key) if key.kind != KeyEventKind::Release => {
+                        if app.key(key, &runs) {
+                            let control = !key.modifiers.is_empty();
+                            return Ok(if control { LeftBy::Stopping } else { LeftBy::Quit });
+                        }
+                    }
+                    Event::Resize(..) => self.0.autoresize()?,
+                    _ => {}
+                }
+                app.arrange(&runs, Timestamp::now());
+            }
+        }
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        // There is nobody to tell where the terminal is gone.
+        let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);
+        let _ = disable_raw_mode();
+    }
+}
