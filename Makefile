@@ -69,7 +69,7 @@ test-page: ## Test the page of cvae page in Chromium: its model against the prog
 test-python: build ## Build the wheel and test it: against cvae, its docstrings, and docs/notebook.ipynb
 	python="$$(python3 scripts/environment.py python/tests/requirements.txt)"; \
 	rm -rf target/wheels target/python/package; \
-	"$$python" -m maturin build --quiet --release --locked --manifest-path python/Cargo.toml --out target/wheels; \
+	"$${python%/bin/python}"/lib/python3.*/site-packages/bin/maturin build --quiet --release --locked --manifest-path python/Cargo.toml --out target/wheels; \
 	python3 -m zipfile -e target/wheels/cvae-*.whl target/python/package; \
 	PYTHONPATH="$$PWD/target/python/package" "$$python" -m pytest -q -p no:cacheprovider python/tests
 

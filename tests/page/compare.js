@@ -2,7 +2,7 @@
 const page = JSON.parse(byId("data").textContent);
 const [model, truth] = [new Model(page.model), new Truth(page.model)];
 const [codes, logits, rows] = [floatsOf(wanted.codes), floatsOf(wanted.logits), wordsOf(wanted.rows)];
-let [furthest, differing, place, conditions, valid] = [0, 0, 0, 0, 0];
+let [furthest, differing, place, conditions, valid, mass] = [0, 0, 0, 0, 0, 0];
 for (let index = 0; index < truth.counts.length; index++) {
   const z = codes.slice(conditions * model.latent, (conditions + 1) * model.latent);
   const condition = truth.condition(index);
@@ -10,7 +10,9 @@ for (let index = 0; index < truth.counts.length; index++) {
     for (const logit of found) furthest = Math.max(furthest, Math.abs(logit - logits[place++]));
   });
   differing += drawn.some((value, i) => value !== rows[conditions * drawn.length + i]);
-  valid += truth.rows(condition).length;
+  const listed = truth.rows(condition);
+  valid += listed.length;
+  mass = Math.max(mass, Math.abs(listed.reduce((sum, row) => sum + row.probability, 0) - 1));
   conditions++;
 }
-document.body.dataset.report = JSON.stringify({ furthest, differing, conditions, valid, all: place === logits.length });
+document.body.dataset.report = JSON.stringify({ furthest, differing, conditions, valid, mass, all: place === logits.length });

@@ -24,11 +24,11 @@ async function use() {
   byId("trials-words").value = "latent_beta latent_dim = 8";
   byId("trials-words").dispatchEvent(new Event("input"));
   report.filtered = rows();
-  const column = document.querySelector("[data-sort=test_kl]");
-  column.click();
-  const figures = [...document.querySelectorAll("#trials-table tbody tr")].map((row) => Number(row.cells[row.cells.length - 2].textContent));
+  const name = [...document.querySelectorAll("#trials-table [data-sort]")].pop().dataset.sort;
+  document.querySelector(`[data-sort=${name}]`).click();
+  const figures = [...document.querySelectorAll("#trials-table tbody tr")].map((row) => parseFloat(row.cells[row.cells.length - 1].textContent));
   report.sorted = figures.length > 2 && figures.every((value, i) => i === 0 || value >= figures[i - 1]);
-  report.said = document.querySelector("[data-sort=test_kl]").closest("th").getAttribute("aria-sort");
+  report.said = document.querySelector(`[data-sort=${name}]`).closest("th").getAttribute("aria-sort");
   document.querySelector("#trials-table tbody button").click();
   report.curves = document.querySelectorAll("#trials-table .curves svg[role=img] title").length;
   report.heat = document.querySelectorAll("#heat-map tbody td").length;
