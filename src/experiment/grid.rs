@@ -101,13 +101,13 @@ impl Grid<'_> {
         for (key, value) in table {
             let right = match key.get_ref().as_ref() {
                 "seeds" => {
-                    seeds = Some((self.axis("seed", value)?, value.span().start));
+                    seeds = Some((self.distinct(self.axis("seed", value)?)?, value.span().start));
                     continue;
                 }
                 "product" => {
-                    let axes = self.axes(value)?.into_iter().map(|(_, axis)| axis);
                     let at = value.span().start;
-                    axes.into_iter().try_fold(vec![Point::new()], |points, axis| self.product(&points, &axis, at))?
+                    let multiply = |points: Vec<Point>, (_, axis)| self.product(&points, &self.distinct(axis)?, at);
+                    self.axes(value)?.into_iter().try_fold(vec![Point::new()], multiply)?
                 }
                 "zip" => self.zipped(value)?,
                 "set" => {
@@ -145,7 +145,7 @@ impl Grid<'_> {
             let problem = format!("zip needs lists of one length, found {}", lengths.join(", "));
             return Err(self.error(value.span().start, problem));
         }
-        Ok(zip(axes.into_iter().map(|(_, axis)| axis).collect()))
+        self.distinct(zip(axes.into_iter().map(|(_, axis)| axis).collect()))
     }
 
     fn chained(&self, value: &Value<'_>) -> Result<Vec<Point>, GridError> {
@@ -183,19 +183,22 @@ impl Grid<'_> {
         if values.is_empty() {
             return Err(self.error(value.span().start, format!("an empty list for {key} makes an empty grid")));
         }
-        let mut axis: Vec<Point> = Vec::with_capacity(values.len());
-        let mut seen = HashSet::with_capacity(values.len());
-        for value in values {
-            let point = self.placed(key, value)?;
+        values.iter().map(|value| self.placed(key, value)).collect()
+    }
+
+    /// Refuses a point that is there already: two trials of one name.
+    fn distinct(&self, points: Vec<Point>) -> Result<Vec<Point>, GridError> {
+        let mut seen = HashSet::with_capacity(points.len());
+        for point in &points {
             let names: Vec<String> = point.iter().map(|placed| placed.set.to_string()).collect();
             let names = names.join(", ");
             if seen.contains(&names) {
-                return Err(self.error(value.span().start, format!("{names} stands twice in this list")));
+                let at = point.first().map_or(0, |placed| placed.at);
+                return Err(self.error(at, format!("{names} stands twice in this list")));
             }
             seen.insert(names);
-            axis.push(point);
         }
-        Ok(axis)
+        Ok(points)
     }
 
     /// The keys of a table, `model.latent_dim` or `"model.latent_dim"`, with their values.
@@ -277,6 +280,7 @@ mod tests {
             ["a=3 seed=1", "a=3 seed=2", "a=4 seed=1", "a=4 seed=2"]
         );
         assert_eq!(names("[sweep.zip]\n\"m.a\" = [1, 2]\nm.b = [\"x\", \"y\"]"), ["m.a=1 m.b=x", "m.a=2 m.b=y"]);
+        assert_eq!(names("[sweep]\nzip = { a = [1, 1], b = [1, 2] }"), ["a=1 b=1", "a=1 b=2"]);
         let chain = "[sweep]\nset = { s = 0 }\n[[sweep.chain]]\nset = {}\n[[sweep.chain]]\nproduct = { a = [1, 2] }";
         assert_eq!(names(chain), ["s=0", "s=0 a=1", "s=0 a=2"]);
         assert_eq!(
@@ -289,6 +293,7 @@ mod tests {
     fn what_makes_no_grid_is_named_with_line_and_column() {
         assert_eq!(problem("[sweep]\nproduct = { a = [] }"), "2:17: an empty list for a makes an empty grid");
         assert_eq!(problem("[sweep]\nproduct = { a = [1, 2, 1] }"), "2:24: a=1 stands twice in this list");
+        assert_eq!(problem("[sweep]\nzip = { a = [1, 1], b = [2, 2] }"), "2:17: a=1, b=2 stands twice in this list");
         assert_eq!(
             problem("[sweep]\nzip = { a = [1], b = [1, 2] }"),
             "2:7: zip needs lists of one length, found a 1, b 2"
