@@ -16,7 +16,7 @@ import re
 import sys
 from typing import IO, Any, Counter, Dict, List, Optional, Set, Tuple
 
-from files import BadInput, ended, printable, reading, say, standard_input, standard_output
+from files import BadInput, Parser, ended, printable, reading, say, standard_input, standard_output
 from text import WHITE, lines_of
 
 WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
@@ -196,7 +196,7 @@ def whole(text: str) -> int:
 
 
 def run() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], epilog=__doc__.splitlines()[-1])
+    parser = Parser(description=__doc__.splitlines()[0], epilog=__doc__.splitlines()[-1])
     parser.add_argument("file", metavar="FILE", help="file to score; - for standard input")
     parser.add_argument("--json", action="store_true", help="everything, with a record for each condition")
     parser.add_argument("--show", type=whole, default=5, metavar="N", help="worst conditions and failures to show")

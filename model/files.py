@@ -1,5 +1,6 @@
 """Messages, files and standard streams: errors come with their remedy, and a file is written beside its place, then renamed."""
 
+import argparse
 import contextlib
 import errno
 import hashlib
@@ -61,6 +62,17 @@ def standard_input() -> IO[bytes]:
     return io.BytesIO() if sys.stdin is None else sys.stdin.buffer
 
 
+class Parser(argparse.ArgumentParser):
+    """Arguments, whose help is a failure where it can't be written; argparse's own says nothing then."""
+
+    def _print_message(self, message: str, file: Optional[IO[str]] = None) -> None:
+        if file is not None and file is sys.stderr:
+            super()._print_message(message, file)
+        elif message:
+            standard_output().write(message.encode())
+            standard_output().flush()
+
+
 def ended(run: Callable[[], int]) -> int:
     """The exit code of a program, whose failures are said."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the same end as Ctrl-C
@@ -68,9 +80,6 @@ def ended(run: Callable[[], int]) -> int:
         try:
             return run()
         except SystemExit as end:  # argparse, after its help or its error
-            if end.code == 0:
-                standard_output()
-                sys.stdout.flush()
             return end.code if isinstance(end.code, int) else 1
     except BrokenPipeError:  # a reader that has seen enough, such as `head`, is no failure
         leave_standard_output()

@@ -25,8 +25,8 @@ except ImportError as missing:
     sys.exit(f"error: {missing.name} is missing; pip install numpy safetensors")
 
 from decoder import DATE_FIELDS, Decoder, greedy, load_model, sampling
-from files import BadInput, Failure, ended, leave_standard_output, reading, replacing, say, standard_input
-from files import standard_output
+from files import BadInput, Failure, Parser, ended, leave_standard_output, reading, replacing, say
+from files import standard_input, standard_output
 from lines import Conditions, condition_text, conditions_met, fields_of
 
 EXAMPLES = """examples:
@@ -49,7 +49,7 @@ def parse_arguments() -> argparse.Namespace:
 
         return whole
 
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description="Generate a date for each line of conditions, in the order of the input.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
