@@ -8,17 +8,21 @@ use serde::Serialize;
 
 use super::exit::{BadInput, Exit};
 use super::input::Input;
+use super::score::score_file;
 use super::{output, warn};
 use crate::analysis::{Warning, WarningRecord};
 use crate::dates::{self, Condition, Date, DateError, DateTokens, LineError, Split, ValidDates};
 use crate::experiment::load_model;
 use crate::files::FileError;
 use crate::metrics::{Failures, Population, Tally};
+use crate::task::Notation;
 
 /// Score a file of `conditions date` lines, overall and per condition
 ///
 /// A line passes when its date exists, lies in 1-1-1800 to 31-12-2200, and meets all four conditions.
 /// A line without a date, or with something that is none, fails.
+///
+/// With a --model of another task or of a table, the file is CSV, scored as by cvae score.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cvae eval predictions.txt
@@ -80,6 +84,12 @@ impl Eval {
     /// # Errors
     /// When the file can't be read, holds nothing, or a line has no conditions.
     pub fn run(self) -> anyhow::Result<Exit> {
+        if let Some(folder) = &self.model
+            && let (model, config) = load_model(folder)?
+            && model.schema.notation == Notation::Named
+        {
+            return score_file(&config.data.load()?.truth, &self.file, self.json);
+        }
         let valid = ValidDates::new();
         let mut input = Input::open(&self.file)?;
         let population = Population::new(dates::truth(&valid));

@@ -1,7 +1,7 @@
 //! `cvae score`: any generator's rows against a table, a network or a task.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -11,7 +11,7 @@ use super::rows::Rows;
 use crate::analysis::{Score, UNSEEN};
 use crate::experiment::{DataConfig, TruthKind};
 use crate::task::table::Coder;
-use crate::task::{self, Notation, Task};
+use crate::task::{self, Notation, Task, Truth};
 
 /// Score generated rows against a table, a Bayesian network or an exact task, whatever made them
 ///
@@ -72,17 +72,7 @@ impl ScoreCommand {
                 }))
             })?
             .truth;
-        if truth.schema().notation == Notation::Dates {
-            return Err(BadInput("dates are scored by cvae eval".to_owned()).into());
-        }
-        let input = Rows::read(&self.synth)?;
-        let wrong = |problem: String| BadInput(format!("{}:1: {problem}", input.name));
-        let mut coder = Coder::new(&input.names, truth.schema().columns()).map_err(wrong)?;
-        let mut rows = task::Rows::new(truth.schema().width());
-        input.records.iter().for_each(|(record, _)| rows.push(&coder.code_or(record, UNSEEN)));
-        let score = Score::of(&truth, &rows).ok_or_else(|| BadInput("there is nothing to compare".to_owned()))?;
-        output::print(&if self.json { serde_json::to_string_pretty(&score)? } else { text(&score) })?;
-        Ok(Exit::Done)
+        score_file(&truth, &self.synth, self.json)
     }
 
     fn data(&self) -> DataConfig {
@@ -104,6 +94,49 @@ impl ScoreCommand {
         }
         data
     }
+}
+
+/// Rows with values or conditions that the truth does not have, which are shown one by one.
+const SHOWN: usize = 5;
+
+/// Scores a file of rows against a truth and prints the result.
+///
+/// # Errors
+/// When the file can't be read or does not have the columns.
+pub(super) fn score_file(truth: &Truth, path: &Path, json: bool) -> anyhow::Result<Exit> {
+    let schema = truth.schema();
+    if schema.notation == Notation::Dates {
+        return Err(BadInput("dates are scored by cvae eval".to_owned()).into());
+    }
+    let input = Rows::read(path)?;
+    let wrong = |problem: String| BadInput(format!("{}:1: {problem}", input.name));
+    let mut coder = Coder::new(&input.names, schema.columns()).map_err(wrong)?;
+    let (mut rows, mut odd) = (task::Rows::new(schema.width()), 0);
+    for (record, line) in &input.records {
+        let problem = match coder.code(record) {
+            Ok(row) => {
+                rows.push(&row);
+                let given = &row[..schema.given.len()];
+                truth.find(given).is_none().then(|| format!("no row has {}", schema.label(given)))
+            }
+            Err(error) => {
+                rows.push(&coder.code_or(record, UNSEEN));
+                Some(error.to_string())
+            }
+        };
+        if let Some(problem) = problem {
+            odd += 1;
+            if odd <= SHOWN {
+                output::say!("{}:{line}: {problem}", input.name);
+            }
+        }
+    }
+    if odd > SHOWN {
+        output::say!("... and {} more such rows", odd - SHOWN);
+    }
+    let score = Score::of(truth, &rows).ok_or_else(|| BadInput("there is nothing to compare".to_owned()))?;
+    output::print(&if json { serde_json::to_string_pretty(&score)? } else { text(&score) })?;
+    Ok(Exit::Done)
 }
 
 fn text(score: &Score) -> String {

@@ -25,14 +25,34 @@ use crate::training::{Observer, Phase, Progress, Row};
   cvae train experiments/quick.toml
   cvae train experiments/quick.toml --set seed=2 --set model.latent_dim=8
   cvae train experiments/quick.toml --from runs/quick/seed1-0a1b2c3d4e5f --set training.steps=6000
+  cvae train --table survey.csv --given age,sex
+  cvae train --set data.task=algebra
   cvae train runs/quick/latent_dim4-seed1-0a1b2c3d4e5f/config.toml --runs /tmp/again
 
 The run's folder is RUNS/<name of the config>/<what differs from the defaults>-seed<seed>-<hash>. On a file
 system without locks, set CVAE_LOCKS=off in the environment and never let two processes run one trial.")]
 pub struct Train {
-    /// Config (TOML)
-    #[arg(value_parser = super::place())]
-    config: PathBuf,
+    /// Config (TOML); the default one where a table, a network or --set is given alone
+    #[arg(value_parser = super::place(), required_unless_present_any = ["table", "network", "set"])]
+    config: Option<PathBuf>,
+    /// Train on a table, a CSV file with a header
+    #[arg(long, value_name = "FILE", requires = "given", conflicts_with = "network")]
+    table: Option<String>,
+    /// Train on a Bayesian network, .bif or .bif.gz
+    #[arg(long, value_name = "FILE", requires = "given")]
+    network: Option<String>,
+    /// Given columns of the table or the network
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    given: Vec<String>,
+    /// Generated columns in their order [default: all others]
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    generate: Vec<String>,
+    /// The table's column of weights
+    #[arg(long, value_name = "COLUMN", requires = "table")]
+    weight: Option<String>,
+    /// Columns of numbers to cut into bins, as age=10
+    #[arg(long, value_name = "COLUMN=BINS", value_delimiter = ',', value_parser = super::score::bins, requires = "table")]
+    bins: Vec<(String, u32)>,
     /// Replace a value of the config; may be given several times
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<Override>,
@@ -71,14 +91,19 @@ impl Train {
     /// # Errors
     /// When the config is wrong, the folder is in use, or training fails.
     pub fn run(self) -> anyhow::Result<Exit> {
-        let mut set: Vec<Override> = self.set.iter().chain(&self.device).cloned().collect();
+        let data = self.data();
+        let mut set: Vec<Override> = data.iter().chain(&self.set).chain(&self.device).cloned().collect();
         let before = self.from.as_deref().map(Predecessor::load).transpose().context("--from")?;
         if let Some(before) = &before {
             set.push(format!("from=\"{}\"", before.hash()).parse()?);
         }
-        let config = ConfigFile::load(&self.config, &set)?;
+        let name = self.config.as_deref().unwrap_or(Path::new("the default config"));
+        let config = match &self.config {
+            Some(path) => ConfigFile::load(path, &set)?,
+            None => ConfigFile::of_text("", name, &set)?,
+        };
         if let Some(before) = &before {
-            before.check(&config).map_err(|error| BadInput(format!("{}: {error}", self.config.display())))?;
+            before.check(&config).map_err(|error| BadInput(format!("{}: {error}", name.display())))?;
         }
         let path = self.output.clone().unwrap_or_else(|| self.folder(&config));
         if self.print_folder {
@@ -101,9 +126,33 @@ impl Train {
         train_in(&path, &config, before.as_ref(), self.watch)
     }
 
+    /// What the options say of the data.
+    fn data(&self) -> Vec<Override> {
+        let text = |text: &String| toml::Value::from(text.as_str());
+        let list = |names: &[String]| toml::Value::from(names.iter().map(text).collect::<Vec<_>>());
+        let bins: toml::Table = self.bins.iter().map(|(name, bins)| (name.clone(), i64::from(*bins).into())).collect();
+        let values = [
+            ("data.table", self.table.as_ref().map(text)),
+            ("data.network", self.network.as_ref().map(text)),
+            ("data.given", (!self.given.is_empty()).then(|| list(&self.given))),
+            ("data.generate", (!self.generate.is_empty()).then(|| list(&self.generate))),
+            ("data.weight", self.weight.as_ref().map(text)),
+            ("data.bins", (!bins.is_empty()).then(|| bins.into())),
+        ];
+        values.into_iter().filter_map(|(key, value)| Some(Override::new(key, value?))).collect()
+    }
+
     fn folder(&self, config: &Config) -> PathBuf {
-        let experiment = self.config.file_stem().unwrap_or_default();
-        trial_folder(&self.runs.join(Path::new(experiment)), config)
+        // Without a config, a run is named after its data: survey for data/survey.csv, asia for asia.bif.gz.
+        let data = &config.data;
+        let named = [&data.table, &data.network, &data.task].into_iter().find(|name| !name.is_empty());
+        let of_data = Path::new(named.map_or("", String::as_str)).file_name().unwrap_or_default().to_string_lossy();
+        let stem = of_data.split('.').next().filter(|stem| !stem.is_empty()).unwrap_or("default");
+        let experiment = match &self.config {
+            Some(config) => config.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            None => stem.to_owned(),
+        };
+        trial_folder(&self.runs.join(experiment), config)
     }
 }
 
@@ -232,8 +281,8 @@ impl Observer for Bar {
 
     fn phase(&mut self, step: u64, phase: Phase) {
         let what = match phase {
-            Phase::Condition => "the decoder learns the calendar",
-            Phase::Encode => "the calendar is known, z takes over the choice of the date",
+            Phase::Condition => "the decoder learns what meets a condition",
+            Phase::Encode => "the decoder knows it, z takes over the choice",
             Phase::Align => "z carries the choice, its distribution is matched with the prior",
         };
         output::say!("step {step:>6}  {what}");

@@ -31,6 +31,12 @@ impl DataConfig {
         self.network.is_empty() && self.table.is_empty() && self.task == task::DATES
     }
 
+    /// Whether both describe the same task, however it is split.
+    pub fn is_same_task(&self, other: &Self) -> bool {
+        let Self { split, held_out, seed, .. } = other;
+        Self { split: *split, held_out: *held_out, seed: *seed, ..self.clone() } == *other
+    }
+
     /// Makes the task: lists a population, or reads a file. Paths are relative to the working directory.
     ///
     /// # Errors

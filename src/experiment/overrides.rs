@@ -53,6 +53,13 @@ fn is_whole(text: &str) -> bool {
     !digits.starts_with('0') && !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+impl Override {
+    /// A value for a key, a dotted path.
+    pub fn new(key: &str, value: toml::Value) -> Self {
+        Self { key: key.to_owned(), value }
+    }
+}
+
 impl fmt::Display for Override {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.value {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::config::{Config, ConfigError};
 use super::config_file::DataConfig;
+use super::data::DataError;
 use super::engine::engine_of;
 use super::folder::{FolderError, RELEASE_WEIGHTS, RunFolder, TRIAL_WEIGHTS};
 use super::log::Logged;
@@ -13,11 +14,11 @@ use super::metrics::{Metrics, MetricsError};
 use super::source::resolved;
 use crate::caught::panic_message;
 use crate::checksums::SUMS;
-use crate::dates::{Condition, Split, SplitError, ValidDates};
+use crate::dates::SplitError;
 use crate::files::{self, FileError};
 use crate::metrics::{Population, TableError};
 use crate::model::{EngineError, Model, WeightsError};
-use crate::task::dates;
+use crate::task::{Split, dates};
 use crate::training::{
     Ending, Evaluation, Every, Observer, Phase, Progress, Row, Schedule, Trainer, TrainingError, TrialData, TrialLoop,
 };
@@ -40,7 +41,10 @@ pub enum TrialError {
     /// A config or weights in a folder.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// Its data.
+    /// Its task.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Its split.
     #[error(transparent)]
     Split(#[from] SplitError),
     /// Training.
@@ -217,23 +221,27 @@ fn too_many(ending: &Result<TrialEnding, TrialError>) -> Option<usize> {
 }
 
 fn train<O: Observer + Send>(group: &mut [(Member<'_>, Logged<O>)], tell: Tell<'_, O>) {
-    let valid = ValidDates::new();
-    let population = Population::new(dates::truth(&valid));
-    // Trials of one split share it.
+    // Trials of one task share it, and those of one split the split.
+    let mut populations: Vec<(DataConfig, Population)> = Vec::new();
     let mut splits: Vec<(DataConfig, Split)> = Vec::new();
     for index in 0..group.len() {
         let data = group[index].0.config.data.clone();
-        if splits.iter().all(|(of, _)| *of != data) {
-            match Split::new(&valid, data.split, data.held_out, data.seed) {
-                Ok(split) => splits.push((data, split)),
-                Err(error) => tell(index, &mut group[index].1, Err(error.into())),
-            }
+        if splits.iter().any(|(of, _)| *of == data) {
+            continue;
+        }
+        match open_data(&data, &mut populations) {
+            Ok(split) => splits.push((data, split)),
+            Err(error) => tell(index, &mut group[index].1, Err(error)),
         }
     }
-    let data: Vec<_> = splits.iter().map(|(of, split)| (of, split, TrialData::new(&population, split))).collect();
+    let of_data = |(of, split): &'_ (DataConfig, Split)| -> Option<(DataConfig, f64, TrialData<'_>)> {
+        let (_, population) = populations.iter().find(|(task, _)| task.is_same_task(of))?;
+        Some((of.clone(), split.test.truth_entropy(population), TrialData::new(population, split)))
+    };
+    let data: Vec<_> = splits.iter().filter_map(of_data).collect();
     let (mut trials, mut places, mut observers) = (Vec::new(), Vec::new(), Vec::new());
     for (index, (member, observer)) in group.iter_mut().enumerate() {
-        let Some((.., data)) = data.iter().find(|(of, ..)| **of == member.config.data) else { continue };
+        let Some((.., data)) = data.iter().find(|(of, ..)| *of == member.config.data) else { continue };
         match open_trial(member, data) {
             Ok(trial) => {
                 trials.push(trial);
@@ -265,13 +273,24 @@ fn train<O: Observer + Send>(group: &mut [(Member<'_>, Logged<O>)], tell: Tell<'
         let ending = match ending {
             Ok(Ending::Interrupted(step)) => Ok(TrialEnding::Interrupted(step)),
             Ok(Ending::Finished(evaluation)) => {
-                let split = data.iter().find(|(of, ..)| **of == member.config.data).map(|(_, split, _)| *split);
-                finish(member.folder, (trial, member.config.training.keep_checkpoint), (&valid, split), &evaluation)
+                let floor =
+                    data.iter().find(|(of, ..)| *of == member.config.data).map_or(f64::NAN, |(_, floor, _)| *floor);
+                finish(member.folder, (trial, member.config.training.keep_checkpoint), floor, &evaluation)
             }
             Err(error) => Err(error.into()),
         };
         tell(index, observer, ending);
     });
+}
+
+/// The split of some data, and their task among those that are loaded.
+fn open_data(data: &DataConfig, populations: &mut Vec<(DataConfig, Population)>) -> Result<Split, TrialError> {
+    if populations.iter().all(|(task, _)| !task.is_same_task(data)) {
+        populations.push((data.clone(), Population::new(data.load()?.truth)));
+    }
+    let known = populations.iter().find(|(task, _)| task.is_same_task(data));
+    let (_, population) = known.expect("it was added where it was missing");
+    Ok(Split::of(population, data.split, data.held_out, data.seed)?)
 }
 
 fn open_trial<'a>(member: &Member<'_>, data: &'a TrialData<'a>) -> Result<TrialLoop<'a>, TrialError> {
@@ -288,13 +307,10 @@ fn open_trial<'a>(member: &Member<'_>, data: &'a TrialData<'a>) -> Result<TrialL
 fn finish(
     folder: &RunFolder,
     (trial, keep_checkpoint): (&TrialLoop<'_>, bool),
-    (valid, split): (&ValidDates, Option<&Split>),
+    floor: f64,
     evaluation: &Evaluation,
 ) -> Result<TrialEnding, TrialError> {
     trial.model().save(&folder.model())?;
-    let tested = split.into_iter().flat_map(|split| &split.test);
-    let test_conditions: Vec<Condition> = tested.map(|date| Condition::of(*date)).collect();
-    let floor = valid.mean_entropy(&test_conditions);
     let metrics = Metrics::new(trial.phase(), trial.seconds(), floor, evaluation);
     metrics.write(&folder.metrics(), &["config.toml", "history.csv", TRIAL_WEIGHTS])?;
     folder.clean(keep_checkpoint)?;
@@ -313,10 +329,9 @@ pub fn step_seconds(config: &Config) -> Result<f64, TrialError> {
     training.evaluation.every = Every::Steps(u64::MAX);
     // The terms of the last phase from the start: those that most steps of a run compute.
     training.beta.schedule = Schedule::Constant;
-    let valid = ValidDates::new();
-    let split = Split::new(&valid, config.data.split, config.data.held_out, config.data.seed)?;
-    let population = Population::new(dates::truth(&valid));
-    let data = TrialData::new(&population, &split);
+    let mut populations = Vec::new();
+    let split = open_data(&config.data, &mut populations)?;
+    let data = TrialData::new(&populations[0].1, &split);
     let files = (scratch.path().join("history.csv"), scratch.path().join("checkpoint.safetensors"));
     let files = (files.0.as_path(), files.1.as_path());
     let trial = TrialLoop::new(training, config.model, &data, config.threads as usize, files)?;

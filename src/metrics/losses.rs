@@ -2,7 +2,7 @@
 
 use rand_chacha::ChaCha8Rng;
 
-use crate::model::{Encodings, Forward, Model, PairedCodes, Pairing, encode};
+use crate::model::{Decoder, DecoderBuffers, Encodings, Forward, Model, PairedCodes, Pairing, encode};
 use crate::random::{Cumulative, Purpose, normal, stream, uniform};
 use crate::task::{Groups, Rows};
 
@@ -80,6 +80,20 @@ pub fn test_prior_recon_on<M: Forward + ?Sized>(
         sum += model.mean_cross_entropy(&model.paired_rows(&drawn)?, &drawn.z)? * conditions.len() as f64;
     }
     Ok(sum / groups.len() as f64)
+}
+
+/// -log p(y given c), mean over rows, nats: the marginal over a few codes from the prior, which all rows share.
+pub fn marginal_nll(model: &Model, rows: &Rows, seed: u64) -> f64 {
+    const CODES: usize = 64;
+    let codes = if model.layout.latent == 0 { 1 } else { CODES };
+    let z = normal(&mut stream(seed, Purpose::TestNoise, 3), codes * model.layout.latent);
+    let logs = Decoder { model }.log_probabilities(&mut DecoderBuffers::default(), rows, codes, &z);
+    let log_mean = |logs: &[f32]| {
+        let largest = logs.iter().copied().fold(f32::MIN, f32::max);
+        let sum: f64 = logs.iter().map(|log| f64::from(log - largest).exp()).sum();
+        f64::from(largest) + (sum / codes as f64).ln()
+    };
+    -logs.chunks_exact(codes).map(log_mean).sum::<f64>() / rows.len() as f64
 }
 
 /// Conditions whose codes are drawn at once.

@@ -95,6 +95,16 @@ impl Split {
 }
 
 impl Part {
+    /// Mean over the part's rows of H(y | c) of their conditions in the whole truth, nats: what no model's negative
+    /// log-likelihood of them can be below. Each row counts by its weight.
+    pub fn truth_entropy(&self, whole: &Truth) -> f64 {
+        let group =
+            |group| whole.find(self.truth.condition(group)).map_or(0.0, |whole_group| whole.entropy(whole_group));
+        let parts = (0..self.truth.len()).map(|place| (self.truth.mass(place), group(place)));
+        let (sum, mass) = parts.fold((0.0, 0.0), |(sum, all), (mass, entropy)| (sum + mass * entropy, all + mass));
+        sum / mass
+    }
+
     fn new(truth: &Truth, weights: &[f64]) -> Self {
         let all = truth.groups().rows();
         let mut kept: Vec<u32> = (0..all.len() as u32).filter(|row| weights[*row as usize] > 0.0).collect();

@@ -35,6 +35,12 @@ pub struct Checkpoint {
     /// The step at which Adam's moments were 0: the first one, but where weights alone were taken over.
     #[serde(default, skip_serializing_if = "is_first")]
     pub moments_since: u64,
+    /// The lowest negative log-likelihood of validation rows so far, nats, where a sample is trained on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best: Option<f64>,
+    /// The weights that it belongs to.
+    #[serde(skip)]
+    pub best_weights: Vec<f32>,
 }
 
 fn is_first(step: &u64) -> bool {
@@ -60,6 +66,7 @@ pub enum CheckpointError {
 /// The counters travel as a tensor of bytes, so that one rename replaces everything at once.
 const STATE: &str = "state";
 const MODEL: &str = "model.";
+const BEST: &str = "best";
 const MOMENTS: [&str; 2] = ["first", "second"];
 
 impl Checkpoint {
@@ -74,6 +81,9 @@ impl Checkpoint {
         let mut tensors: Tensors = weights.map(|(name, tensor)| (format!("{MODEL}{name}"), tensor)).collect();
         let moments = MOMENTS.into_iter().zip([training.first, training.second]);
         tensors.extend(moments.map(|(name, values)| (name.to_owned(), Tensor::of_floats(values))));
+        if self.best.is_some() {
+            tensors.insert(BEST.to_owned(), Tensor::of_floats(self.best_weights.clone()));
+        }
         tensors.insert(STATE.to_owned(), Tensor::of_bytes(state));
         Ok(save_tensors(&tensors, path)?)
     }
@@ -145,7 +155,7 @@ impl Checkpoint {
         })?;
         let state = tensors.remove(STATE).ok_or_else(|| damaged("it has no counters"))?;
         let Values::U8(bytes) = state.values else { return Err(damaged("its counters are not text")) };
-        let state = serde_json::from_slice(&bytes).map_err(|error| damaged(&error.to_string()))?;
+        let mut state: Self = serde_json::from_slice(&bytes).map_err(|error| damaged(&error.to_string()))?;
         let mut moments = |name: &str| -> Result<Vec<f32>, CheckpointError> {
             let tensor = tensors.remove(name).ok_or_else(|| damaged(&format!("its moments {name} are missing")))?;
             match tensor.values {
@@ -158,6 +168,9 @@ impl Checkpoint {
             || !second.iter().all(|value| value.is_finite() && *value >= 0.0)
         {
             return Err(damaged("its moments are none that a run comes to"));
+        }
+        if state.best.is_some() {
+            state.best_weights = moments(BEST)?;
         }
         let weights = tensors.into_iter();
         let weights = weights.map(|(name, tensor)| (name.strip_prefix(MODEL).unwrap_or(&name).to_owned(), tensor));

@@ -5,6 +5,7 @@
 
 mod checkpoint;
 mod config;
+mod data;
 mod evaluation;
 mod history;
 mod measures;
@@ -18,9 +19,10 @@ mod trial_loop;
 pub use crate::metrics::Row;
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use config::{BetaConfig, EvaluationConfig, Every, Objective, Schedule, StepConfig, TrainingConfig, TurnRule};
+pub use data::TrialData;
 pub use evaluation::{Drawn, EvalBudget, Evaluation, Exact, TestData, evaluate};
 pub use history::{History, HistoryError};
 pub use optimizer::{adam_hyperparams, learning_rate};
 pub use schedule::{BetaSchedule, Phase, ScheduleState, Turn};
 pub use trainer::{Ended, Ending, Observer, Progress, Trainer, TrainingError};
-pub use trial_loop::{TrialData, TrialLoop};
+pub use trial_loop::TrialLoop;

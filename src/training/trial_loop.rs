@@ -9,44 +9,23 @@ use rand::RngExt;
 
 use super::checkpoint::{Checkpoint, CheckpointError};
 use super::config::TrainingConfig;
-use super::evaluation::{Drawn, EvalBudget, Evaluation, TestData, evaluate};
+use super::data::TrialData;
+use super::evaluation::{Drawn, EvalBudget, Evaluation, evaluate};
 use super::history::History;
 use super::optimizer::{adam_hyperparams_since, learning_rate};
 use super::order::Order;
 use super::schedule::{BetaSchedule, Phase, ScheduleState};
 use super::trainer::{Observer, Progress, TrainingError};
-use crate::dates::{Condition, Split};
-use crate::metrics::{Measure, Population, Row, draw_codes, paired_candidates};
+use crate::metrics::{Measure, Row, draw_codes, marginal_nll, paired_candidates};
 use crate::model::{
     BulkDecoder, EngineError, Layout, Model, ModelConfig, ObjectiveWeights, Pairing, PriorCodes, StepInput, Terms,
     TrainingState, check_memory,
 };
 use crate::random::{Purpose, normal, stream};
-use crate::task::{Groups, Rows, dates};
+use crate::task::Rows;
 
 /// Steps whose terms are read from the engine at once: a GPU is stopped by it, so not every step does.
 const WINDOW: usize = 10;
-
-/// What trials are trained and tested on; several may share it.
-#[derive(Debug)]
-pub struct TrialData<'a> {
-    train: Rows,
-    train_groups: Groups,
-    test: TestData<'a>,
-}
-
-impl<'a> TrialData<'a> {
-    /// The data of a split.
-    pub fn new(population: &'a Population, split: &Split) -> Self {
-        let (train, train_groups) = (dates::rows(&split.train), dates::groups(&split.train));
-        let (rows, groups) = (dates::rows(&split.test), dates::groups(&split.test));
-        let of = |conditions: &[Condition]| -> Vec<usize> {
-            conditions.iter().filter_map(|condition| population.find(&condition.row())).collect()
-        };
-        let (seen, validation) = (of(&split.seen), of(&split.held_out));
-        Self { train, train_groups, test: TestData { population, train: seen, validation, rows, groups } }
-    }
-}
 
 /// A trial under way.
 #[derive(Debug)]
@@ -72,6 +51,8 @@ pub struct TrialLoop<'a> {
     unread: usize,
     last_loss: f64,
     started: Option<Instant>,
+    /// The loss above which the trial has diverged, nats.
+    divergence: f64,
 }
 
 impl<'a> TrialLoop<'a> {
@@ -87,15 +68,15 @@ impl<'a> TrialLoop<'a> {
         threads: usize,
         (history, checkpoint): (&Path, &Path),
     ) -> Result<Self, TrainingError> {
-        let TrialData { train, train_groups, .. } = data;
-        if config.training.batch_size > train.len() as i64 {
-            let (batch, dates) = (config.training.batch_size, train.len() as i64);
+        if data.is_dates() && config.training.batch_size > data.train.len() as i64 {
+            let (batch, dates) = (config.training.batch_size, data.train.len() as i64);
             return Err(TrainingError::BatchTooLarge { batch, dates });
         }
-        let layout = Layout::new(&model, &dates::schema());
+        let schema = data.test.population.schema();
+        let layout = Layout::new(&model, schema);
         check_memory(&layout, 2 * config.training.batch_size as usize, threads)?;
-        let schedule = config.beta.schedule(config.training.steps, true);
-        let mut model = Model::new(model, dates::schema(), config.seed);
+        let schedule = config.beta.schedule(config.training.steps, data.is_dates());
+        let mut model = Model::new(model, schema.clone(), config.seed);
         // What a checkpoint must have been written by to be resumed.
         let run = format!("{:012x}", config.identity);
         let mut state = Checkpoint { schedule: ScheduleState::new(&schedule), run, ..Checkpoint::default() };
@@ -119,9 +100,12 @@ impl<'a> TrialLoop<'a> {
         };
         state.history = history.digest();
         let (seed, batch_size) = (config.seed, config.training.batch_size);
-        let order = Order::new(train.len(), batch_size as usize, Purpose::Order, seed);
-        let grouped = (batch_size / config.objective.codes) as usize;
-        let conditions = Order::new(train_groups.len(), grouped, Purpose::Conditions, seed);
+        let order = data.row_order(batch_size as usize, seed);
+        let grouped = (batch_size / config.objective.codes).max(1) as usize;
+        let conditions = data.condition_order(grouped, seed);
+        // A uniform guess of many columns costs more than one of a date.
+        let guess: f64 = schema.generated.iter().map(|column| (column.size() as f64).ln()).sum();
+        let divergence = config.training.divergence.max(if data.is_dates() { 0.0 } else { 10.0 * guess });
         Ok(Self {
             config,
             schedule,
@@ -141,6 +125,7 @@ impl<'a> TrialLoop<'a> {
             unread: 0,
             last_loss: f64::NAN,
             started: None,
+            divergence,
         })
     }
 
@@ -252,7 +237,7 @@ impl<'a> TrialLoop<'a> {
         let first = self.state.step - terms.len() as u64;
         for (offset, Terms { loss, recon, kl, prior_recon }) in terms.into_iter().enumerate() {
             let step = first + offset as u64;
-            if !loss.is_finite() || loss > self.config.training.divergence {
+            if !loss.is_finite() || loss > self.divergence {
                 let learning_rate = learning_rate(&self.config.training, step);
                 let beta = self.beta(step);
                 return Err(TrainingError::Diverged { step: step + 1, loss, recon, kl, beta, learning_rate });
@@ -329,6 +314,7 @@ impl<'a> TrialLoop<'a> {
         drawn: Option<&Vec<Drawn>>,
         observer: &mut impl Observer,
     ) -> Result<Option<Evaluation>, TrainingError> {
+        self.keep_best();
         let TrainingConfig { seed, objective, .. } = &self.config;
         let mut evaluations = Vec::new();
         for (place, budget) in self.budgets().into_iter().enumerate() {
@@ -349,6 +335,19 @@ impl<'a> TrialLoop<'a> {
         (self.state.sums, self.state.summed) = ([0.0; 4], 0);
         observer.evaluated(&row);
         Ok(evaluations.pop())
+    }
+
+    /// Keeps the weights that are best on validation rows of a sample, from the last phase on, and takes them back at the
+    /// end: trained on, a model of few rows learns them by heart.
+    fn keep_best(&mut self) {
+        let Some(rows) = self.data.validation.as_ref().filter(|_| self.phase() == Phase::Align) else { return };
+        let nll = marginal_nll(&self.model, rows, self.config.seed);
+        if self.state.best.is_none_or(|best| nll < best) {
+            self.state.best = Some(nll);
+            self.state.best_weights.clone_from(&self.model.weights);
+        } else if self.trained() && self.state.best_weights.len() == self.model.weights.len() {
+            self.model.weights.clone_from(&self.state.best_weights);
+        }
     }
 
     /// The evaluation's row, with what only the run knows.

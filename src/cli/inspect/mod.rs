@@ -9,6 +9,7 @@ mod latent;
 mod one;
 mod pictures;
 mod row;
+mod rows;
 mod terminal;
 
 use std::path::{Path, PathBuf};
@@ -27,6 +28,7 @@ use crate::dates::{self, Condition, LineError, Split, ValidDates, parse_line};
 use crate::experiment::Config;
 use crate::metrics::{Draws, Population, Tally, Trained, tally_model};
 use crate::model::{Decode, Model};
+use crate::task::Notation;
 
 /// Show the diversity of one condition's samples, of every condition's, or the use of the latent code
 ///
@@ -143,6 +145,12 @@ impl Inspect {
     /// # Errors
     /// When the condition, the options or the model are not what they should be, or a file can't be written.
     pub fn run(self) -> anyhow::Result<Exit> {
+        if let Some(folder) = &self.model
+            && let (model, config) = super::load_model(Some(folder))?
+            && model.schema.notation == Notation::Named
+        {
+            return rows::run(&self, &model, &config);
+        }
         let valid = ValidDates::new();
         let condition = self.condition.as_deref().map(|text| parse(text, &valid)).transpose()?;
         self.check_output()?;
@@ -164,12 +172,17 @@ impl Inspect {
     fn subject(&self, valid: ValidDates) -> anyhow::Result<Subject> {
         let decode = self.decode.at(self.temperature)?;
         let (model, config) = super::load_model(self.model.as_deref())?;
-        let cores = || thread::available_parallelism().map_or(1, usize::from);
-        let threads = self.threads.map_or_else(cores, usize::from);
+        let threads = self.cores();
         let split = Split::new(&valid, config.data.split, config.data.held_out, config.data.seed)?;
         let population = Population::new(dates::truth(&valid));
         let trained = Trained::new(&population, &dates::rows(&split.train));
         Ok(Subject { model, config, valid, population, split, trained, decode, threads })
+    }
+
+    /// Threads that are asked for, or all cores.
+    fn cores(&self) -> usize {
+        let cores = || thread::available_parallelism().map_or(1, usize::from);
+        self.threads.map_or_else(cores, usize::from)
     }
 
     /// How samples are drawn, in words.

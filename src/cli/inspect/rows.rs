@@ -1,0 +1,96 @@
+//! Models of tables and other tasks: a condition's marginal row by row, or all conditions' figures.
+
+use super::super::exit::{BadInput, Exit};
+use super::super::output;
+use super::Inspect;
+use crate::experiment::Config;
+use crate::metrics::{Estimate, MarginalSummary, Measure, Weighting, marginals};
+use crate::model::Model;
+use crate::task::{Split, Truth};
+
+/// Inspects a condition, or with --all every one.
+///
+/// # Errors
+/// When the data can't be had, the condition does not occur, or an option is for dates alone.
+pub fn run(options: &Inspect, model: &Model, config: &Config) -> anyhow::Result<Exit> {
+    if options.latent || options.angles {
+        return Err(BadInput("--latent and --angles are for dates; name a condition, or use --all".to_owned()).into());
+    }
+    let truth = config.data.load()?.truth;
+    if truth.schema() != &model.schema {
+        return Err(BadInput("the data are not those that the model was trained on".to_owned()).into());
+    }
+    let of = |groups: &[usize]| {
+        let run = (options.seed, options.cores());
+        let bar = output::bar(groups.len() as u64, "{bar:30} {human_pos}/{human_len} conditions  {eta} left");
+        let measured = marginals(model, &truth, groups, options.codes.max(1) as usize, run, &mut output::on_bar(&bar));
+        bar.finish_and_clear();
+        measured.unwrap_or_default()
+    };
+    match &options.condition {
+        Some(text) => one(&truth, text, &of),
+        None => all(&truth, config, &of),
+    }
+}
+
+/// Marginals of some conditions.
+type Marginals<'a> = &'a dyn Fn(&[usize]) -> Vec<crate::metrics::Marginal>;
+
+/// Rows of a condition that are shown.
+const SHOWN: usize = 30;
+
+fn one(truth: &Truth, text: &str, of: Marginals<'_>) -> anyhow::Result<Exit> {
+    let schema = truth.schema();
+    let given = schema.parse_condition(text).map_err(|error| BadInput(error.to_string()))?;
+    let group = truth.find(&given).ok_or_else(|| BadInput(format!("no row meets {}", schema.label(&given))))?;
+    let Some(marginal) = of(&[group]).into_iter().next() else { return Ok(Exit::Interrupted) };
+    let mut rows: Vec<(usize, &[u16])> = truth.generated(group).enumerate().collect();
+    let probabilities = truth.probabilities(group);
+    rows.sort_by(|a, b| probabilities[b.0].total_cmp(&probabilities[a.0]));
+    let shown = rows.iter().take(SHOWN).map(|(rank, row)| {
+        let Estimate { value, error } = marginal.rows[*rank];
+        vec![schema.row_label(row), format!("{:.5}", probabilities[*rank]), format!("{value:.5} ± {error:.5}")]
+    });
+    let table = output::long_table(&["row", "truth", "model"], shown.collect());
+    let more = if rows.len() > SHOWN { format!("\nand {} rows more", rows.len() - SHOWN) } else { String::new() };
+    let figures = [
+        ("invalid mass", marginal.invalid_mass),
+        ("NLL gap", marginal.nll_gap),
+        ("prior MI", marginal.prior_mi),
+        ("H(row given z)", marginal.entropy_given_z),
+    ];
+    let figures = figures.map(|(name, figure)| format!("{name} {:.5} ± {:.5}", figure.value, figure.error)).join("; ");
+    let label = schema.label(&given);
+    output::print(&format!(
+        "{label}: {} rows, H {:.4} nats\n{table}{more}\n{figures}",
+        rows.len(),
+        truth.entropy(group)
+    ))?;
+    Ok(Exit::Done)
+}
+
+fn all(truth: &Truth, config: &Config, of: Marginals<'_>) -> anyhow::Result<Exit> {
+    let split = Split::of(truth, config.data.split, config.data.held_out, config.data.seed)?;
+    let mut lines = Vec::new();
+    for (part, groups) in [("trained on", &split.seen), ("held out", &split.held_out)] {
+        let marginals = of(groups);
+        let Some(summary) = MarginalSummary::of(&marginals.iter().collect::<Vec<_>>(), Weighting::ByRow) else {
+            continue;
+        };
+        let text = |measure: Measure, figure: Estimate| measure.text(figure.value, figure.error);
+        lines.push(vec![
+            part.to_owned(),
+            groups.len().to_string(),
+            text(Measure::INVALID_MASS, summary.invalid_mass),
+            text(Measure::NLL_GAP, summary.nll_gap),
+            text(Measure::TV, summary.tv),
+            text(Measure::PRIOR_MI, summary.prior_mi),
+            text(Measure::ENTROPY_GIVEN_Z, summary.entropy_given_z),
+            truth.schema().label(truth.condition(groups[summary.worst])),
+        ]);
+    }
+    let header =
+        ["conditions", "number", "invalid mass", "NLL gap", "TV", "prior MI", "H(row given z)", "most invalid mass"];
+    output::print(&output::table(&header, lines).to_string())?;
+    Ok(Exit::Done)
+}

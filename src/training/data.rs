@@ -1,0 +1,110 @@
+//! What trials are trained and tested on.
+
+use super::evaluation::TestData;
+use super::order::Order;
+use crate::metrics::Population;
+use crate::random::{Cumulative, Purpose, stream};
+use crate::task::{Groups, Kind, Notation, Part, Rows, Split};
+
+/// The data of a split; several trials may share it.
+#[derive(Debug)]
+pub struct TrialData<'a> {
+    pub(super) train: Rows,
+    pub(super) train_groups: Groups,
+    // Weights of training rows and of conditions.
+    weights: Vec<f64>,
+    masses: Vec<f64>,
+    pub(super) test: TestData<'a>,
+    /// Rows on which a model of a sample is chosen, single observations; none of an exact truth.
+    pub(super) validation: Option<Rows>,
+}
+
+/// Rows of the conditions that evaluations look at, at the most: all of the tasks that the program knows.
+const MOST_MEASURED: usize = 200_000;
+/// Test rows that losses are computed over, at the most, where they are drawn.
+const MOST_TESTED: usize = 20_000;
+/// Observations that a model is chosen on.
+const MOST_VALIDATED: usize = 2000;
+
+impl<'a> TrialData<'a> {
+    /// The data of a split of a population.
+    pub fn new(population: &'a Population, split: &Split) -> Self {
+        let Split { train, test, held_out, seen } = split;
+        let masses = (0..train.truth.len()).map(|group| train.truth.mass(group)).collect();
+        let measured: usize = seen.iter().chain(held_out).map(|group| population.count(*group)).sum();
+        let stride = measured.div_ceil(MOST_MEASURED).max(1);
+        let thin = |groups: &[usize]| groups.iter().copied().step_by(stride).collect();
+        let (rows, groups) = tested(test);
+        let validation = (population.kind() == Kind::Sample).then(|| {
+            let mut some = Rows::new(rows.width());
+            some.extend(&rows, 0..rows.len().min(MOST_VALIDATED));
+            some
+        });
+        Self {
+            train: train.rows.clone(),
+            train_groups: train.truth.groups().clone(),
+            weights: train.weights.clone(),
+            masses,
+            test: TestData { population, train: thin(seen), validation: thin(held_out), rows, groups },
+            validation,
+        }
+    }
+
+    /// Whether the thresholds and limits of dates fit.
+    pub(super) fn is_dates(&self) -> bool {
+        self.test.population.schema().notation == Notation::Dates
+    }
+
+    /// The order in which training rows come.
+    pub(super) fn row_order(&self, batch: usize, seed: u64) -> Order {
+        Order::weighted(&self.weights, batch, Purpose::Order, seed)
+    }
+
+    /// The order in which conditions come whose codes are paired.
+    pub(super) fn condition_order(&self, batch: usize, seed: u64) -> Order {
+        match self.train_groups.is_uniform() {
+            // Where rows are equally likely, conditions take turns.
+            true => Order::of_each(self.masses.len(), batch, Purpose::Conditions, seed),
+            false => Order::weighted(&self.masses, batch, Purpose::Conditions, seed),
+        }
+    }
+}
+
+/// The test rows: all of them, or some drawn by their weights where these differ.
+fn tested(test: &Part) -> (Rows, Groups) {
+    let groups = test.truth.groups().clone();
+    let even = test.weights.iter().all(|weight| *weight == test.weights[0]);
+    if even && (test.rows.len() <= MOST_TESTED || test.truth.schema().notation == Notation::Dates) {
+        return (test.rows.clone(), groups);
+    }
+    let (choose, mut random) = (Cumulative::new(&test.weights), stream(0, Purpose::TestNoise, 2));
+    let drawn: Vec<u32> = (0..MOST_TESTED.min(4 * test.rows.len())).map(|_| choose.draw(&mut random) as u32).collect();
+    let mut rows = Rows::default();
+    rows.gather(&test.rows, &drawn);
+    // Conditions spread evenly over all, where there are very many.
+    let stride = groups.len().div_ceil(MOST_VALIDATED).max(1);
+    let some: Vec<usize> = (0..groups.len()).step_by(stride).collect();
+    (rows, test.truth.subset(&some).groups().clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dates::Holdout;
+    use crate::task::Task;
+
+    #[test]
+    fn data_of_a_weighted_task_are_drawn_by_weight() {
+        let population = Population::new(Task::named("weighted_dates").unwrap().truth);
+        let split = Split::of(&population, Holdout::Conditions, 0.1, 1).unwrap();
+        let data = TrialData::new(&population, &split);
+        assert!(!data.is_dates() && data.validation.is_none());
+        // Half of the mass of a condition is on its first row.
+        let first =
+            data.test.rows.iter().filter(|row| {
+                population.find(&row[..4]).and_then(|group| population.rank(group, &row[4..])) == Some(0)
+            });
+        let share = first.count() as f64 / data.test.rows.len() as f64;
+        assert!((share - 0.5).abs() < 0.02, "{share}");
+    }
+}
