@@ -8,7 +8,7 @@ SHELL := /bin/bash
 CVAE := target/release/cvae
 PREDICTIONS := data/predictions.txt
 
-.PHONY: help libtorch build torch demo seeds plots report docs test test-report test-parity test-export test-page test-python test-kill test-faults test-slurm fuzz deny lint release bench clean
+.PHONY: help libtorch build torch demo seeds plots report docs test test-libraries test-report test-parity test-export test-page test-python test-kill test-faults test-slurm fuzz deny lint release bench clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/' | expand -t 18
@@ -55,6 +55,10 @@ test: libtorch ## Run all tests
 
 test-report: ## Typeset the documents anew and compare them with the committed PDFs
 	cargo test --release --locked -p cvae-report
+
+test-libraries: build ## Compare networks with pyAgrum and scores with sdmetrics, in a virtual environment
+	python3 -m venv target/python/libraries && target/python/libraries/bin/pip install -q pyagrum==3.3.1 sdmetrics==0.32.0
+	target/python/libraries/bin/python tests/libraries.py
 
 test-parity: build ## Compare model/predict.py and model/eval.py with cvae: logits, dates, messages, exit codes
 	CVAE_PYTHON="$$(python3 scripts/environment.py model/requirements.txt)" cargo test --release --locked --test parity -- --ignored

@@ -13,7 +13,9 @@ use cvae::experiment::{
 };
 use cvae::metrics::Table;
 use cvae::model::{Layout, Model, ModelConfig, TrainingState};
-use cvae::task::dates;
+use cvae::task::network::Network;
+use cvae::task::table::{self, TableOptions};
+use cvae::task::{Kind, Truth, dates};
 use cvae::training::{Checkpoint, History};
 
 /// A parser.
@@ -47,6 +49,36 @@ pub enum Target {
     Words,
     /// What a scheduler was handed: the list of its tasks.
     Submissions,
+    /// Tables that models are trained on.
+    Schemas,
+    /// Bayesian networks.
+    Networks,
+}
+
+/// A table whose first column is given, another one binned; its rows and probabilities must add up.
+fn schema(input: &[u8]) -> bool {
+    let options =
+        TableOptions { given: vec!["a".to_owned()], bins: [("n".to_owned(), 3)].into(), ..TableOptions::default() };
+    table::read(input, Path::new("t.csv"), &options, Kind::Sample).is_ok_and(|truth| sound(&truth))
+}
+
+/// A network whose last variable is given.
+fn network(input: &[u8]) -> bool {
+    Network::parse(&String::from_utf8_lossy(input)).is_ok_and(|network| {
+        let last: Vec<String> = network.names().last().map(str::to_owned).into_iter().collect();
+        network.truth(&last, &[]).is_ok_and(|truth| sound(&truth))
+    })
+}
+
+fn sound(truth: &Truth) -> bool {
+    for group in 0..truth.len() {
+        let sum: f64 = truth.probabilities(group).iter().sum();
+        assert!((sum - 1.0).abs() < 1e-6, "{sum}");
+        assert_eq!(truth.find(truth.condition(group)), Some(group));
+        let label = truth.schema().label(truth.condition(group));
+        assert!(!label.is_empty());
+    }
+    true
 }
 
 /// Says whether it accepted the input.
@@ -68,6 +100,8 @@ impl Target {
         Self::Tables,
         Self::Words,
         Self::Submissions,
+        Self::Schemas,
+        Self::Networks,
     ];
 
     /// The name of its folder in the corpus.
@@ -80,7 +114,7 @@ impl Target {
         match self {
             Self::Lines => 300,
             Self::Dates => 240,
-            Self::Predictions => 150,
+            Self::Predictions => 100,
             Self::Overrides => 60,
             Self::Configs => 60,
             Self::Sweeps => 30,
@@ -92,6 +126,8 @@ impl Target {
             Self::Tables => 20,
             Self::Words => 20,
             Self::Submissions => 10,
+            Self::Schemas => 25,
+            Self::Networks => 25,
         }
     }
 
@@ -125,6 +161,8 @@ impl Target {
         // What the corpus's configs build on.
         fs::write(file("default.toml"), include_str!("../experiments/default.toml"))?;
         Ok(match self {
+            Self::Schemas => Box::new(schema),
+            Self::Networks => Box::new(network),
             Self::Lines => Box::new(|input| line(&String::from_utf8_lossy(input))),
             Self::Dates => Box::new(|input| date(&String::from_utf8_lossy(input))),
             Self::Predictions => {

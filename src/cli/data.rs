@@ -10,6 +10,7 @@ use clap::builder::PossibleValuesParser;
 use super::exit::{BadInput, Exit};
 use super::output;
 use crate::dates::{self, YearRange};
+use crate::experiment::DataConfig;
 use crate::files;
 use crate::task::{self, Task};
 
@@ -18,7 +19,8 @@ use crate::task::{self, Task};
 #[command(after_help = "Examples:
   cvae data                           both files in data/, for 1800 to 2200
   cvae data --from 1900 --to 1999 -o /tmp/century
-  cvae data --task algebra            data/algebra.csv: every row of another exact task")]
+  cvae data --task algebra            data/algebra.csv: every row of another exact task
+  cvae data --network asia.bif --given smoke,asia")]
 pub struct Data {
     /// First year
     #[arg(long, value_name = "YEAR", default_value_t = dates::FIRST_YEAR, value_parser = super::whole::<i16>(1000, 9999),
@@ -32,6 +34,15 @@ pub struct Data {
     #[arg(long, value_name = "NAME", default_value = task::DATES, value_parser = PossibleValuesParser::new(Task::names()),
           conflicts_with_all = ["from", "to"])]
     task: String,
+    /// Bayesian network, .bif or .bif.gz, whose rows and probabilities are written as CSV
+    #[arg(long, value_name = "FILE", requires = "given", conflicts_with_all = ["task", "from", "to"])]
+    network: Option<String>,
+    /// Given columns of the network
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',', requires = "network")]
+    given: Vec<String>,
+    /// Generated columns of the network [default: all others]
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',', requires = "network")]
+    generate: Vec<String>,
     /// Folder to write to
     #[arg(short, long, value_name = "DIR", default_value = "data", value_parser = super::place())]
     output: PathBuf,
@@ -43,8 +54,19 @@ impl Data {
     /// # Errors
     /// When the years are no range, or a file can't be written.
     pub fn run(self) -> anyhow::Result<Exit> {
+        if let Some(network) = &self.network {
+            let data = DataConfig {
+                network: network.clone(),
+                given: self.given.clone(),
+                generate: self.generate.clone(),
+                ..DataConfig::default()
+            };
+            let name = Path::new(network).file_name().unwrap_or_default().to_string_lossy();
+            let stem = name.split('.').next().unwrap_or_default();
+            return self.write_rows(&data, stem);
+        }
         if self.task != task::DATES {
-            return self.write_rows();
+            return self.write_rows(&DataConfig { task: self.task.clone(), ..DataConfig::default() }, &self.task);
         }
         let range = YearRange::new(self.from, self.to).map_err(|error| BadInput(error.to_string()))?;
         files::make_folder(&self.output)?;
@@ -53,10 +75,10 @@ impl Data {
         Ok(Exit::Done)
     }
 
-    fn write_rows(&self) -> anyhow::Result<Exit> {
-        let task = Task::named(&self.task).ok_or_else(|| BadInput(format!("there is no task {}", self.task)))?;
+    fn write_rows(&self, data: &DataConfig, name: &str) -> anyhow::Result<Exit> {
+        let truth = data.load()?.truth;
         files::make_folder(&self.output)?;
-        write(&self.output.join(format!("{}.csv", self.task)), |out| Ok(task.truth.write_csv(out)? + 1))?;
+        write(&self.output.join(format!("{name}.csv")), |out| Ok(truth.write_csv(out)? + 1))?;
         Ok(Exit::Done)
     }
 }

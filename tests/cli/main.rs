@@ -21,5 +21,6 @@ mod streams;
 mod supply;
 mod sweep;
 mod terminal;
+mod tasks;
 mod train;
 mod watch;

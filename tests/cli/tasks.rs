@@ -1,0 +1,169 @@
+//! Tables, networks and other tasks, from training to scores.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::common::{code, errors, run};
+
+/// What makes a run take about a second.
+const SHORT: [&str; 22] = [
+    "--set",
+    "model.hidden_dim=16",
+    "--set",
+    "model.angles=8",
+    "--set",
+    "model.latent_dim=2",
+    "--set",
+    "beta.rise=20",
+    "--set",
+    "training.steps=300",
+    "--set",
+    "training.batch_size=64",
+    "--set",
+    "training.warm_up=5",
+    "--set",
+    "evaluation.every=100",
+    "--set",
+    "evaluation.samples=2",
+    "--set",
+    "evaluation.final_samples=20",
+    "--set",
+    "evaluation.codes=16",
+];
+
+/// Ages, sexes and votes: women above 30 vote yes, all others are split.
+fn survey(folder: &Path) {
+    let mut text = "age,sex,vote,town\n".to_owned();
+    for row in 0..400 {
+        let (age, sex) = (20 + row % 40, if row % 3 == 0 { "F" } else { "M" });
+        let vote = if sex == "F" && age >= 30 || row % 2 == 0 { "yes" } else { "no" };
+        text += &format!("{age},{sex},{vote},\"{}\"\n", ["Paris, TX", "Rome", ""][row % 7 % 3]);
+    }
+    fs::write(folder.join("survey.csv"), text).unwrap();
+}
+
+fn trained(folder: &Path, data: &[&str]) -> std::process::Output {
+    let arguments: Vec<&str> = ["train", "--output", "model"].iter().chain(data).chain(&SHORT).copied().collect();
+    run(folder, &arguments)
+}
+
+#[test]
+fn a_table_is_trained_on_predicted_scored_and_inspected_without_a_config() {
+    let folder = TempDir::new().unwrap();
+    survey(folder.path());
+    let data = ["--table", "survey.csv", "--given", "age,sex", "--bins", "age=4"];
+    let output = trained(folder.path(), &data);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    // A second run finds nothing to do, and the config is whole.
+    assert!(errors(&trained(folder.path(), &data)).contains("finished earlier"));
+    // Columns in any order, with others beside them; ages within bins; the model's columns are replaced.
+    fs::write(folder.path().join("asked.csv"), "id,vote,sex,age\n7,?,F,33\n8,?,M,50-59\n").unwrap();
+    let predict = ["predict", "-i", "asked.csv", "out.csv", "--model", "model", "-n", "3", "--decode", "sample"];
+    let output = run(folder.path(), &predict);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    let text = fs::read_to_string(folder.path().join("out.csv")).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!((lines[0], lines.len()), ("id,sex,age,vote,town", 7));
+    assert!(lines[1..4].iter().all(|line| line.starts_with("7,F,33,")), "{text}");
+    assert!(errors(&output).contains("found in the table"), "{}", errors(&output));
+    let output = run(folder.path(), &["eval", "out.csv", "--model", "model", "--json"]);
+    let score: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((score["rows"].as_u64(), score["conditions"].as_u64()), (Some(6), Some(8)));
+    let output = run(folder.path(), &["inspect", "--model", "model", "age=30-39,sex=F"]);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("vote=yes,town=Rome"));
+    let output = run(folder.path(), &["inspect", "--model", "model", "--all"]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("trained on"), "{}", errors(&output));
+    // The folder alone predicts, and says that it can't check.
+    fs::remove_file(folder.path().join("survey.csv")).unwrap();
+    let output = run(folder.path(), &predict);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    assert!(errors(&output).contains("not checked") && errors(&output).contains("survey.csv"), "{}", errors(&output));
+    assert_eq!(fs::read_to_string(folder.path().join("out.csv")).unwrap(), text);
+}
+
+#[test]
+fn values_that_a_model_does_not_know_and_impossible_conditions_are_named() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("all.csv"), "a,b,y\n1,1,x\n1,1,z\n1,2,x\n2,1,z\n2,3,x\n").unwrap();
+    let data = ["--table", "all.csv", "--given", "a,b", "--set", "data.truth=population", "--set", "data.held_out=0.3"];
+    let output = trained(folder.path(), &data);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    fs::write(folder.path().join("asked.csv"), "b,a\n1,1\n7,1\n3,1\n").unwrap();
+    let output = run(folder.path(), &["predict", "-i", "asked.csv", "-", "--model", "model"]);
+    assert_eq!(code(&output), 2);
+    let said = errors(&output);
+    assert!(said.contains("asked.csv:3: b has no value \"7\"; its values are 1, 2, 3"), "{said}");
+    assert!(said.contains("asked.csv:4: no row meets a=1,b=3") && said.contains("nothing was written"), "{said}");
+    let output = run(folder.path(), &["predict", "-i", "asked.csv", "-", "--model", "model", "--keep-going"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!((code(&output), text.lines().count()), (3, 4));
+    assert!(text.ends_with("7,1,\n3,1,\n"), "{text}");
+    fs::write(folder.path().join("asked.csv"), "a\n1\n").unwrap();
+    let output = run(folder.path(), &["predict", "-i", "asked.csv", "-", "--model", "model"]);
+    assert!(errors(&output).contains("asked.csv:1: the header lacks b; it has a"), "{}", errors(&output));
+    let output = run(folder.path(), &["inspect", "--model", "model", "a=1"]);
+    assert!(errors(&output).contains("b is missing; its values are 1, 2, 3"), "{}", errors(&output));
+}
+
+const NETWORK: &str = "network rain {} variable rain { type discrete [2] { yes, no }; }
+variable wet { type discrete [2] { yes, no }; } variable late { type discrete [2] { yes, no }; }
+probability (rain) { table 0.2, 0.8; } probability (wet | rain) { (yes) 0.9, 0.1; (no) 0.2, 0.8; }
+probability (late | wet) { (yes) 0.5, 0.5; (no) 0.1, 0.9; }";
+
+#[test]
+fn a_network_is_written_trained_on_and_scored_against() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("rain.bif"), NETWORK).unwrap();
+    let output = run(folder.path(), &["data", "--network", "rain.bif", "--given", "late", "-o", "."]);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    let text = fs::read_to_string(folder.path().join("rain.csv")).unwrap();
+    assert!(text.starts_with("late,rain,wet,weight\nyes,yes,yes,0.09"), "{text}");
+    let output = trained(folder.path(), &["--network", "rain.bif", "--given", "late", "--set", "data.split=rows"]);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    // The table of all rows, by weight, is the network.
+    let score = ["score", "rain.bif", "rain.csv", "--given", "late", "--json"];
+    let output = run(folder.path(), &score);
+    let score: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((score["validity"].as_f64(), score["coverage"].as_f64()), (Some(1.0), Some(1.0)));
+}
+
+#[test]
+fn a_task_is_trained_on_by_name_and_runs_again_to_the_same_weights() {
+    let train = |runs: &str| {
+        let folder = TempDir::new().unwrap();
+        let set = ["train", "--set", "data.task=permutations", "--runs", runs];
+        let arguments: Vec<&str> = set.iter().chain(&SHORT).copied().collect();
+        let output = run(folder.path(), &arguments);
+        assert_eq!(code(&output), 0, "{}", errors(&output));
+        let trial = fs::read_dir(folder.path().join(runs).join("permutations")).unwrap().next().unwrap().unwrap();
+        fs::read(trial.path().join("model.safetensors")).unwrap()
+    };
+    assert_eq!(train("runs"), train("other"));
+}
+
+#[test]
+fn options_that_make_no_data_are_refused_with_the_remedy() {
+    let folder = TempDir::new().unwrap();
+    survey(folder.path());
+    for (arguments, expected) in [
+        (vec!["train"], "<CONFIG"),
+        (vec!["train", "--table", "survey.csv"], "--given"),
+        (
+            vec!["train", "--table", "survey.csv", "--given", "height"],
+            "the table has no column \"height\"; it has age, sex",
+        ),
+        (vec!["train", "--table", "none.csv", "--given", "age"], "none.csv"),
+        (vec!["train", "--set", "data.task=algebr"], "there is no task \"algebr\""),
+        (vec!["score", "survey.csv", "survey.csv"], "--given"),
+        (vec!["score", "dates", "survey.csv"], "dates are scored by cvae eval"),
+        (vec!["score", "algebra", "survey.csv"], "survey.csv:1: the header lacks sum"),
+    ] {
+        let output = run(folder.path(), &arguments);
+        assert_ne!(code(&output), 0, "{arguments:?}");
+        assert!(errors(&output).contains(expected), "{}\n{expected}", errors(&output));
+    }
+}
