@@ -20,7 +20,7 @@ mod signals;
 mod streams;
 mod supply;
 mod sweep;
-mod terminal;
 mod tasks;
+mod terminal;
 mod train;
 mod watch;
