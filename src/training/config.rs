@@ -101,7 +101,8 @@ pub enum TurnRule {
     Auto,
     /// The thresholds `calendar` and `code`, which are those of dates.
     Thresholds,
-    /// A reconstruction that is less than 1 % better than 200 steps before, or 30 % and 10 % of the run.
+    /// A reconstruction that is less than 1 % better than 200 steps before, from 15 % and 5 % of the run on; 30 % and 10 %
+    /// of it at the latest.
     Plateau,
 }
 

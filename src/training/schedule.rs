@@ -59,11 +59,13 @@ pub enum Turn {
         /// Running KL that ends the second, nats.
         code: f64,
     },
-    /// A reconstruction that is hardly better than some steps before, as for any task.
+    /// A reconstruction that is hardly better than some steps before, as for any task, within bounds.
     Plateau {
         /// Steps that are compared with as many before them.
         window: u64,
-        /// The most steps that each of the two phases takes.
+        /// The fewest steps that each of the two phases takes: what is hard to learn begins on a plateau.
+        earliest: [u64; 2],
+        /// The most.
         latest: [u64; 2],
     },
 }
@@ -72,13 +74,15 @@ pub enum Turn {
 const WINDOW: u64 = 200;
 /// The gain in a window, as a share, below which a phase ends.
 const LEAST_GAIN: f64 = 0.01;
-/// The most that the first two phases take of a run, as shares.
+/// The least and the most that the first two phases take of a run, as shares.
+const EARLIEST: [f64; 2] = [0.15, 0.05];
 const LATEST: [f64; 2] = [0.3, 0.1];
 
 impl Turn {
     /// The rule for a run of so many steps of any task.
     pub fn plateau(steps: u64) -> Self {
-        Self::Plateau { window: WINDOW, latest: LATEST.map(|share| (share * steps as f64).ceil() as u64) }
+        let of = |shares: [f64; 2]| shares.map(|share| (share * steps as f64).ceil() as u64);
+        Self::Plateau { window: WINDOW, earliest: of(EARLIEST), latest: of(LATEST) }
     }
 }
 
@@ -159,9 +163,9 @@ impl ScheduleState {
             (Phase::Align, _) => return false,
             (Phase::Condition, Turn::Thresholds { calendar, .. }) => self.recon.is_some_and(|recon| recon < calendar),
             (Phase::Encode, Turn::Thresholds { code, .. }) => self.kl.is_some_and(|kl| kl > code),
-            (phase, Turn::Plateau { window, latest }) => {
-                let done = step + 1 - self.since;
-                self.is_flat(window, recon) || done >= latest[usize::from(phase == Phase::Encode)]
+            (phase, Turn::Plateau { window, earliest, latest }) => {
+                let (done, place) = (step + 1 - self.since, usize::from(phase == Phase::Encode));
+                self.is_flat(window, recon) && done >= earliest[place] || done >= latest[place]
             }
         };
         if next {
@@ -240,7 +244,7 @@ mod tests {
 
     #[test]
     fn phases_of_any_task_end_when_the_reconstruction_stops_falling_or_after_a_share_of_the_run() {
-        let turn = Turn::Plateau { window: 10, latest: [300, 50] };
+        let turn = Turn::Plateau { window: 10, earliest: [40, 10], latest: [300, 50] };
         let schedule = BetaSchedule::Phased { high: f64::INFINITY, low: 0.1, end: 0.5, rise: 4, turn };
         let mut state = ScheduleState::new(&schedule);
         // It falls by 3 % in each window until step 100, then stands still.
@@ -251,6 +255,10 @@ mod tests {
         let turned = (120..400).find(|step| state.observe(&schedule, *step, 1e3 / *step as f64, 0.0)).unwrap();
         assert_eq!((turned, state.phase), (169, Phase::Align));
         assert!(!state.observe(&schedule, 500, 9.0, 0.0));
-        assert_eq!(Turn::plateau(1000), Turn::Plateau { window: 200, latest: [300, 100] });
+        assert_eq!(Turn::plateau(1000), Turn::Plateau { window: 200, earliest: [150, 50], latest: [300, 100] });
+        // A plateau at the start ends nothing.
+        let mut state = ScheduleState::new(&schedule);
+        let turned = (0..400).find(|step| state.observe(&schedule, *step, 5.0, 0.0)).unwrap();
+        assert_eq!((turned, state.phase), (39, Phase::Encode));
     }
 }

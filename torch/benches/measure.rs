@@ -164,7 +164,9 @@ impl Bench {
         };
         let folder = tempfile::tempdir()?;
         let (history, checkpoint) = (folder.path().join("history.csv"), folder.path().join("checkpoint.safetensors"));
-        let data = TrialData::new(&self.population, &self.split);
+        let held = &self.config.data;
+        let split = cvae::task::Split::of(&self.population, held.split, held.held_out, held.seed)?;
+        let data = TrialData::new(&self.population, &split);
         let trial = TrialLoop::new(settings, self.model, &data, self.threads, (&history, &checkpoint))?;
         let mut trainer = Trainer::new(vec![trial], (make, self.options(engine)))?;
         let mut ending = None;
