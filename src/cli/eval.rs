@@ -11,7 +11,7 @@ use super::input::Input;
 use super::score::score_file;
 use super::{output, warn};
 use crate::analysis::{Warning, WarningRecord};
-use crate::dates::{self, Condition, Date, DateError, DateTokens, LineError, Split, ValidDates};
+use crate::dates::{self, Condition, Date, DateError, DateTokens, LineError, ValidDates};
 use crate::experiment::load_model;
 use crate::files::FileError;
 use crate::metrics::{Failures, Population, Tally};
@@ -53,9 +53,20 @@ struct Report {
     month_rate: f64,
     leap_rate: f64,
     decade_rate: f64,
+    /// By part of the model's split, where one is named.
+    splits: Vec<SplitReport>,
     conditions: Vec<ConditionReport>,
     failures: Vec<Failure>,
     warnings: Vec<WarningRecord>,
+}
+
+/// Lines whose conditions are of one part of a split.
+#[derive(Debug, Serialize)]
+struct SplitReport {
+    split: &'static str,
+    lines: u64,
+    passes: u64,
+    pass_rate: f64,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -94,9 +105,9 @@ impl Eval {
         let mut input = Input::open(&self.file)?;
         let population = Population::new(dates::truth(&valid));
         let (tallies, failures) = self.tally(&mut input, &population)?;
-        let warnings = self.warnings((&valid, &population), &tallies)?;
+        let (warnings, splits) = self.of_model(&population, &tallies)?;
         warn::show(&warnings);
-        let report = report(&tallies, failures, &warnings);
+        let report = report(&tallies, failures, &warnings, splits);
         output::print(&if self.json { serde_json::to_string_pretty(&report)? } else { self.text(&report) })?;
         Ok(Exit::Done)
     }
@@ -156,17 +167,27 @@ impl Eval {
         Ok((tallies, failures))
     }
 
-    /// What the model, where one is named, is to be warned of.
-    fn warnings(
+    /// What the model, where one is named, is to be warned of, and how the conditions of each part of its split fare.
+    fn of_model(
         &self,
-        (valid, population): (&ValidDates, &Population),
+        population: &Population,
         tallies: &[(Condition, Tally)],
-    ) -> anyhow::Result<Vec<Warning>> {
-        let Some(folder) = &self.model else { return Ok(Vec::new()) };
+    ) -> anyhow::Result<(Vec<Warning>, Vec<SplitReport>)> {
+        let Some(folder) = &self.model else { return Ok((Vec::new(), Vec::new())) };
         let (model, config) = load_model(folder)?;
-        let split = Split::new(valid, config.data.split, config.data.held_out, config.data.seed)?;
-        let met = tallies.iter().map(|(_, tally)| tally).filter(|tally| !tally.counts.is_empty());
-        Ok(warn::warnings_of(&model, population, &split, &met.cloned().collect::<Vec<_>>(), config.seed))
+        let split = config.data.split(population)?;
+        let of = |(name, groups): (&'static str, &[usize])| {
+            let own = tallies.iter().map(|(_, tally)| tally).filter(|tally| groups.binary_search(&tally.group).is_ok());
+            let (lines, passes) =
+                own.fold((0, 0), |(lines, passes), tally| (lines + tally.samples(), passes + tally.passes()));
+            SplitReport { split: name, lines, passes, pass_rate: passes as f64 / lines as f64 }
+        };
+        let parts = [("train", split.seen.as_slice()), ("validation", &split.held_out), ("sealed", &split.sealed)];
+        let parts = parts.map(of).into_iter().filter(|part| part.lines > 0).collect();
+        // What a sealed condition shows is nobody's business before the end.
+        let open = |tally: &&Tally| !tally.counts.is_empty() && split.sealed.binary_search(&tally.group).is_err();
+        let met: Vec<Tally> = tallies.iter().map(|(_, tally)| tally).filter(open).cloned().collect();
+        Ok((warn::warnings_of(&model, population, &split, &met, config.seed), parts))
     }
 
     fn text(&self, report: &Report) -> String {
@@ -183,6 +204,9 @@ impl Eval {
         let mut text = format!("{}\n", output::on_terminal(&mut output::table(&["pass rate", ""], rows)));
         let (lines, passes) = (report.lines, report.passes);
         text += &format!("{passes} of {lines} lines pass; {} conditions\n", report.conditions.len());
+        for SplitReport { split, lines, passes, pass_rate } in &report.splits {
+            text += &format!("{split} conditions: {} pass, {passes} of {lines} lines\n", percent(*pass_rate));
+        }
         let mut worst: Vec<_> =
             report.conditions.iter().filter(|condition| condition.passes < condition.lines).collect();
         worst.sort_by(|a, b| a.pass_rate.total_cmp(&b.pass_rate));
@@ -233,7 +257,12 @@ fn reason(condition: Condition, text: &str, date: &Result<Date, DateError>) -> S
     }
 }
 
-fn report(tallies: &[(Condition, Tally)], failures: Vec<Failure>, warnings: &[Warning]) -> Report {
+fn report(
+    tallies: &[(Condition, Tally)],
+    failures: Vec<Failure>,
+    warnings: &[Warning],
+    splits: Vec<SplitReport>,
+) -> Report {
     let mut failed = Failures::default();
     tallies.iter().for_each(|(_, tally)| failed.merge(&tally.failures));
     let lines = tallies.iter().map(|(_, tally)| tally.samples()).sum::<u64>();
@@ -257,6 +286,7 @@ fn report(tallies: &[(Condition, Tally)], failures: Vec<Failure>, warnings: &[Wa
         month_rate: rate(1),
         leap_rate: rate(2),
         decade_rate: rate(3),
+        splits,
         conditions: tallies.iter().map(condition).collect(),
         failures,
         warnings: warnings.iter().copied().map(WarningRecord::from).collect(),

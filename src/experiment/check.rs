@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::config::Config;
 use super::config_file::ConfigFile;
+use crate::dates::Holdout;
 use crate::model::Pairing;
 use crate::training::{Every, Schedule};
 
@@ -34,13 +35,18 @@ impl ConfigFile {
             return Err(Invalid { key: "from", with: &[], problem });
         }
         between("data.held_out", data.held_out, 0.001, 0.9)?;
+        between("data.sealed", data.sealed, 0.0, 0.9)?;
+        if !data.split_by.is_empty() && data.split != Holdout::Structured {
+            let problem = "it belongs to data.split = \"structured\"; set that, or leave it out".to_owned();
+            return Err(Invalid { key: "data.split_by", with: &["data.split"], problem });
+        }
         between("model.latent_dim", model.latent_dim, 0, 1024)?;
         between("model.hidden_dim", model.hidden_dim, 4, 8192)?;
         between("model.angles", model.angles, 1, 8192)?;
         between("training.steps", steps, 1, 1_000_000_000)?;
         data.check()?;
         // About as many dates are trained on; how many exactly, the split decides, and training checks again.
-        let dates = if data.is_dates() { 146_462.0 * (1.0 - data.held_out) } else { 1e9 };
+        let dates = if data.is_dates() { 146_462.0 * (1.0 - data.held_out) * (1.0 - data.sealed) } else { 1e9 };
         between("training.batch_size", training.batch_size, 1, dates as i64).map_err(with(&["data.held_out"]))?;
         between("training.learning_rate", training.learning_rate, 1e-9, 10.0)?;
         between("training.final_share", training.final_share, 0.0, 1.0)?;

@@ -14,10 +14,15 @@ use crate::training::{BetaConfig, EvaluationConfig, Objective, StepConfig};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DataConfig {
-    /// Whether whole conditions or single rows are held out; of a sample it is always rows.
+    /// Whether whole conditions, classes of conditions (`structured`) or single rows are held out; of a sample it is always
+    /// rows.
     pub split: Holdout,
-    /// The share held out.
+    /// The share held out for validation.
     pub held_out: f64,
+    /// The share of the rest that is sealed: read by `cvae inspect --all --sealed` alone, once per recipe.
+    pub sealed: f64,
+    /// Given columns that the conditions of a class share in a structured split; empty: all but the first.
+    pub split_by: Vec<String>,
     /// Seed of the split; apart from the run's seed, so that runs of several seeds share their test data.
     pub seed: u64,
     /// An exact task that the program knows, where neither `network` nor `table` is set.
@@ -54,6 +59,8 @@ impl Default for DataConfig {
         Self {
             split: Holdout::default(),
             held_out: 0.1,
+            sealed: 0.0,
+            split_by: Vec::new(),
             seed: 1,
             task: task::DATES.to_owned(),
             network: String::new(),

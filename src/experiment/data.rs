@@ -4,9 +4,10 @@ use std::path::Path;
 
 use super::check::Invalid;
 use super::config_file::{DataConfig, TruthKind};
+use crate::task::dates::SplitError;
 use crate::task::network::{Network, NetworkError};
 use crate::task::table::{self, TableError, TableOptions};
-use crate::task::{self, Kind, Task};
+use crate::task::{self, Kind, Split, SplitOptions, Task, Truth};
 
 /// Why the data of a config can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -33,8 +34,8 @@ impl DataConfig {
 
     /// Whether both describe the same task, however it is split.
     pub fn is_same_task(&self, other: &Self) -> bool {
-        let Self { split, held_out, seed, .. } = other;
-        Self { split: *split, held_out: *held_out, seed: *seed, ..self.clone() } == *other
+        let Self { split, held_out, sealed, split_by, seed, .. } = other.clone();
+        Self { split, held_out, sealed, split_by, seed, ..self.clone() } == *other
     }
 
     /// Makes the task: lists a population, or reads a file. Paths are relative to the working directory.
@@ -56,6 +57,16 @@ impl DataConfig {
             return Ok(Task { name: self.table.clone(), truth });
         }
         Task::named(&self.task).ok_or_else(|| DataError::Task { name: self.task.clone() })
+    }
+
+    /// Splits the task's truth.
+    ///
+    /// # Errors
+    /// When a part would be empty, or `split_by` names no given column.
+    pub fn split(&self, truth: &Truth) -> Result<Split, SplitError> {
+        let (held, by) = (self.split, self.split_by.clone());
+        let options = SplitOptions { held, by, held_out: self.held_out, sealed: self.sealed, seed: self.seed };
+        Split::of(truth, &options)
     }
 
     fn table_options(&self) -> TableOptions {

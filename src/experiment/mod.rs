@@ -59,4 +59,4 @@ pub use results::{Rebuilt, rebuild, to_csv};
 pub use runs::{Outcome, Reading, Run, RunTrial, Skipped};
 #[cfg(test)]
 use source::Source;
-pub use trial::{TrialEnding, TrialError, load_model, run_trial, run_trials, step_seconds, weights_file};
+pub use trial::{TrialEnding, TrialError, load_model, prepared, run_trial, run_trials, step_seconds, weights_file};

@@ -290,7 +290,17 @@ fn open_data(data: &DataConfig, populations: &mut Vec<(DataConfig, Population)>)
     }
     let known = populations.iter().find(|(task, _)| task.is_same_task(data));
     let (_, population) = known.expect("it was added where it was missing");
-    Ok(Split::of(population, data.split, data.held_out, data.seed)?)
+    Ok(data.split(population)?)
+}
+
+/// The population that a config's data describe, and its split.
+///
+/// # Errors
+/// When the data can't be read or split.
+pub fn prepared(data: &DataConfig) -> Result<(Population, Split), TrialError> {
+    let truth = data.load()?.truth;
+    let split = data.split(&truth)?;
+    Ok((Population::new(truth), split))
 }
 
 fn open_trial<'a>(member: &Member<'_>, data: &'a TrialData<'a>) -> Result<TrialLoop<'a>, TrialError> {

@@ -15,7 +15,7 @@ mod truth;
 
 pub use rows::{Groups, Rows};
 pub use schema::{Column, ConditionError, Notation, Schema};
-pub use split::{Part, Split};
+pub use split::{Part, Split, SplitOptions};
 pub use truth::{Kind, Truth};
 
 /// What the home task is called.

@@ -1,4 +1,7 @@
-//! Seeded splits of any truth into training and test data: by condition or by row.
+//! Seeded splits of any truth into training, validation and sealed data: by condition, by classes of conditions that
+//! share values, or by row.
+
+use std::collections::BTreeMap;
 
 use rand::seq::SliceRandom;
 
@@ -17,81 +20,151 @@ pub struct Part {
     pub weights: Vec<f64>,
 }
 
+/// What is kept from training, and how it is chosen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SplitOptions {
+    /// What is kept together. Of a sample it is always single observations.
+    pub held: Holdout,
+    /// The given columns that conditions of a structured split share; empty: all but the first.
+    pub by: Vec<String>,
+    /// Share for validation.
+    pub held_out: f64,
+    /// Share of the rest that is sealed: no experiment reads it but a release's final measurement.
+    pub sealed: f64,
+    /// Seed.
+    pub seed: u64,
+}
+
+impl SplitOptions {
+    /// A share of the conditions for validation, chosen by a seed, and nothing sealed.
+    pub fn of_conditions(held_out: f64, seed: u64) -> Self {
+        Self { held: Holdout::Conditions, by: Vec::new(), held_out, sealed: 0.0, seed }
+    }
+}
+
 /// Training and test data.
 #[derive(Clone, Debug)]
 pub struct Split {
     /// What is trained on.
     pub train: Part,
-    /// What is held out.
+    /// What is held out for validation: recipes are chosen by it.
     pub test: Part,
-    /// Conditions of the whole truth that no training row has, in order.
+    /// Conditions of the whole truth that no training row has but validation rows have, in order.
     pub held_out: Vec<usize>,
-    /// The other conditions.
+    /// Conditions that training rows have.
     pub seen: Vec<usize>,
+    /// The other conditions: sealed ones.
+    pub sealed: Vec<usize>,
 }
 
 /// The most observations that a split by row tells apart; of more, equal ones are held out together.
 const MOST_OBSERVATIONS: f64 = 1e7;
 
+/// What is kept together, and of which part it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Train,
+    Validation,
+    Sealed,
+}
+
 impl Split {
-    /// Holds out a share of the conditions or of the rows. Of a sample it is always single observations.
+    /// Splits a truth. Whatever is sealed, the same is held out for validation.
     ///
     /// # Errors
-    /// When the share leaves no training or no test data.
-    pub fn of(truth: &Truth, held: Holdout, share: f64, seed: u64) -> Result<Self, SplitError> {
-        let refused = || SplitError(share);
-        if !(0.001..=0.9).contains(&share) {
+    /// When the shares leave no training or no validation data, or a structured split names no given column.
+    pub fn of(truth: &Truth, options: &SplitOptions) -> Result<Self, SplitError> {
+        let refused = || SplitError::Share(options.held_out);
+        if !(0.001..=0.9).contains(&options.held_out) || !(0.0..=0.9).contains(&options.sealed) {
             return Err(refused());
         }
-        let mut random = stream(seed, Purpose::Split, 0);
-        let mut is_test = |count: usize| {
-            let mut order: Vec<usize> = (0..count).collect();
-            order.shuffle(&mut random);
-            let mut chosen = vec![false; count];
-            let held = (count as f64 * share).round() as usize;
-            order.iter().take(held).for_each(|index| chosen[*index] = true);
-            chosen
-        };
         let weights: Vec<f64> = (0..truth.len())
             .flat_map(|group| (0..truth.count(group)).map(move |rank| truth.weight(group, rank)))
             .collect();
-        let held_out = Self::held_out_weights(truth, held, &weights, &mut is_test);
-        // What rounding leaves is nothing.
-        let rest = |(all, held): (&f64, &f64)| if all - held > 1e-6 * all { all - held } else { 0.0 };
-        let rest: Vec<f64> = weights.iter().zip(&held_out).map(rest).collect();
-        let (train, test) = (Part::new(truth, &rest), Part::new(truth, &held_out));
+        let [train, test, sealed] = weights_by_side(truth, &weights, options)?;
+        let (train, test) = (Part::new(truth, &train), Part::new(truth, &test));
         if train.rows.is_empty() || test.rows.is_empty() {
             return Err(refused());
         }
-        let is_seen = |group: &usize| train.truth.find(truth.condition(*group)).is_some();
-        let (seen, held_out) = (0..truth.len()).partition(is_seen);
-        Ok(Self { train, test, held_out, seen })
-    }
-
-    /// How much of each row's weight is held out.
-    fn held_out_weights(
-        truth: &Truth,
-        held: Holdout,
-        weights: &[f64],
-        is_test: &mut impl FnMut(usize) -> Vec<bool>,
-    ) -> Vec<f64> {
-        let whole = |weight: &f64| (weight - weight.round()).abs() < 1e-6;
-        let total: f64 = weights.iter().sum();
-        if truth.kind() == Kind::Sample && total <= MOST_OBSERVATIONS && weights.iter().all(whole) {
-            let counts: Vec<usize> = weights.iter().map(|weight| weight.round() as usize).collect();
-            let mut chosen = is_test(counts.iter().sum()).into_iter();
-            let held = |count: &usize| chosen.by_ref().take(*count).filter(|chosen| *chosen).count() as f64;
-            return counts.iter().map(held).collect();
+        let (mut seen, mut held_out, mut hidden) = (Vec::new(), Vec::new(), Vec::new());
+        for group in 0..truth.len() {
+            let has = |part: &Part| part.truth.find(truth.condition(group)).is_some();
+            let is_sealed = || truth.range(group).any(|row| sealed[row] > 0.0);
+            let side = match (has(&train), has(&test)) {
+                (true, _) => &mut seen,
+                // A condition whose rows are held out for both is looked at no earlier than the sealed rows.
+                (false, true) if !is_sealed() => &mut held_out,
+                _ => &mut hidden,
+            };
+            side.push(group);
         }
-        let by_row: Vec<bool> = match held {
-            Holdout::Conditions if truth.kind() == Kind::Exact => {
-                let chosen = is_test(truth.len());
-                (0..truth.len()).flat_map(|group| vec![chosen[group]; truth.count(group)]).collect()
-            }
-            _ => is_test(weights.len()),
-        };
-        weights.iter().zip(by_row).map(|(weight, chosen)| if chosen { *weight } else { 0.0 }).collect()
+        Ok(Self { train, test, held_out, seen, sealed: hidden })
     }
+}
+
+/// The weight of each row for training, validation and sealed.
+fn weights_by_side(truth: &Truth, weights: &[f64], options: &SplitOptions) -> Result<[Vec<f64>; 3], SplitError> {
+    let whole = |weight: &f64| (weight - weight.round()).abs() < 1e-6;
+    let total: f64 = weights.iter().sum();
+    if truth.kind() == Kind::Sample && total <= MOST_OBSERVATIONS && weights.iter().all(whole) {
+        let counts: Vec<usize> = weights.iter().map(|weight| weight.round() as usize).collect();
+        let mut chosen = sides(counts.iter().sum(), options).into_iter();
+        let mut by_side = [(); 3].map(|()| vec![0.0; weights.len()]);
+        for (row, count) in counts.iter().enumerate() {
+            chosen.by_ref().take(*count).for_each(|side| by_side[side as usize][row] += 1.0);
+        }
+        return Ok(by_side);
+    }
+    let by_condition =
+        |sides: &[Side]| (0..truth.len()).flat_map(|group| vec![sides[group]; truth.count(group)]).collect();
+    let by_row: Vec<Side> = match options.held {
+        Holdout::Conditions if truth.kind() == Kind::Exact => by_condition(&sides(truth.len(), options)),
+        Holdout::Structured if truth.kind() == Kind::Exact => {
+            let classes = classes(truth, &options.by)?;
+            let of_class = sides(classes.iter().max().map_or(0, |last| last + 1), options);
+            by_condition(&classes.iter().map(|class| of_class[*class]).collect::<Vec<_>>())
+        }
+        _ => sides(weights.len(), options),
+    };
+    Ok([Side::Train, Side::Validation, Side::Sealed].map(|side| {
+        weights.iter().zip(&by_row).map(|(weight, of_row)| if *of_row == side { *weight } else { 0.0 }).collect()
+    }))
+}
+
+/// The side of each of so many things that are kept together.
+fn sides(count: usize, options: &SplitOptions) -> Vec<Side> {
+    let mut order: Vec<usize> = (0..count).collect();
+    order.shuffle(&mut stream(options.seed, Purpose::Split, 0));
+    let mut sides = vec![Side::Train; count];
+    let (held, rest) = order.split_at_mut((count as f64 * options.held_out).round() as usize);
+    held.iter().for_each(|place| sides[*place] = Side::Validation);
+    rest.sort_unstable();
+    // A stream of its own: what is held out for validation does not depend on what is sealed.
+    rest.shuffle(&mut stream(options.seed, Purpose::Split, 1));
+    let sealed = (rest.len() as f64 * options.sealed).round() as usize;
+    rest[..sealed].iter().for_each(|place| sides[*place] = Side::Sealed);
+    sides
+}
+
+/// The class of each condition: conditions of one class have the same values of these given columns.
+fn classes(truth: &Truth, by: &[String]) -> Result<Vec<usize>, SplitError> {
+    let given = &truth.schema().given;
+    let column = |name: &String| {
+        let known = || given.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ");
+        let place = given.iter().position(|column| column.name == *name);
+        place.ok_or_else(|| SplitError::Column { name: name.clone(), known: known() })
+    };
+    let columns = match by {
+        [] => (1..given.len()).collect(),
+        by => by.iter().map(column).collect::<Result<Vec<usize>, _>>()?,
+    };
+    let mut known: BTreeMap<Vec<u16>, usize> = BTreeMap::new();
+    let class = |group: usize| {
+        let condition = truth.condition(group);
+        let next = known.len();
+        *known.entry(columns.iter().map(|column| condition[*column]).collect()).or_insert(next)
+    };
+    Ok((0..truth.len()).map(class).collect())
 }
 
 impl Part {
@@ -131,8 +204,10 @@ mod tests {
         let valid = ValidDates::new();
         let truth = dates::truth(&valid);
         for held in [Holdout::Conditions, Holdout::Dates] {
-            let (before, after) =
-                (dates::Split::new(&valid, held, 0.1, 3).unwrap(), Split::of(&truth, held, 0.1, 3).unwrap());
+            let (before, after) = (
+                dates::Split::new(&valid, held, 0.1, 3).unwrap(),
+                Split::of(&truth, &SplitOptions { held, ..SplitOptions::of_conditions(0.1, 3) }).unwrap(),
+            );
             for (dates, part) in [(&before.train, &after.train), (&before.test, &after.test)] {
                 assert_eq!(dates::rows(dates), part.rows);
                 assert_eq!(dates::groups(dates).rows(), part.truth.groups().rows());
@@ -147,12 +222,53 @@ mod tests {
     #[test]
     fn weights_and_conditions_are_shared_out_between_the_parts() {
         let truth = Task::named("weighted_dates").unwrap().truth;
-        let split = Split::of(&truth, Holdout::Conditions, 0.1, 1).unwrap();
+        let split = Split::of(&truth, &SplitOptions::of_conditions(0.1, 1)).unwrap();
         assert_eq!((split.held_out.len(), split.seen.len()), (680, 6124));
         let group = split.held_out[5];
         let same = split.test.truth.find(truth.condition(group)).unwrap();
         assert!((split.test.truth.mass(same) - truth.mass(group)).abs() < 1e-9);
         assert!(split.train.truth.find(truth.condition(group)).is_none());
+    }
+
+    #[test]
+    fn sealed_conditions_are_in_no_other_part_and_leave_validation_as_it_was() {
+        let truth = Task::named("dates").unwrap().truth;
+        let options = SplitOptions::of_conditions(0.1, 1);
+        let (open, sealed) = (
+            Split::of(&truth, &options).unwrap(),
+            Split::of(&truth, &SplitOptions { sealed: 0.1, ..options.clone() }).unwrap(),
+        );
+        assert_eq!((&open.held_out, open.sealed.len()), (&sealed.held_out, 0));
+        assert_eq!((sealed.held_out.len(), sealed.sealed.len(), sealed.seen.len()), (680, 612, 5512));
+        for group in &sealed.sealed {
+            let condition = truth.condition(*group);
+            assert!(sealed.train.truth.find(condition).is_none() && sealed.test.truth.find(condition).is_none());
+        }
+        let other = Split::of(&truth, &SplitOptions { seed: 2, sealed: 0.1, ..options.clone() }).unwrap();
+        assert_ne!(other.sealed, sealed.sealed);
+        assert!(Split::of(&truth, &SplitOptions { sealed: 0.95, ..options }).is_err());
+    }
+
+    #[test]
+    fn a_structured_split_holds_out_whole_classes_of_conditions() {
+        let truth = Task::named("dates").unwrap().truth;
+        let options = SplitOptions { held: Holdout::Structured, ..SplitOptions::of_conditions(0.1, 1) };
+        let split = Split::of(&truth, &options).unwrap();
+        // Whatever its weekday: all conditions of a month, leap flag and decade are held out, or none.
+        let class = |group: &usize| truth.condition(*group)[1..].to_vec();
+        let held: std::collections::BTreeSet<_> = split.held_out.iter().map(class).collect();
+        assert!(!split.seen.iter().any(|group| held.contains(&class(group))));
+        assert_eq!((held.len(), split.held_out.len()), (97, 679));
+        // Whole decades, some of them sealed.
+        let by = vec!["decade".to_owned()];
+        let split = Split::of(&truth, &SplitOptions { by, sealed: 0.2, ..options.clone() }).unwrap();
+        let decades = |groups: &[usize]| {
+            groups.iter().map(|group| truth.condition(*group)[3]).collect::<std::collections::BTreeSet<u16>>().len()
+        };
+        assert_eq!([&split.seen, &split.held_out, &split.sealed].map(|groups| decades(groups)), [30, 4, 7]);
+        let error =
+            Split::of(&truth, &SplitOptions { by: vec!["year".to_owned()], ..options }).unwrap_err().to_string();
+        assert!(error.contains("\"year\"") && error.contains("weekday, month, leap, decade"), "{error}");
     }
 
     #[test]
@@ -164,12 +280,12 @@ mod tests {
             let schema = Schema::new(vec![column("a")], vec![column("y")]);
             Truth::new(schema, &rows, Some(weights), Kind::Sample)
         };
-        let split = Split::of(&sample(&[600.0, 300.0, 100.0]), Holdout::Conditions, 0.1, 1).unwrap();
+        let split = Split::of(&sample(&[600.0, 300.0, 100.0]), &SplitOptions::of_conditions(0.1, 1)).unwrap();
         let total = |part: &Part| part.weights.iter().sum::<f64>();
         assert_eq!((total(&split.train), total(&split.test)), (900.0, 100.0));
         assert!(split.held_out.is_empty() && split.test.truth.len() == 2);
         assert!((split.train.truth.probabilities(0)[0] - 2.0 / 3.0).abs() < 0.03);
-        assert!(Split::of(&sample(&[1.0, 0.0, 0.0]), Holdout::Conditions, 0.1, 1).is_err());
-        assert!(Split::of(&sample(&[1.0; 3]), Holdout::Conditions, f64::NAN, 1).is_err());
+        assert!(Split::of(&sample(&[1.0, 0.0, 0.0]), &SplitOptions::of_conditions(0.1, 1)).is_err());
+        assert!(Split::of(&sample(&[1.0; 3]), &SplitOptions::of_conditions(f64::NAN, 1)).is_err());
     }
 }

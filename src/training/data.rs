@@ -29,7 +29,7 @@ const MOST_VALIDATED: usize = 2000;
 impl<'a> TrialData<'a> {
     /// The data of a split of a population.
     pub fn new(population: &'a Population, split: &Split) -> Self {
-        let Split { train, test, held_out, seen } = split;
+        let Split { train, test, held_out, seen, .. } = split;
         let masses = (0..train.truth.len()).map(|group| train.truth.mass(group)).collect();
         let measured: usize = seen.iter().chain(held_out).map(|group| population.count(*group)).sum();
         let stride = measured.div_ceil(MOST_MEASURED).max(1);
@@ -90,13 +90,12 @@ fn tested(test: &Part) -> (Rows, Groups) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dates::Holdout;
-    use crate::task::Task;
+    use crate::task::{SplitOptions, Task};
 
     #[test]
     fn data_of_a_weighted_task_are_drawn_by_weight() {
         let population = Population::new(Task::named("weighted_dates").unwrap().truth);
-        let split = Split::of(&population, Holdout::Conditions, 0.1, 1).unwrap();
+        let split = Split::of(&population, &SplitOptions::of_conditions(0.1, 1)).unwrap();
         let data = TrialData::new(&population, &split);
         assert!(!data.is_dates() && data.validation.is_none());
         // Half of the mass of a condition is on its first row.

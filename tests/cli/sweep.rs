@@ -373,7 +373,11 @@ fn every_shipped_experiment_runs_for_a_few_steps() {
             .replace("rise = 400", "rise = 6")
             .replace("rise\" = 1500", "rise\" = 6")
             .replace("rise\" = 1000", "rise\" = 6")
-            .replace("rise\" = 250", "rise\" = 3");
+            .replace("rise\" = 250", "rise\" = 3")
+            .replace("rise\" = 9000", "rise\" = 6")
+            .replace("rise\" = 4500", "rise\" = 6")
+            .replace("rise\" = 2250", "rise\" = 3")
+            .replace("\"training.steps\" = 3000, \"training.batch_size\" = 512", "\"training.steps\" = 12");
         fs::write(folder.path().join(&name), text).unwrap();
         names.push(name);
     }

@@ -16,8 +16,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use cvae::dates::{CONDITION_FIELDS, DATE_FIELDS, DateTokens, Split, ValidDates};
-use cvae::experiment::{Config, ConfigFile, Override, load_model};
+use cvae::dates::{CONDITION_FIELDS, DATE_FIELDS, DateTokens, ValidDates};
+use cvae::experiment::{Config, ConfigFile, Override, load_model, prepared};
 use cvae::metrics::{Draws, Measure, Population, Scores, draw_codes, tally_model, unwatched};
 use cvae::model::cpu::products::{Matrix, forward};
 use cvae::model::{
@@ -26,7 +26,7 @@ use cvae::model::{
     named, save_tensors,
 };
 use cvae::random::{Purpose, normal, stream};
-use cvae::task::{Groups, Rows, dates};
+use cvae::task::{Groups, Rows, Split, dates};
 use cvae::training::{
     Ending, Every, Observer, Phase, Progress, Row, Schedule, Trainer, TrainingConfig, TrialData, TrialLoop,
     adam_hyperparams,
@@ -60,8 +60,7 @@ fn main() -> anyhow::Result<()> {
     let threads: u16 = threads.parse().context("the number of threads")?;
     tch::set_num_threads(i32::from(threads));
     let valid = ValidDates::new();
-    let split = Split::new(&valid, config.data.split, config.data.held_out, config.data.seed)?;
-    let population = Population::new(dates::truth(&valid));
+    let (population, split) = prepared(&config.data)?;
     let bench = Bench { config, model, threads: usize::from(threads), valid, population, split };
     for line in io::stdin().lock().lines() {
         let line = line?;
@@ -201,7 +200,7 @@ impl Bench {
     /// should be trained ones: those of a new model make much the same of right and of slightly wrong arithmetic.
     fn case(&self, file: &Path, model: Model) -> anyhow::Result<Value> {
         let Self { config, split, .. } = self;
-        let (data, groups) = (dates::rows(&split.train), dates::groups(&split.train));
+        let (data, groups) = (split.train.rows.clone(), split.train.truth.groups().clone());
         let (batch_size, latent) = (config.training.batch_size as usize, model.layout.latent);
         let mut batch = Rows::default();
         batch.gather(&data, &places(batch_size, data.len()));

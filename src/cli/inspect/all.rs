@@ -13,7 +13,7 @@ use super::exact::{self, Exact, Shown};
 use super::row::Row;
 use super::{Inspect, Subject};
 use crate::analysis::{Warning, WarningRecord};
-use crate::cli::exit::Exit;
+use crate::cli::exit::{BadInput, Exit};
 use crate::cli::output;
 use crate::cli::warn::{self, held_out};
 use crate::dates::Holdout;
@@ -22,11 +22,13 @@ use crate::files;
 use crate::metrics::{Scores, Summary, Tally, Worst, coverage, tv};
 use crate::model::Decode;
 use crate::random::{Purpose, stream};
-use crate::task::Column;
+use crate::task::{Column, Split};
 
 /// Everything about all conditions.
 #[derive(Debug, Serialize)]
 struct Report {
+    /// Which parts of the split the conditions are of.
+    split: &'static str,
     conditions: usize,
     samples: u64,
     decoding: String,
@@ -87,7 +89,7 @@ pub fn run(options: &Inspect, subject: &Subject) -> anyhow::Result<Exit> {
     let folder = options.folder();
     files::make_folder(folder)?;
     let started = Instant::now();
-    let conditions = subject.conditions();
+    let conditions = measured_conditions(options, subject)?;
     let bar = output::bar(conditions.len() as u64, "{bar:30} {human_pos}/{human_len} conditions  {eta} left");
     let tallies = subject.tally(&conditions, options.samples as usize, subject.decode, options.seed, &bar);
     output::end_bar(&bar);
@@ -119,6 +121,29 @@ pub fn run(options: &Inspect, subject: &Subject) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// The conditions that are measured: of train and validation, or the sealed ones where they are asked for.
+fn measured_conditions(options: &Inspect, subject: &Subject) -> Result<Vec<usize>, BadInput> {
+    if !options.sealed {
+        return Ok(subject.conditions());
+    }
+    Ok(sealed_conditions(&subject.split)?.to_vec())
+}
+
+/// The sealed conditions of a split; says aloud that they are measured.
+pub(super) fn sealed_conditions(split: &Split) -> Result<&[usize], BadInput> {
+    let sealed = &split.sealed;
+    if sealed.is_empty() {
+        let message = "--sealed: this model's split seals no conditions (data.sealed = 0); leave --sealed out";
+        return Err(BadInput(message.to_owned()));
+    }
+    output::say!(
+        "MEASURING {} SEALED CONDITIONS. Do this once, when the recipe is frozen: whoever changes the recipe after it \
+         needs another data.seed",
+        sealed.len()
+    );
+    Ok(sealed)
+}
+
 fn write_rows(subject: &Subject, rows: &[Row], path: &Path) -> Result<(), files::FileError> {
     files::replace(path, |partial| {
         let file = BufWriter::new(File::create(partial)?);
@@ -136,7 +161,7 @@ fn report(
 ) -> Option<Report> {
     let population = &subject.population;
     let scores = Scores::of(population, tallies)?;
-    let held_out = Scores::of(population, &held_out(population, &subject.split, tallies));
+    let held_out = Scores::of(population, &held_out(&subject.split, tallies));
     let held_out = held_out.as_ref();
     // Where whole conditions are held out, this is their coverage again.
     let by_date = subject.config.data.split == Holdout::Dates;
@@ -151,6 +176,7 @@ fn report(
     // The first thing to be right is the date; among conditions that pass alike, the distribution tells.
     worst.sort_by(|a, b| a.pass_rate.total_cmp(&b.pass_rate).then(b.tv.total_cmp(&a.tv)));
     Some(Report {
+        split: if options.sealed { "sealed" } else { "train and validation" },
         conditions: rows.len(),
         samples: scores.samples,
         decoding: options.how(),
@@ -239,12 +265,12 @@ fn text(report: &Report, width: Option<usize>) -> (String, Vec<String>) {
     let header = ["ten worst conditions", "valid dates", "pass rate", "coverage", "tv (perfect)", ""];
     let (worst, more) = output::fitted(&header, worst.collect(), &[0, 2], width, output::long_table);
     dropped.extend(more.into_iter().map(|name| if name.is_empty() { "held out".to_owned() } else { name }));
-    let Report { conditions, samples, decoding, seconds, .. } = report;
+    let Report { split, conditions, samples, decoding, seconds, .. } = report;
     let drawn = *conditions as f64 * *samples as f64;
     let columns: Vec<String> =
         report.column_rates.iter().map(|(column, rate)| format!("{column} {}", percent(*rate))).collect();
     let text = format!(
-        "{figures}\n{worst}\n{conditions} conditions x {samples} samples, {decoding}: {drawn:.0} dates in {seconds:.1} s\n{} \
+        "{figures}\n{worst}\n{conditions} conditions ({split}) x {samples} samples, {decoding}: {drawn:.0} dates in {seconds:.1} s\n{} \
          distinct valid rows, {} passing repeats\nright, each alone: valid row {}, {}; training rows {} (perfect {})",
         report.distinct,
         report.duplicates,

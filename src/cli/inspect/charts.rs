@@ -48,6 +48,7 @@ impl Charts {
             all: true,
             latent: false,
             angles: false,
+            sealed: false,
             model: Some(model.to_owned()),
             samples: self.samples,
             decode: DecodeKind::Greedy,

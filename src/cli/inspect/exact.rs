@@ -84,7 +84,8 @@ pub fn measure(options: &Inspect, subject: &Subject, conditions: &[usize], rows:
         row.set_exact(marginal, mean_distance(std::iter::once((1.0, marginal.distance))).value);
     }
     let all: Vec<(usize, &Marginal)> = conditions.iter().copied().zip(&measured).collect();
-    let (held_out, train): (Vec<_>, Vec<_>) = all.iter().partition(|(group, _)| subject.trained.is_held_out(*group));
+    let of = |part: &str| all.iter().copied().filter(|(group, _)| subject.part(*group) == part).collect::<Vec<_>>();
+    let (held_out, train) = (of("validation"), of("train"));
     Some(Exact {
         codes: options.codes,
         by_date: Figures::of(&all, subject, Weighting::ByRow)?,

@@ -96,7 +96,7 @@ pub fn run(options: &Inspect, subject: &Subject, condition: Option<Condition>) -
     let folder = options.folder();
     files::make_folder(folder)?;
     let all = subject.valid.conditions();
-    let mut conditions: Vec<usize> = subject.split.held_out.iter().map(|condition| subject.group(*condition)).collect();
+    let mut conditions = subject.split.held_out.clone();
     let held_out = !conditions.is_empty();
     if !held_out {
         conditions = subject.conditions().into_iter().step_by(10).collect();
@@ -155,7 +155,7 @@ fn report(
 ) -> Option<Report> {
     let Subject { model, population, split, .. } = subject;
     let Measured { conditions, marginals, seconds, information, variety } = measured;
-    let terms = test_terms(model, &crate::dates::rows(&split.test), options.seed);
+    let terms = test_terms(model, &split.test.rows, options.seed);
     let summary = |figure: fn(&Variety) -> f64| {
         let summary = Summary::over(variety.iter().map(|part| (part.group, figure(part))), Worst::Lowest)?;
         Some(Figure::of(summary, subject))
@@ -173,7 +173,7 @@ fn report(
     Some(Report {
         conditions: conditions.len(),
         held_out,
-        test_dates: split.test.len(),
+        test_dates: split.test.rows.len(),
         recon: terms.recon,
         kl: terms.kl,
         elbo: terms.elbo(),
@@ -236,7 +236,7 @@ fn text(report: &Report, width: Option<usize>) -> (String, Vec<String>) {
     ];
     let header = ["over conditions", "mean", "95 %", "bound", "worst", "condition"];
     let (figures, mut dropped) = output::fitted(&header, rows, &[0, 1], width, output::named_table);
-    let which = if report.held_out { "held-out " } else { "" };
+    let which = if report.held_out { "validation " } else { "" };
     let mut text = format!(
         "{} {which}conditions, by date: NLL gap {:.5} ± {:.5} nats (exact marginals, {} codes, standard error; {:.1} s) \
          above the floor, {:.4}\n{} test dates: ELBO {:.4} = reconstruction {:.4} + KL {:.4} nats\n{figures}\nover {} {which}conditions\n\n",

@@ -24,11 +24,11 @@ use super::output;
 use super::predict::DecodeKind;
 use super::warn;
 use crate::analysis::Warning;
-use crate::dates::{self, Condition, LineError, Split, ValidDates, parse_line};
-use crate::experiment::Config;
+use crate::dates::{Condition, LineError, ValidDates, parse_line};
+use crate::experiment::{Config, prepared};
 use crate::metrics::{Draws, Population, Tally, Trained, tally_model};
 use crate::model::{Decode, Model};
-use crate::task::Notation;
+use crate::task::{Notation, Split};
 
 /// Show the diversity of one condition's samples, of every condition's, or the use of the latent code
 ///
@@ -53,6 +53,10 @@ pub struct Inspect {
     /// Every condition that some date meets
     #[arg(long, conflicts_with_all = ["condition", "latent"])]
     all: bool,
+    /// With --all: the sealed conditions of the model's split in place of all others. For a release's final measurement,
+    /// once per recipe: what was looked at is sealed no longer
+    #[arg(long, requires = "all")]
+    sealed: bool,
     /// Which learned angles of the trunk count a given column's values: of dates, which found the week
     #[arg(long, conflicts_with_all = ["condition", "all", "latent"])]
     angles: bool,
@@ -109,9 +113,20 @@ struct Subject {
 }
 
 impl Subject {
-    /// The numbers of all conditions.
+    /// The numbers of all conditions but sealed ones.
     fn conditions(&self) -> Vec<usize> {
-        (0..self.population.len()).collect()
+        let mut conditions = [self.split.seen.as_slice(), &self.split.held_out].concat();
+        conditions.sort_unstable();
+        conditions
+    }
+
+    /// Which part of the split a condition is of.
+    fn part(&self, group: usize) -> &'static str {
+        match () {
+            () if self.split.seen.binary_search(&group).is_ok() => "train",
+            () if self.split.held_out.binary_search(&group).is_ok() => "validation",
+            () => "sealed",
+        }
     }
 
     /// The number of a condition that some row meets.
@@ -145,6 +160,10 @@ impl Inspect {
     /// # Errors
     /// When the condition, the options or the model are not what they should be, or a file can't be written.
     pub fn run(self) -> anyhow::Result<Exit> {
+        if self.angles {
+            self.check_output()?;
+            return angles::run(&self, &super::load_model(self.model.as_deref())?.0);
+        }
         if let Some(folder) = &self.model
             && let (model, config) = super::load_model(Some(folder))?
             && model.schema.notation == Notation::Named
@@ -154,9 +173,6 @@ impl Inspect {
         let valid = ValidDates::new();
         let condition = self.condition.as_deref().map(|text| parse(text, &valid)).transpose()?;
         self.check_output()?;
-        if self.angles {
-            return angles::run(&self, &super::load_model(self.model.as_deref())?.0);
-        }
         let subject = self.subject(valid)?;
         if self.latent && subject.model.layout.latent == 0 {
             let message = "--latent: this model has no latent code (model.latent_dim = 0); inspect it with --all";
@@ -173,9 +189,8 @@ impl Inspect {
         let decode = self.decode.at(self.temperature)?;
         let (model, config) = super::load_model(self.model.as_deref())?;
         let threads = self.cores();
-        let split = Split::new(&valid, config.data.split, config.data.held_out, config.data.seed)?;
-        let population = Population::new(dates::truth(&valid));
-        let trained = Trained::new(&population, &dates::rows(&split.train));
+        let (population, split) = prepared(&config.data)?;
+        let trained = Trained::new(&population, &split.train.rows);
         Ok(Subject { model, config, valid, population, split, trained, decode, threads })
     }
 

@@ -9,9 +9,10 @@ use crate::metrics::{
 use crate::task::Column;
 
 /// The fields of a row before those that hold a given column's name, and after them.
-const DRAWN: [&str; 18] = [
+const DRAWN: [&str; 19] = [
     "condition",
     "held_out",
+    "split",
     "valid_dates",
     "samples",
     "passes",
@@ -37,8 +38,10 @@ const EXACT: [&str; 7] =
 pub struct Row {
     /// The condition.
     pub condition: String,
-    /// Whether no training date has it.
+    /// Whether no training row has it.
     pub held_out: bool,
+    /// Which part of the split it is of: train, validation or sealed.
+    pub split: &'static str,
     /// Number of rows.
     pub valid_dates: usize,
     /// Dates drawn.
@@ -96,6 +99,7 @@ impl Row {
         Self {
             condition: subject.label(*group),
             held_out: trained.is_held_out(*group),
+            split: subject.part(*group),
             valid_dates: counts.len(),
             samples,
             passes: tally.passes(),

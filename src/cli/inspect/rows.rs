@@ -3,18 +3,19 @@
 use super::super::exit::{BadInput, Exit};
 use super::super::output;
 use super::Inspect;
+use super::all::sealed_conditions;
 use crate::experiment::Config;
 use crate::metrics::{Estimate, MarginalSummary, Measure, Weighting, marginals};
 use crate::model::Model;
-use crate::task::{Split, Truth};
+use crate::task::Truth;
 
 /// Inspects a condition, or with --all every one.
 ///
 /// # Errors
 /// When the data can't be had, the condition does not occur, or an option is for dates alone.
 pub fn run(options: &Inspect, model: &Model, config: &Config) -> anyhow::Result<Exit> {
-    if options.latent || options.angles {
-        return Err(BadInput("--latent and --angles are for dates; name a condition, or use --all".to_owned()).into());
+    if options.latent {
+        return Err(BadInput("--latent is for dates; name a condition, or use --all".to_owned()).into());
     }
     let truth = config.data.load()?.truth;
     if truth.schema() != &model.schema {
@@ -29,7 +30,7 @@ pub fn run(options: &Inspect, model: &Model, config: &Config) -> anyhow::Result<
     };
     match &options.condition {
         Some(text) => one(&truth, text, &of),
-        None => all(&truth, config, &of),
+        None => all(options, &truth, config, &of),
     }
 }
 
@@ -69,10 +70,14 @@ fn one(truth: &Truth, text: &str, of: Marginals<'_>) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn all(truth: &Truth, config: &Config, of: Marginals<'_>) -> anyhow::Result<Exit> {
-    let split = Split::of(truth, config.data.split, config.data.held_out, config.data.seed)?;
+fn all(options: &Inspect, truth: &Truth, config: &Config, of: Marginals<'_>) -> anyhow::Result<Exit> {
+    let split = config.data.split(truth)?;
     let mut lines = Vec::new();
-    for (part, groups) in [("trained on", &split.seen), ("held out", &split.held_out)] {
+    let parts = match options.sealed {
+        true => vec![("sealed", sealed_conditions(&split)?)],
+        false => vec![("train", split.seen.as_slice()), ("validation", split.held_out.as_slice())],
+    };
+    for (part, groups) in parts {
         let marginals = of(groups);
         let Some(summary) = MarginalSummary::of(&marginals.iter().collect::<Vec<_>>(), Weighting::ByRow) else {
             continue;

@@ -15,6 +15,8 @@ pub enum Holdout {
     /// Whole conditions: no date of a held-out condition is trained on.
     #[default]
     Conditions,
+    /// Whole classes of conditions, which share values of some given columns.
+    Structured,
     /// Single dates, whatever their condition.
     #[serde(alias = "rows")]
     Dates,
@@ -33,10 +35,21 @@ pub struct Split {
     pub seen: Vec<Condition>,
 }
 
-/// A share that leaves one side empty.
-#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
-#[error("holding out a share of {0} leaves no training or no test data; choose a share between 0.001 and 0.9")]
-pub struct SplitError(pub(in crate::task) f64);
+/// Why data can't be split.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum SplitError {
+    /// A share that leaves one side empty.
+    #[error("holding out a share of {0} leaves no training or no test data; choose a share between 0.001 and 0.9")]
+    Share(f64),
+    /// A structured split by a column that is not given.
+    #[error("data.split_by: {name:?} is not a given column; the given columns are {known}")]
+    Column {
+        /// As written.
+        name: String,
+        /// The given columns.
+        known: String,
+    },
+}
 
 impl Split {
     /// Holds out this share of the conditions or dates, chosen by the seed.
@@ -45,7 +58,7 @@ impl Split {
     /// When the share lies outside 0.001 to 0.9.
     pub fn new(valid: &ValidDates, held: Holdout, share: f64, seed: u64) -> Result<Self, SplitError> {
         if !(0.001..=0.9).contains(&share) {
-            return Err(SplitError(share));
+            return Err(SplitError::Share(share));
         }
         let conditions = valid.conditions();
         let mut random = stream(seed, Purpose::Split, 0);
@@ -60,7 +73,8 @@ impl Split {
         let (mut train, mut test) = (Vec::new(), Vec::new());
         let dates = || conditions.iter().flat_map(|condition| valid.of(*condition));
         match held {
-            Holdout::Conditions => {
+            // Splits into classes are those of any truth: `task::Split`.
+            Holdout::Conditions | Holdout::Structured => {
                 for (condition, is_test) in conditions.iter().zip(is_test(conditions.len())) {
                     if is_test { &mut test } else { &mut train }.extend(valid.of(*condition));
                 }
