@@ -26,7 +26,7 @@ use cvae::model::{
     named, save_tensors,
 };
 use cvae::random::{Purpose, normal, stream};
-use cvae::task::{Groups, Rows, Split, dates};
+use cvae::task::{Groups, Rows, Split};
 use cvae::training::{
     Ending, Every, Observer, Phase, Progress, Row, Schedule, Trainer, TrainingConfig, TrialData, TrialLoop,
     adam_hyperparams,
@@ -163,9 +163,7 @@ impl Bench {
         };
         let folder = tempfile::tempdir()?;
         let (history, checkpoint) = (folder.path().join("history.csv"), folder.path().join("checkpoint.safetensors"));
-        let held = &self.config.data;
-        let split = cvae::task::Split::of(&self.population, held.split, held.held_out, held.seed)?;
-        let data = TrialData::new(&self.population, &split);
+        let data = TrialData::new(&self.population, &self.split);
         let trial = TrialLoop::new(settings, self.model, &data, self.threads, (&history, &checkpoint))?;
         let mut trainer = Trainer::new(vec![trial], (make, self.options(engine)))?;
         let mut ending = None;
