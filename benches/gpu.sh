@@ -5,7 +5,7 @@
 # as `bench` is measured as well where it is there. Nothing is built here and no network is needed. DEVICE is `cuda`, or
 # `cpu` to rehearse the script with few steps. Run folders go to RUNS. The script compares losses with those on the CPU
 # and stops where they differ; it ends within 8 minutes. PARTS, if set, names the parts that are run: parity, alone,
-# experiments, products, memory, steps.
+# experiments, many, products, memory, steps; MANY and SOME are numbers of trials.
 set -eu
 program=$(realpath "${1:-target/release/cvae-torch}")
 device=${2:-cuda}
@@ -18,11 +18,11 @@ card=CPU
 [ "$device" = cpu ] || card=$(nvidia-smi --query-gpu=name --format=csv,noheader | head -n 1)
 if [ "$device" = cpu ]; then
     # Few steps of few small trials; libtorch in place of the GPU.
-    short=(--set training.steps=60 --set training.warm_up=5 --set beta.rise=10 --set evaluation.every=60
+    short=(--set training.steps=60 --set training.warm_up=5 --set beta.rise=10 --set evaluation.every=60 --set evaluation.codes=8
         --set evaluation.final_samples=2 --set model.hidden_dim=16 --set model.angles=6 --set engine=torch)
     many=3 some=2 together=(--together 4)
 else
-    short=() many=256 some=32 together=()
+    short=() many=${MANY:-256} some=${SOME:-32} together=()
 fi
 
 # sweep NAME CONFIG [OPTIONS]: trains an experiment; its seconds go to RUNS/NAME.seconds.
@@ -43,7 +43,7 @@ seeds() {
     printf 'base = "%s"\n[sweep]\nseeds = [%s]\n' "$(realpath "$3")" "$(seq -s ', ' "$1")" > "$2"
 }
 
-part() { case " ${PARTS:-parity alone experiments products memory steps} " in *" $1 "*) ;; *) return 1 ;; esac }
+part() { case " ${PARTS:-parity alone experiments many products memory steps} " in *" $1 "*) ;; *) return 1 ;; esac }
 
 mkdir -p "$runs"
 default=$here/../experiments/default.toml
@@ -55,9 +55,9 @@ sed '/^\[sweep/,$d; s|^base = .*|base = "'"$(realpath "$default")"'"|' "$here/..
 if part parity; then
     seeds 4 "$runs/parity.toml" "$runs/recipe.toml"
     parity=(--set training.steps=50 --set training.warm_up=5 --set beta.schedule=constant --set evaluation.every=5
-        --set evaluation.samples=1 --set evaluation.final_samples=20 --set threads=2)
-    sweep parity-cpu "$runs/parity.toml" --device cpu --set engine=torch "${parity[@]}"
-    sweep parity-device "$runs/parity.toml" --device "$device" --set engine=torch "${parity[@]}" --together 4
+        --set evaluation.samples=1 --set evaluation.final_samples=5 --set evaluation.codes=2 --set threads=2)
+    sweep parity-cpu "$runs/parity.toml" --device cpu --set engine=torch "${parity[@]}" || true
+    sweep parity-device "$runs/parity.toml" --device "$device" --set engine=torch "${parity[@]}" --together 4 || true
     python3 "$here/gpu.py" parity "$runs/parity-cpu/parity" "$runs/parity-device/parity"
 fi
 
@@ -72,6 +72,8 @@ fi
 if part experiments; then
     sweep seeds "$here/../experiments/seeds.toml" --device "$device" "${together[@]}" ${short[@]+"${short[@]}"}
     sweep latent_beta "$here/../experiments/latent_beta.toml" --device "$device" "${together[@]}" ${short[@]+"${short[@]}"}
+fi
+if part many; then
     seeds "$many" "$runs/many.toml" "$runs/recipe.toml"
     sweep many "$runs/many.toml" --device "$device" "${together[@]}" ${short[@]+"${short[@]}"}
 fi
@@ -85,13 +87,13 @@ fi
 
 # 5. Too little memory: a group that does not fit is trained in smaller ones. Another process holds nearly all of it.
 if part memory && [ "$device" = cuda ]; then
-    python3 -c 'import time, torch; f, _ = torch.cuda.mem_get_info(); x = torch.empty(f - (1500 << 20), dtype=torch.uint8, device="cuda"); print("held", flush=True); time.sleep(90)' > "$runs/hog.log" &
+    python3 -c 'import time, torch; f, _ = torch.cuda.mem_get_info(); x = torch.empty(f - (1100 << 20), dtype=torch.uint8, device="cuda"); print("held", flush=True); time.sleep(90)' > "$runs/hog.log" &
     hog=$!
     for _ in $(seq 40); do grep -q held "$runs/hog.log" && break || sleep 0.5; done
-    sweep memory "$runs/products.toml" --device cuda --together 128 --set training.steps=500 --set beta.schedule=constant \
-        --set evaluation.every=500 || true
+    sweep memory "$runs/products.toml" --device cuda --set training.steps=500 --set beta.schedule=constant \
+        --set evaluation.every=500 --set evaluation.codes=16 --set evaluation.final_samples=10 || true
     kill "$hog" && wait "$hog" 2>/dev/null || true
-    grep -h "memory" "$runs"/memory/products/*/log.txt | sort | uniq -c >&2 || true
+    grep -h "going on" "$runs"/memory/products/*/log.txt | cut -d' ' -f2- | sort | uniq -c >&2 || true
 fi
 
 {

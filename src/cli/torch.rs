@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Context;
 
 use super::output;
-use crate::experiment::{Config, needs_torch, torch_program};
+use crate::experiment::{Config, NeedsTorch, needs_torch, torch_program};
 use crate::model::engine;
 
 /// Goes on as `cvae-torch`, with the same arguments, where a config asks for it and this program is not it.
@@ -14,7 +14,17 @@ use crate::model::engine;
 /// # Errors
 /// When it is missing and the built-in engine will not do.
 pub(super) fn hand_over_if_needed(config: &Config) -> anyhow::Result<()> {
-    let Some(need) = needs_torch(config).filter(|_| engine::installed().is_none()) else { return Ok(()) };
+    needs_torch(config).map_or(Ok(()), hand_over)
+}
+
+/// The same where something else than a config asks for it.
+///
+/// # Errors
+/// As [`hand_over_if_needed`].
+pub(super) fn hand_over(need: NeedsTorch) -> anyhow::Result<()> {
+    if engine::installed().is_some() {
+        return Ok(());
+    }
     let program = torch_program().context("cannot tell where this program lies")?;
     if !program.exists() {
         if need.optional {

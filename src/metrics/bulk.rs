@@ -1,4 +1,5 @@
-//! Exact marginals by a decoder that takes very many rows at once: it weighs the rows, and the cores do the sums.
+//! Samples and exact marginals by a decoder that takes very many rows at once: it draws and weighs, and the cores do the
+//! sums.
 
 use rand::RngExt;
 
@@ -6,9 +7,30 @@ use super::marginal::Marginal;
 use super::parallel::{Stop, in_parallel};
 use super::population::stream_index;
 use super::sampled::unwatched;
-use crate::model::{BulkDecoder, EngineError};
+use crate::model::{BulkDecoder, Decode, EngineError};
 use crate::random::{Purpose, stream};
-use crate::task::Truth;
+use crate::task::{Rows, Truth};
+
+/// `samples` rows for each of these conditions of a truth, one condition after the other, drawn from a seed of its own.
+///
+/// # Errors
+/// When the device fails.
+pub fn draw_in_bulk(
+    decoder: &dyn BulkDecoder,
+    truth: &Truth,
+    conditions: &[usize],
+    samples: usize,
+    decode: Decode,
+    seed: u64,
+) -> Result<Rows, EngineError> {
+    let schema = truth.schema();
+    let (mut asked, mut seeds) = (Rows::new(schema.given.len()), Vec::with_capacity(conditions.len()));
+    for given in conditions.iter().map(|group| truth.condition(*group)) {
+        asked.push(given);
+        seeds.push(stream(seed, Purpose::Samples, stream_index(schema, given)).random());
+    }
+    decoder.draw(&asked, &seeds, samples, decode)
+}
 
 /// The marginals of these conditions of a truth, each from `codes` codes that the decoder draws from a seed of its own.
 ///

@@ -27,7 +27,7 @@ mod table;
 mod tally;
 mod variety;
 
-pub use bulk::marginals_in_bulk;
+pub use bulk::{draw_in_bulk, marginals_in_bulk};
 pub use distance::{Difference, Distance};
 pub use diversity::{
     coverage, distinct, duplicates, entropy, expected_coverage, expected_entropy, expected_tv, rarefied_coverage,

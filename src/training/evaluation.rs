@@ -2,16 +2,13 @@
 
 use std::ops::ControlFlow;
 
-use rand::RngExt;
-
 use super::config::{EvaluationConfig, Objective};
 use crate::metrics::{
     Draws, HISTORY_CONDITIONS, LatentUse, Marginal, MarginalSummary, Part, Population, Scores, TestTerms, Weighting,
-    information, latent_use, latent_use_of, marginals, marginals_in_bulk, mean_by_row, stream_index, tally_drawn,
+    draw_in_bulk, information, latent_use, latent_use_of, marginals, marginals_in_bulk, mean_by_row, tally_drawn,
     tally_model, test_prior_recon, test_prior_recon_on, test_terms, test_terms_on,
 };
 use crate::model::{BulkDecoder, Decode, EngineError, Model};
-use crate::random::{Purpose, stream};
 use crate::task::{Groups, Rows};
 
 /// Metrics of a model at one moment.
@@ -127,13 +124,8 @@ impl Drawn {
         seed: u64,
     ) -> Result<Self, EngineError> {
         let TestData { population, rows, groups, .. } = data;
-        let (conditions, schema, latent) = (data.conditions(), population.schema(), model.layout.latent);
-        let (mut asked, mut seeds) = (Rows::new(schema.given.len()), Vec::with_capacity(conditions.len()));
-        for given in conditions.iter().map(|group| population.condition(*group)) {
-            asked.push(given);
-            seeds.push(stream(seed, Purpose::Samples, stream_index(schema, given)).random());
-        }
-        let greedy = decoder.draw(&asked, &seeds, budget.samples, Decode::Greedy)?;
+        let latent = model.layout.latent;
+        let greedy = draw_in_bulk(decoder, population, &data.conditions(), budget.samples, Decode::Greedy, seed)?;
         // Without z every code is the same.
         let codes = if latent == 0 { budget.codes.min(1) } else { budget.codes };
         let marginals = match codes {

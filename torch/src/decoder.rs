@@ -30,7 +30,9 @@ impl Decoder {
         // First, since it decides on the stream that tensors are made on.
         let kernels = Kernels::on(device).ok();
         let flat = Tensor::from_slice(&shape.pad(weights)).unsqueeze(0).to_device(device);
-        let at_once = if device.is_cuda() { 1 << 19 } else { 1 << 14 };
+        // Where memory is short, fewer at once, with room for what products need besides.
+        let free = kernels.as_ref().and_then(|kernels| kernels.free_memory()).unwrap_or(0);
+        let at_once = (free / (16 << 10)).clamp(1 << 14, 1 << 19) as usize;
         Self { model: Model::new(shape, &flat), device, kernels, at_once }
     }
 

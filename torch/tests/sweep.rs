@@ -16,7 +16,7 @@ model = { latent_dim = 2, hidden_dim = 16, angles = 6 }
 beta = { calendar = 100.0, code = 100.0, rise = 10 }
 training = { steps = 50, batch_size = 48, warm_up = 5, checkpoint_every = 7 }
 objective = { codes = 16 }
-evaluation = { every = 10, samples = 2, final_samples = 20, importance = 2 }
+evaluation = { every = 10, samples = 2, final_samples = 20, codes = 16 }
 "#;
 
 /// Stops at a step.

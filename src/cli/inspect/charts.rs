@@ -55,6 +55,7 @@ impl Charts {
             temperature: None,
             seed: 1,
             threads: None,
+            device: "cpu".to_owned(),
             codes: 0,
             output: None,
             json: false,

@@ -6,7 +6,7 @@ use super::row::Row;
 use super::{Inspect, Subject};
 use crate::cli::output;
 use crate::figures::count;
-use crate::metrics::{Estimate, Marginal, MarginalSummary, Weighting, marginals, mean_distance};
+use crate::metrics::{Estimate, Marginal, MarginalSummary, Weighting, marginals, marginals_in_bulk, mean_distance};
 
 /// Exact figures over conditions.
 #[derive(Debug, Serialize)]
@@ -68,17 +68,16 @@ pub fn measure(options: &Inspect, subject: &Subject, conditions: &[usize], rows:
     if options.codes == 0 {
         return None;
     }
-    let bar = output::bar(conditions.len() as u64, "{bar:30} {human_pos}/{human_len} marginals  {eta} left");
+    let codes = if subject.model.layout.latent == 0 { 1 } else { options.codes as usize };
     let run = (options.seed, subject.threads);
-    let measured = marginals(
-        &subject.model,
-        &subject.population,
-        conditions,
-        options.codes as usize,
-        run,
-        &mut output::on_bar(&bar),
-    );
-    output::end_bar(&bar);
+    let population = &subject.population;
+    let on_device = subject.on_device(|decoder| marginals_in_bulk(decoder, population, conditions, codes, run));
+    let measured = on_device.or_else(|| {
+        let bar = output::bar(conditions.len() as u64, "{bar:30} {human_pos}/{human_len} marginals  {eta} left");
+        let measured = marginals(&subject.model, population, conditions, codes, run, &mut output::on_bar(&bar));
+        output::end_bar(&bar);
+        measured
+    });
     let measured = measured?;
     for (row, marginal) in rows.iter_mut().zip(&measured) {
         row.set_exact(marginal, mean_distance(std::iter::once((1.0, marginal.distance))).value);

@@ -22,12 +22,12 @@ pub use charts::Charts;
 use super::exit::{BadInput, Exit};
 use super::output;
 use super::predict::DecodeKind;
-use super::warn;
+use super::{torch, warn};
 use crate::analysis::Warning;
 use crate::dates::{Condition, LineError, ValidDates, parse_line};
-use crate::experiment::{Config, prepared};
-use crate::metrics::{Draws, Population, Tally, Trained, tally_model};
-use crate::model::{Decode, Model};
+use crate::experiment::{Config, NeedsTorch, prepared};
+use crate::metrics::{Draws, Population, Tally, Trained, draw_in_bulk, tally_drawn, tally_model};
+use crate::model::{BulkDecoder, Decode, DeviceChoice, EngineError, EngineKind, EngineOptions, Model, bulk_decoder};
 use crate::task::{Notation, Split};
 
 /// Show the diversity of one condition's samples, of every condition's, or the use of the latent code
@@ -82,6 +82,9 @@ pub struct Inspect {
     /// Threads, all cores where not given; the figures don't depend on it
     #[arg(long, value_name = "N", value_parser = crate::cli::whole::<u16>(1, 1024), allow_negative_numbers = true)]
     threads: Option<u16>,
+    /// What draws and weighs for --all: a GPU takes seconds for a million codes and rows, and has random numbers of its own
+    #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = ["cpu", "cuda"])]
+    device: String,
     /// Codes for each condition in the exact marginals of --all and --latent; 0 leaves those of --all out
     #[arg(long, value_name = "K", default_value_t = 1024, value_parser = crate::cli::whole::<u32>(0, 1_000_000),
           allow_negative_numbers = true)]
@@ -110,6 +113,8 @@ struct Subject {
     trained: Trained,
     decode: Decode,
     threads: usize,
+    /// What draws and weighs in place of the CPU.
+    decoder: Option<Box<dyn BulkDecoder>>,
 }
 
 impl Subject {
@@ -139,6 +144,17 @@ impl Subject {
         self.population.schema().label(self.population.condition(group))
     }
 
+    /// What a device makes of some work, where one is asked for; where it fails, the CPU does the work.
+    fn on_device<T>(&self, work: impl FnOnce(&dyn BulkDecoder) -> Result<T, EngineError>) -> Option<T> {
+        match work(&**self.decoder.as_ref()?) {
+            Ok(done) => Some(done),
+            Err(error) => {
+                output::say!("warning: the GPU failed, the CPU goes on: {error}");
+                None
+            }
+        }
+    }
+
     /// Draws and tallies samples of conditions.
     fn tally(
         &self,
@@ -148,6 +164,12 @@ impl Subject {
         seed: u64,
         bar: &indicatif::ProgressBar,
     ) -> Vec<Tally> {
+        if let Some(drawn) =
+            self.on_device(|decoder| draw_in_bulk(decoder, &self.population, conditions, samples, decode, seed))
+        {
+            let mut on_bar = output::on_bar(bar);
+            return tally_drawn(&self.population, conditions, &drawn, self.threads, &mut on_bar).unwrap_or_default();
+        }
         let draws = Draws { samples, decode, seed, threads: self.threads };
         // The bar asks for no end.
         tally_model(&self.model, &self.population, conditions, draws, &mut output::on_bar(bar)).unwrap_or_default()
@@ -189,9 +211,19 @@ impl Inspect {
         let decode = self.decode.at(self.temperature)?;
         let (model, config) = super::load_model(self.model.as_deref())?;
         let threads = self.cores();
+        let decoder = if self.device == "cuda" { self.decoder(&model, threads)? } else { None };
         let (population, split) = prepared(&config.data)?;
         let trained = Trained::new(&population, &split.train.rows);
-        Ok(Subject { model, config, valid, population, split, trained, decode, threads })
+        Ok(Subject { model, config, valid, population, split, trained, decode, threads, decoder })
+    }
+
+    fn decoder(&self, model: &Model, threads: usize) -> anyhow::Result<Option<Box<dyn BulkDecoder>>> {
+        if !self.all {
+            return Err(BadInput("--device cuda is for --all; leave it out".to_owned()).into());
+        }
+        torch::hand_over(NeedsTorch { key: "--device cuda", optional: false })?;
+        let options = EngineOptions { threads, device: DeviceChoice::Cuda, engine: EngineKind::Builtin };
+        Ok(bulk_decoder(model, options)?)
     }
 
     /// Threads that are asked for, or all cores.

@@ -98,6 +98,14 @@ impl Kernels {
         Ok(Self { gpu, graphs: Cell::new(true), times: RefCell::default() })
     }
 
+    /// Bytes of the GPU's memory that nobody has; none on the CPU.
+    pub fn free_memory(&self) -> Option<u64> {
+        let (mut free, mut total) = (0usize, 0usize);
+        let gpu = self.gpu.as_ref()?;
+        gpu.call(c"cuMemGetInfo_v2", &[&raw mut free as usize, &raw mut total as usize]).ok()?;
+        Some(free as u64)
+    }
+
     /// The kernels on the CPU.
     pub fn cpu() -> Self {
         Self { gpu: None, graphs: Cell::new(false), times: RefCell::default() }
