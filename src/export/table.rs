@@ -175,7 +175,11 @@ impl Measures {
         let mut measures = Self { history: Measure::of_history(none()), metrics: Measure::of_metrics(none()) };
         for folder in folders {
             for (name, known) in [("history.csv", &mut measures.history), ("metrics.csv", &mut measures.metrics)] {
-                let own = header(&folder.join(name)).into_iter().filter(|measure| measure.is_of_column());
+                // Earlier versions logged what is computed now.
+                let is_own = |measure: &Measure| {
+                    measure.is_of_column() || matches!(measure.spec().source, Source::Derived { .. })
+                };
+                let own = header(&folder.join(name)).into_iter().filter(is_own);
                 let new: Vec<Measure> = own.filter(|measure| !known.contains(measure)).collect();
                 known.extend(new);
             }
@@ -185,7 +189,8 @@ impl Measures {
                 Source::Derived { from, .. } => from.iter().all(|from| logged.contains(from)),
                 _ => false,
             };
-            let computed: Vec<Measure> = Measure::all().filter(computed).collect();
+            let computed: Vec<Measure> =
+                Measure::all().filter(|measure| !logged.contains(measure) && computed(measure)).collect();
             logged.extend(computed);
         }
         measures
