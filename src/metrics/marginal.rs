@@ -254,7 +254,8 @@ pub fn mean_distance(parts: impl Iterator<Item = (f64, Distance)>) -> Estimate {
         let kept = groups.iter().enumerate().filter(|(group, _)| Some(*group) != left_out).map(|(_, group)| group);
         let (weight, sums) =
             kept.fold((0.0, Distance::default()), |(weight, sums), group| (weight + group.0, sums.plus(&group.1, 1.0)));
-        sums.total() / weight
+        // Few draws may come to a little more than all.
+        (sums.total() / weight).min(1.0)
     };
     Estimate { value: over(None), error: jackknife(&groups, |group| over(Some(group))) }
 }

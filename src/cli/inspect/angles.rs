@@ -54,7 +54,8 @@ pub fn run(options: &Inspect, model: &Model) -> anyhow::Result<Exit> {
     let trunk = trunk_units(model);
     let columns: Vec<ColumnFits> =
         trunk.columns[..trunk.given].iter().map(|column| column_fits(column, trunk.angular)).collect();
-    let beyond = |fits: &ColumnFits| fits.found as f64 - fits.by_chance;
+    let beyond =
+        |fits: &ColumnFits| fits.fits[..fits.found].iter().map(|fit| fit.coherence).sum::<f64>() - fits.by_chance;
     let counted = (0..columns.len()).max_by(|a, b| beyond(&columns[*a]).total_cmp(&beyond(&columns[*b]))).unwrap_or(0);
     let report = report(&trunk, columns, counted);
     let mut written = vec![folder.join("angles.csv")];
