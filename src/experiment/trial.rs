@@ -2,7 +2,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use super::config::{Config, ConfigError};
 use super::config_file::DataConfig;
@@ -19,9 +18,7 @@ use crate::files::{self, FileError};
 use crate::metrics::{Population, TableError};
 use crate::model::{EngineError, Model, WeightsError};
 use crate::task::{Split, dates};
-use crate::training::{
-    Ending, Evaluation, Every, Observer, Phase, Progress, Row, Schedule, Trainer, TrainingError, TrialData, TrialLoop,
-};
+use crate::training::{Ending, Evaluation, Observer, Trainer, TrainingError, TrialData, TrialLoop};
 
 /// How a trial ended.
 #[derive(Debug)]
@@ -325,49 +322,6 @@ fn finish(
     metrics.write(&folder.metrics(), &["config.toml", "history.csv", TRIAL_WEIGHTS])?;
     folder.clean(keep_checkpoint)?;
     Ok(TrialEnding::Finished(Box::new(metrics)))
-}
-
-/// Seconds that a training step of this config takes on this machine, timed over a few; nothing is evaluated.
-///
-/// # Errors
-/// When the config can't be trained here.
-pub fn step_seconds(config: &Config) -> Result<f64, TrialError> {
-    let scratch = tempfile::tempdir().map_err(FileError::at("make a folder in", &std::env::temp_dir()))?;
-    let mut training = config.training();
-    // It is stopped before its last step, and before an evaluation.
-    training.training.steps = training.training.steps.max(u64::from(u32::MAX));
-    training.evaluation.every = Every::Steps(u64::MAX);
-    // The terms of the last phase from the start: those that most steps of a run compute.
-    training.beta.schedule = Schedule::Constant;
-    let mut populations = Vec::new();
-    let split = open_data(&config.data, &mut populations)?;
-    let data = TrialData::new(&populations[0].1, &split);
-    let files = (scratch.path().join("history.csv"), scratch.path().join("checkpoint.safetensors"));
-    let files = (files.0.as_path(), files.1.as_path());
-    let trial = TrialLoop::new(training, config.model, &data, config.threads as usize, files)?;
-    let mut trainer = Trainer::new(vec![trial], engine_of(config)?)?;
-    let (mut failed, mut probe) = (None, [Probe { began: Instant::now() }]);
-    trainer.run(&mut probe, &mut |_, _, _, ending| failed = ending.err());
-    match failed {
-        Some(error) => Err(error.into()),
-        None => Ok(trainer.trials()[0].seconds() / trainer.trials()[0].step() as f64),
-    }
-}
-
-/// Ends a run when it has been timed.
-struct Probe {
-    began: Instant,
-}
-
-impl Observer for Probe {
-    fn step(&mut self, _: Progress) {}
-    fn phase(&mut self, _: u64, _: Phase) {}
-    fn evaluating(&mut self, _: f64) {}
-    fn evaluated(&mut self, _: &Row) {}
-    fn interrupted(&self) -> bool {
-        const TIME: Duration = Duration::from_millis(500);
-        self.began.elapsed() >= TIME
-    }
 }
 
 /// The weights of a release or a finished trial in this folder.

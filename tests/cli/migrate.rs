@@ -9,7 +9,8 @@ use crate::common::{code, errors, folder, run, text};
 
 const FINISHED: &str = "value0.2-seed1-a7e564cbcf9e";
 const INTERRUPTED: &str = "value0.6-seed2-db4bd64c64b9";
-const GRID: &str = "base = \"tiny.toml\"\n[sweep]\nzip = { seed = [1, 2], \"beta.value\" = [0.2, 0.6] }\n";
+/// With the evaluation of that time: a key that is only read now, and the default of the one in its place.
+const GRID: &str = "base = \"tiny.toml\"\n[evaluation]\nimportance = 2\ncodes = 1024\n[sweep]\nzip = { seed = [1, 2], \"beta.value\" = [0.2, 0.6] }\n";
 
 /// A folder with an experiment that commit 0f1122a ran: a finished trial and an interrupted one.
 fn before() -> tempfile::TempDir {
