@@ -8,6 +8,7 @@ Figures go to model/figures.json as the commands print them; the card shows them
 card's tables is typed by hand.
 """
 
+import csv
 import hashlib
 import json
 import math
@@ -89,8 +90,11 @@ def measure():
         output("cvae data")
         inspected = ("greedy", "latent")
         found = {name: json.loads(output(f"{COMMANDS[name]} -o {place}")) for name in inspected}
+        with open(pathlib.Path(folder, "conditions.csv"), newline="") as table:
+            by_month = invalid_by_month(list(csv.DictReader(table)))
         dates = f"{place}/dates.txt"
         output(f"cvae predict -i {INPUT} {dates}")
+        examples = pathlib.Path(folder, "dates.txt").read_text().splitlines()[:5]
         found["rust"] = json.loads(output(f"cvae eval {dates} --json"))
         output(f"{python} model/predict.py -i {INPUT} {dates}")
         found["python"] = json.loads(output(f"{sys.executable} model/eval.py {dates} --json"))
@@ -101,7 +105,17 @@ def measure():
             if isinstance(report.get(long), (list, dict)) or "seconds" in long:
                 report.pop(long, None)
         report["ten_worst"] = report.pop("ten_worst", [])[:3]
-    return {"weights_sha256": digest(), **found}
+    return {"weights_sha256": digest(), "examples": examples, "invalid_by_month": by_month, **found}
+
+
+def invalid_by_month(conditions):
+    """Invalid mass of the conditions of each month, mean by date."""
+    sums = {}
+    for row in conditions:
+        month, dates = row["condition"].split("] [")[1], int(row["valid_dates"])
+        mass, all_dates = sums.get(month, (0, 0))
+        sums[month] = (mass + dates * float(row["invalid_mass"]), all_dates + dates)
+    return {month: mass / dates for month, (mass, dates) in sums.items()}
 
 
 def percent(share):

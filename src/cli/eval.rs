@@ -89,6 +89,9 @@ struct Failure {
 /// Faulty lines that are shown one by one.
 const SHOWN: usize = 10;
 
+/// What was counted of each condition, and what failed.
+type Tallied = (Vec<(Condition, Tally)>, Vec<Failure>);
+
 impl Eval {
     /// Scores the file and prints the result.
     ///
@@ -113,11 +116,7 @@ impl Eval {
     }
 
     /// Counts by condition, and the first failing lines.
-    fn tally(
-        &self,
-        input: &mut Input,
-        population: &Population,
-    ) -> anyhow::Result<(Vec<(Condition, Tally)>, Vec<Failure>)> {
+    fn tally(&self, input: &mut Input, population: &Population) -> anyhow::Result<Tallied> {
         let name = input.name();
         let mut tallies: BTreeMap<usize, (Condition, Tally)> = BTreeMap::new();
         let mut failures = Vec::new();

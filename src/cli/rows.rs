@@ -34,7 +34,7 @@ impl Rows {
         };
         let mut reader = Records::new(input.reader(), Path::new(&name)).map_err(refused)?;
         let mut records = Vec::new();
-        while let Some((record, line)) = reader.next().map_err(refused)? {
+        while let Some((record, line)) = reader.read().map_err(refused)? {
             records.push((record.clone(), line));
         }
         if records.is_empty() {

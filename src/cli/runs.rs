@@ -91,7 +91,8 @@ fn list(roots: Vec<PathBuf>) -> anyhow::Result<Exit> {
     if trials.is_empty() {
         return Err(BadInput(format!("no trial in {names}; name folders of runs, such as runs/quick")).into());
     }
-    let mut experiments: BTreeMap<(&str, Option<&Path>), Vec<(&LiveTrial, u64)>> = BTreeMap::new();
+    type WithSize<'t> = Vec<(&'t LiveTrial, u64)>;
+    let mut experiments: BTreeMap<(&str, Option<&Path>), WithSize<'_>> = BTreeMap::new();
     for trial in trials {
         let key = (trial.experiment.as_str(), trial.folder.parent());
         experiments.entry(key).or_default().push((trial, size(&trial.folder)));

@@ -221,14 +221,14 @@ fn train<O: Observer + Send>(group: &mut [(Member<'_>, Logged<O>)], tell: Tell<'
     // Trials of one task share it, and those of one split the split.
     let mut populations: Vec<(DataConfig, Population)> = Vec::new();
     let mut splits: Vec<(DataConfig, Split)> = Vec::new();
-    for index in 0..group.len() {
-        let data = group[index].0.config.data.clone();
+    for (index, (member, observer)) in group.iter_mut().enumerate() {
+        let data = member.config.data.clone();
         if splits.iter().any(|(of, _)| *of == data) {
             continue;
         }
         match open_data(&data, &mut populations) {
             Ok(split) => splits.push((data, split)),
-            Err(error) => tell(index, &mut group[index].1, Err(error)),
+            Err(error) => tell(index, observer, Err(error)),
         }
     }
     let of_data = |(of, split): &'_ (DataConfig, Split)| -> Option<(DataConfig, f64, TrialData<'_>)> {

@@ -179,11 +179,9 @@ impl Screen {
             while event::poll(Duration::ZERO)? {
                 stale = true;
                 match event::read()? {
-                    Event::Key(key) if key.kind != KeyEventKind::Release => {
-                        if app.key(key, &runs) {
-                            let control = !key.modifiers.is_empty();
-                            return Ok(if control { LeftBy::Stopping } else { LeftBy::Quit });
-                        }
+                    Event::Key(key) if key.kind != KeyEventKind::Release && app.key(key, &runs) => {
+                        let control = !key.modifiers.is_empty();
+                        return Ok(if control { LeftBy::Stopping } else { LeftBy::Quit });
                     }
                     Event::Resize(..) => self.0.autoresize()?,
                     _ => {}

@@ -5,11 +5,14 @@ use std::collections::HashMap;
 use super::super::ConditionError;
 use super::Column;
 
+/// The indices of the values that a column's fields have been found to be.
+type Found = HashMap<Box<[u8]>, u16>;
+
 /// Finds a schema's columns in a table, and the indices of their values.
 #[derive(Debug)]
 pub struct Coder<'a> {
     // Each column's place among the fields, and what its values have been found to be.
-    columns: Vec<(usize, &'a Column, HashMap<Box<[u8]>, u16>)>,
+    columns: Vec<(usize, &'a Column, Found)>,
 }
 
 impl<'a> Coder<'a> {

@@ -53,8 +53,7 @@ impl Raw {
         let used: Vec<usize> = (0..names.len()).filter(|place| used(*place)).collect();
         let mut columns: Vec<RawColumn> = names.iter().map(|_| RawColumn::default()).collect();
         let (mut weights, mut rows) = (Vec::new(), 0);
-        loop {
-            let Some((record, line)) = records.next()? else { break };
+        while let Some((record, line)) = records.read()? {
             let mut problem = None;
             for place in &used {
                 let column = &mut columns[*place];

@@ -61,7 +61,7 @@ impl<'a, R: Read> Records<'a, R> {
     ///
     /// # Errors
     /// When it has another number of fields than the header, or can't be read.
-    pub fn next(&mut self) -> Result<Option<(&csv::ByteRecord, u64)>, TableError> {
+    pub fn read(&mut self) -> Result<Option<(&csv::ByteRecord, u64)>, TableError> {
         let more = self.reader.read_byte_record(&mut self.record).map_err(|error| fault(self.path, &error))?;
         let line = self.record.position().map_or(0, csv::Position::line);
         Ok(more.then_some((&self.record, line)))
