@@ -1,5 +1,6 @@
 //! `cvae train`: one run of one config.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -149,8 +150,8 @@ impl Train {
         let of_data = Path::new(named.map_or("", String::as_str)).file_name().unwrap_or_default().to_string_lossy();
         let stem = of_data.split('.').next().filter(|stem| !stem.is_empty()).unwrap_or("default");
         let experiment = match &self.config {
-            Some(config) => config.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
-            None => stem.to_owned(),
+            Some(config) => config.file_stem().unwrap_or_default(),
+            None => OsStr::new(stem),
         };
         trial_folder(&self.runs.join(experiment), config)
     }

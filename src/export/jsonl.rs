@@ -54,6 +54,6 @@ mod tests {
         let cells =
             [Cell::Float(f64::INFINITY), Cell::Float(0.1), Cell::Int(-3), Cell::Null, Cell::Text("a\n\"b\"".into())];
         let texts: Vec<String> = cells.iter().map(|cell| text(cell).unwrap()).collect();
-        assert_eq!(texts, ["1.7976931348623157e308", "0.1", "-3", "null", r#""a\n\"b\"""#]);
+        assert_eq!(texts, ["1.7976931348623157e+308", "0.1", "-3", "null", r#""a\n\"b\"""#]);
     }
 }

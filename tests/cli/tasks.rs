@@ -76,7 +76,7 @@ fn a_table_is_trained_on_predicted_scored_and_inspected_without_a_config() {
     assert_eq!(code(&output), 0, "{}", errors(&output));
     assert!(String::from_utf8_lossy(&output.stdout).contains("vote=yes,town=Rome"));
     let output = run(folder.path(), &["inspect", "--model", "model", "--all"]);
-    assert!(String::from_utf8_lossy(&output.stdout).contains("trained on"), "{}", errors(&output));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("invalid mass"), "{}", errors(&output));
     // The folder alone predicts, and says that it can't check.
     fs::remove_file(folder.path().join("survey.csv")).unwrap();
     let output = run(folder.path(), &predict);

@@ -42,7 +42,7 @@ fn tables_fit_the_terminal() {
             "compare $1",
             "eval out.txt",
             "inspect --all -n 1 --codes 2 --model $1",
-            "inspect --latent -n 1 --importance 2 --model $1",
+            "inspect --latent -n 1 --codes 2 --model $1",
         ] {
             if columns != 60 && command.starts_with("inspect") {
                 continue;
@@ -122,10 +122,7 @@ fn bars_are_gone_when_a_command_ends_however_it_does() {
     for (command, end) in [
         (format!("timeout -s INT 3 $0 train tiny.toml -o run {long}"), "goes on from there"),
         (format!("timeout -s INT 3 $0 sweep grid.toml --jobs 2 {long}"), "goes on from there"),
-        (
-            "$0 predict -i in.txt out.txt -n 1000000 --model $1 & sleep 2; kill -INT $!; wait $!".to_owned(),
-            "interrupted",
-        ),
+        ("timeout -s INT 3 $0 predict -i in.txt out.txt -n 1000000 --model $1".to_owned(), "interrupted"),
     ] {
         fs::write(folder.path().join("in.txt"), "[MON] [DEC] [False] [196]\n".repeat(1000)).unwrap();
         let shown = terminal(folder.path(), 70, &command);
