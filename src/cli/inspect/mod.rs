@@ -182,8 +182,8 @@ impl Inspect {
     /// # Errors
     /// When the condition, the options or the model are not what they should be, or a file can't be written.
     pub fn run(self) -> anyhow::Result<Exit> {
+        self.check_output()?;
         if self.angles {
-            self.check_output()?;
             return angles::run(&self, &super::load_model(self.model.as_deref())?.0);
         }
         if let Some(folder) = &self.model
@@ -194,7 +194,6 @@ impl Inspect {
         }
         let valid = ValidDates::new();
         let condition = self.condition.as_deref().map(|text| parse(text, &valid)).transpose()?;
-        self.check_output()?;
         let subject = self.subject(valid)?;
         if self.latent && subject.model.layout.latent == 0 {
             let message = "--latent: this model has no latent code (model.latent_dim = 0); inspect it with --all";
