@@ -83,7 +83,7 @@ fn the_readme_quotes_figures_of_the_tables() {
         assert!(found, "README.md has {cell}, which no table of docs/results.md has");
         quoted += 1;
     }
-    assert_eq!(quoted, 16);
+    assert_eq!(quoted, 12);
 }
 
 /// Documentation comments and declarations of the crate's sources, line by line.
@@ -166,7 +166,9 @@ fn keys(sources: &str, kind: &str, section: &str, defaults: &toml::Table) -> Str
                 rows += &format!("| `{section}{name}` | `{value}` | {}{} |\n", cell(&words), values.concat());
             }
             // What the text around the table tells of.
-            None => assert!(kind.starts_with("Option<"), "the key {section}{name} has no default"),
+            None if kind.starts_with("Option<") => {}
+            // A key that is written only where a config sets it.
+            None => rows += &format!("| `{section}{name}` |  | {} |\n", cell(&words)),
         }
     }
     rows + &sections

@@ -386,7 +386,7 @@ fn every_shipped_experiment_runs_for_a_few_steps() {
         let mut arguments = vec!["sweep", &name];
         // What a sweep varies is not replaced.
         let grid = fs::read_to_string(folder.path().join(&name)).unwrap();
-        let varied = |set: &str| grid.contains(&format!("\"{}\" = [", set.split('=').next().unwrap()));
+        let varied = |set: &str| grid.contains(&format!("\"{}\" = ", set.split('=').next().unwrap()));
         short.iter().filter(|set| !varied(set)).for_each(|set| arguments.extend(["--set", set]));
         let status = run(folder.path(), &[arguments.as_slice(), &["--status"]].concat());
         assert_eq!(code(&status), 0, "{name}: {}", errors(&status));
