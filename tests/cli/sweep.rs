@@ -372,6 +372,7 @@ fn every_shipped_experiment_runs_for_a_few_steps() {
         let text = text
             .replace("rise = 400", "rise = 6")
             .replace("rise\" = 1500", "rise\" = 6")
+            .replace("device = \"cuda\"", "device = \"cpu\"")
             .replace("rise\" = 1000", "rise\" = 6")
             .replace("rise\" = 250", "rise\" = 3")
             .replace("rise\" = 9000", "rise\" = 6")
