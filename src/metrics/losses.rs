@@ -103,7 +103,7 @@ const BLOCK: usize = 64;
 const MOST_CANDIDATES: usize = 64;
 
 /// Codes from the prior for some conditions, `codes` for each, with the rows that they may be paired with: all rows of a
-/// condition, or as many as [`MOST_CANDIDATES`] drawn by their probabilities where it has more.
+/// condition, or as many as 64 drawn by their probabilities where it has more.
 pub fn draw_codes(
     groups: &Groups,
     conditions: &[u32],

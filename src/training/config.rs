@@ -177,7 +177,7 @@ impl BetaConfig {
 pub enum Every {
     /// After so many steps each.
     Steps(u64),
-    /// As [`Words`] says.
+    /// By a word, as `"log"`.
     Named(Words),
 }
 

@@ -29,7 +29,7 @@ pub struct Point {
 }
 
 impl Point {
-    /// The value of one of [`KEPT`]; NaN for any other measure.
+    /// The value of one of the measures that are kept; NaN for any other measure.
     pub fn value(&self, measure: Measure) -> f64 {
         KEPT.iter().position(|kept| *kept == measure).map_or(f64::NAN, |place| self.values[place])
     }
