@@ -378,7 +378,7 @@ fn every_shipped_experiment_runs_for_a_few_steps() {
             .replace("rise\" = 9000", "rise\" = 6")
             .replace("rise\" = 4500", "rise\" = 6")
             .replace("rise\" = 2250", "rise\" = 3")
-            .replace("\"training.steps\" = 3000, \"training.batch_size\" = 512", "\"training.steps\" = 12");
+            .replace("\"training.steps\" = 3000, \"training.batch_size\" = 512, ", "");
         fs::write(folder.path().join(&name), text).unwrap();
         names.push(name);
     }
