@@ -369,16 +369,16 @@ fn every_shipped_experiment_runs_for_a_few_steps() {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         // Rises are for full runs; here every schedule has a dozen steps.
         let text = fs::read_to_string(&path).unwrap();
-        let text = text
-            .replace("rise = 400", "rise = 6")
-            .replace("rise\" = 1500", "rise\" = 6")
-            .replace("device = \"cuda\"", "device = \"cpu\"")
-            .replace("rise\" = 1000", "rise\" = 6")
-            .replace("rise\" = 250", "rise\" = 3")
-            .replace("rise\" = 9000", "rise\" = 6")
-            .replace("rise\" = 4500", "rise\" = 6")
-            .replace("rise\" = 2250", "rise\" = 3")
-            .replace("\"training.steps\" = 3000, \"training.batch_size\" = 512, ", "");
+        let shorter = [
+            ("rise = 400", "rise = 6"),
+            ("device = \"cuda\"", "device = \"cpu\""),
+            ("\"training.steps\" = 3000, \"training.batch_size\" = 512, ", ""),
+        ];
+        let text = shorter.iter().fold(text, |text, (long, short)| text.replace(long, short));
+        let rises = [(1500, 6), (1000, 6), (250, 3), (9000, 6), (4500, 6), (2250, 3)];
+        let shorten =
+            |text: String, (long, short)| text.replace(&format!("rise\" = {long}"), &format!("rise\" = {short}"));
+        let text = rises.into_iter().fold(text, shorten);
         fs::write(folder.path().join(&name), text).unwrap();
         names.push(name);
     }
