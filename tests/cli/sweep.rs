@@ -375,10 +375,11 @@ fn every_shipped_experiment_runs_for_a_few_steps() {
             ("\"training.steps\" = 3000, \"training.batch_size\" = 512, ", ""),
         ];
         let text = shorter.iter().fold(text, |text, (long, short)| text.replace(long, short));
-        let rises = [(1500, 6), (1000, 6), (250, 3), (9000, 6), (4500, 6), (2250, 3)];
-        let shorten =
-            |text: String, (long, short)| text.replace(&format!("rise\" = {long}"), &format!("rise\" = {short}"));
-        let text = rises.into_iter().fold(text, shorten);
+        let rises = [(1500, 6), (1000, 6), (250, 3), (9000, 6), (4500, 6), (2250, 3)].map(|(long, short)| {
+            let rise = |steps: u64| format!("rise\" = {steps}");
+            (rise(long), rise(short))
+        });
+        let text = rises.iter().fold(text, |text, (long, short)| text.replace(long, short));
         fs::write(folder.path().join(&name), text).unwrap();
         names.push(name);
     }
