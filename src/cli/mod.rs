@@ -19,7 +19,6 @@ mod page;
 mod panics;
 mod plot;
 mod predict;
-mod predict_rows;
 mod reference;
 mod report;
 mod rows;

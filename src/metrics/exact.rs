@@ -1,9 +1,7 @@
 //! The measures of the exact marginal: five figures, each over all conditions, the validation ones and the training
 //! ones, by row and by condition, with standard errors.
 
-use super::marginal::Weighting;
-use super::measure::{Source, Spec, Unit};
-use super::registry::Measure;
+use super::measure::{Measure, Source, Spec, Unit};
 
 /// What is measured of a marginal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +27,15 @@ pub enum Part {
     Validation,
     /// Those that some training row has.
     Train,
+}
+
+/// How conditions count in a mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weighting {
+    /// Each condition by its mass, as the data are: by its number of rows where they are uniform.
+    ByRow,
+    /// Each condition once.
+    ByCondition,
 }
 
 impl Figure {

@@ -3,15 +3,14 @@
 use std::sync::RwLock;
 
 use super::measure::{Source, Spec, Unit};
-use super::registry::{FIXED, Measure};
 
 const PREFIX: &str = "greedy_pass_";
 
 /// Those that were named so far; they live as long as the program.
 static NAMED: RwLock<Vec<&'static Spec>> = RwLock::new(Vec::new());
 
-/// The pass rate of a given column alone.
-pub(super) fn greedy_pass(column: &str) -> Measure {
+/// The place of the pass rate of a given column alone.
+pub(super) fn greedy_pass(column: &str) -> u16 {
     let name = format!("{PREFIX}{column}");
     let find = |named: &[&'static Spec]| named.iter().position(|spec| spec.name == name);
     // A lock is poisoned by a panic of another thread alone, and the list is whole at any time.
@@ -23,7 +22,7 @@ pub(super) fn greedy_pass(column: &str) -> Measure {
             named.len() - 1
         })
     });
-    Measure(FIXED + place as u16)
+    place as u16
 }
 
 fn spec(name: &str, column: &str) -> Spec {
@@ -34,8 +33,8 @@ fn spec(name: &str, column: &str) -> Spec {
     spec.called(heading, heading)
 }
 
-/// The measure of this name, where it is of the family.
-pub(super) fn named(name: &str) -> Option<Measure> {
+/// The place of the measure of this name, where it is of the family.
+pub(super) fn named(name: &str) -> Option<u16> {
     /// More names than any file has: a hostile one shall not fill the memory.
     const MOST: usize = 2000;
     let column = name.strip_prefix(PREFIX).filter(|column| !column.is_empty())?;
@@ -43,9 +42,9 @@ pub(super) fn named(name: &str) -> Option<Measure> {
     (known < MOST).then(|| greedy_pass(column))
 }
 
-/// What a measure of the family is.
-pub(super) fn describe(measure: Measure) -> &'static Spec {
+/// What the measure in this place is.
+pub(super) fn describe(place: u16) -> &'static Spec {
     static UNKNOWN: Spec = Spec::new("unknown", Unit::Number, Source::History, "No measure.");
     let named = NAMED.read().unwrap_or_else(|poisoned| poisoned.into_inner());
-    named.get(usize::from(measure.0 - FIXED)).copied().unwrap_or(&UNKNOWN)
+    named.get(usize::from(place)).copied().unwrap_or(&UNKNOWN)
 }

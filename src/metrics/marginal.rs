@@ -6,7 +6,7 @@
 //! stated.
 
 use super::distance::{Difference, Distance, jackknife};
-use super::exact::Figure;
+use super::exact::{Figure, Weighting};
 use super::parallel::{Progress, Stop, in_parallel};
 use super::population::stream_index;
 use crate::model::{Decoder, DecoderBuffers, Model, exponentials};
@@ -186,15 +186,6 @@ pub struct MarginalSummary {
     pub worst_invalid_mass: Estimate,
     /// That condition's place among them.
     pub worst: usize,
-}
-
-/// How conditions count in a mean.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Weighting {
-    /// Each condition by its mass, as the data are: by its number of rows where they are uniform.
-    ByRow,
-    /// Each condition once.
-    ByCondition,
 }
 
 impl MarginalSummary {

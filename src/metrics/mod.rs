@@ -33,7 +33,7 @@ pub use diversity::{
     coverage, distinct, duplicates, entropy, expected_coverage, expected_entropy, expected_tv, rarefied_coverage,
     shannon, tv,
 };
-pub use exact::{Figure, Part};
+pub use exact::{Figure, Part, Weighting};
 pub use glossary::{HISTORY_CONDITIONS, glossary};
 pub use information::{information, mean_by_row};
 pub use interval::half_width;
@@ -42,13 +42,12 @@ pub use losses::{
     TestTerms, draw_codes, marginal_nll, paired_candidates, test_prior_recon, test_prior_recon_on, test_terms,
     test_terms_on,
 };
-pub use marginal::{Estimate, Marginal, MarginalSummary, Weighting, marginals, mean_distance};
-pub use measure::{Direction, Source, Spec, Unit, percent};
+pub use marginal::{Estimate, Marginal, MarginalSummary, marginals, mean_distance};
+pub use measure::{Direction, Measure, Source, Spec, Unit, percent};
 pub use novelty::Trained;
 pub use parallel::Progress;
 pub use population::{Met, Outcome, Population, stream_index};
 pub use reference::Reference;
-pub use registry::Measure;
 pub use row::{CellError, Row, Value};
 pub use sampled::{Draws, Scores, decode_condition, draw_samples, tally_drawn, tally_model, unwatched};
 pub use summary::{Summary, Worst};

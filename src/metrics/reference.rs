@@ -1,6 +1,6 @@
 //! What samplers without a model score: the lines against which trained ones are read.
 
-use super::registry::Measure;
+use super::measure::Measure;
 use crate::dates::{Condition, ValidDates};
 
 /// The scores to be expected of a sampler that is known in closed form, means over all conditions.

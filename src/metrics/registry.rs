@@ -9,16 +9,13 @@
 
 use std::sync::LazyLock;
 
-use super::exact::{self, Figure, Part};
+use super::exact::{self, Figure, Part, Weighting};
 use super::family;
-use super::marginal::Weighting;
-use super::measure::{Source, Spec, Unit};
-use super::row::Row;
+use super::measure::{Measure, Source, Spec, Unit};
 use Source::{Both, History, Metrics};
 
-/// A measure; [`Measure::spec`] says what it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Measure(pub(super) u16);
+/// The values of measures.
+type Values<'a> = &'a dyn Fn(Measure) -> f64;
 
 /// Makes a constant for each measure and the list of their descriptions from one list of entries.
 macro_rules! measures {
@@ -46,7 +43,7 @@ const fn derived(
     name: &'static str,
     unit: Unit,
     from: &'static [Measure],
-    compute: fn(&Row) -> f64,
+    compute: fn(Values<'_>) -> f64,
     meaning: &'static str,
 ) -> Spec {
     Spec::new(name, unit, Source::Derived { from, compute }, meaning)
@@ -79,7 +76,7 @@ measures! {
     GreedyPass => entry("greedy_pass", Unit::Share, Both, "Share of greedy samples that are rows of their condition.")
         .higher("100 %").called("greedy pass", "greedy pass rate"),
     GreedyPassTrain => derived("greedy_pass_train", Unit::Share, TRAIN_GREEDY,
-        |row| train(row, Measure::GreedyPass, Measure::GreedyPassValidation), "`greedy_pass` over the training conditions.")
+        |of| train(of, Measure::GreedyPass, Measure::GreedyPassValidation), "`greedy_pass` over the training conditions.")
         .higher("100 %").called("greedy, train", "greedy pass, train"),
     GreedyPassValidation => entry("greedy_pass_validation", Unit::Share, Both, "`greedy_pass` over the validation conditions.")
         .higher("100 %").called("greedy, validation", "greedy pass, validation"),
@@ -91,7 +88,7 @@ measures! {
         .higher("`perfect_coverage_at_rows`"),
     PerfectCoverage => entry("perfect_coverage_at_rows", Unit::Share, Both, "The same, expected of draws from the truth."),
     GreedyCoverageRatio => derived("greedy_coverage_ratio", Unit::Share, &[Measure::GreedyCoverage, Measure::PerfectCoverage],
-        |row| row.number(Measure::GreedyCoverage) / row.number(Measure::PerfectCoverage), "`greedy_coverage_at_rows` / `perfect_coverage_at_rows`.")
+        |of| of(Measure::GreedyCoverage) / of(Measure::PerfectCoverage), "`greedy_coverage_at_rows` / `perfect_coverage_at_rows`.")
         .higher("100 %").called("greedy coverage / perfect", "greedy coverage / perfect"),
     GreedyTv => entry("greedy_tv", Unit::Distance, Both, "Total variation distance of greedy decoding from the truth, mean over conditions, sampling noise removed in quadrature.")
         .lower("0").called("greedy tv", "greedy total variation").with_error(Measure::GreedyTvError),
@@ -99,10 +96,10 @@ measures! {
     GreedyTvValidation => entry("greedy_tv_validation", Unit::Distance, Metrics, "`greedy_tv` over the validation conditions.")
         .lower("0"),
     SampledPass => derived("sampled_pass", Unit::Share, &[Measure::INVALID_MASS_BY_CONDITION],
-        |row| 1.0 - row.number(Measure::INVALID_MASS_BY_CONDITION), "1 - `invalid_mass_by_condition`: the exact pass rate of samples at temperature 1.")
+        |of| 1.0 - of(Measure::INVALID_MASS_BY_CONDITION), "1 - `invalid_mass_by_condition`: the exact pass rate of samples at temperature 1.")
         .higher("100 %").called("sampled pass", "sampled pass rate"),
     SampledPassValidation => derived("sampled_pass_validation", Unit::Share, &[Measure::INVALID_MASS_BY_CONDITION_VALIDATION],
-        |row| 1.0 - row.number(Measure::INVALID_MASS_BY_CONDITION_VALIDATION), "`sampled_pass` over the validation conditions.")
+        |of| 1.0 - of(Measure::INVALID_MASS_BY_CONDITION_VALIDATION), "`sampled_pass` over the validation conditions.")
         .higher("100 %").called("sampled, validation", "sampled pass, validation"),
     WorstInvalidMass => entry("worst_invalid_mass", Unit::Mass, Metrics, "`invalid_mass` of the worst condition.")
         .lower("0").called("worst invalid mass", "invalid mass, worst condition").with_error(Measure::WorstInvalidMassError),
@@ -120,7 +117,7 @@ measures! {
     TestElbo => entry("test_elbo", Unit::Nats, Both, "`test_recon` + `test_kl`: the negative ELBO at KL weight 1.")
         .lower("`test_entropy_floor`").called("test ELBO", "−ELBO"),
     TestElboGap => derived("test_elbo_gap", Unit::Nats, &[Measure::TestElbo, Measure::TestEntropyFloor],
-        |row| row.number(Measure::TestElbo) - row.number(Measure::TestEntropyFloor), "`test_elbo` - `test_entropy_floor`.")
+        |of| of(Measure::TestElbo) - of(Measure::TestEntropyFloor), "`test_elbo` - `test_entropy_floor`.")
         .lower("0").called("ELBO gap", "−ELBO above floor"),
     TestEntropyFloor => entry("test_entropy_floor", Unit::Nats, Metrics, "Mean entropy of the truth given the condition over the validation rows: no model's NLL is lower."),
     TestMi => entry("test_mi", Unit::Nats, Metrics, "Mutual information I(z; row given condition) under the encoder's aggregated posterior (Hoffman and Johnson 2016), mean over the validation conditions; at most `test_entropy_floor`. What the decoder makes of z is `prior_mi`.")
@@ -133,19 +130,15 @@ const TRAIN_GREEDY: &[Measure] =
     &[Measure::GreedyPass, Measure::GreedyPassValidation, Measure::Conditions, Measure::ValidationConditions];
 
 /// The mean over the training conditions, from that over all and that over the validation ones.
-fn train(row: &Row, all: Measure, validation: Measure) -> f64 {
-    let [count, held] = [Measure::Conditions, Measure::ValidationConditions].map(|measure| row.number(measure));
-    if held == 0.0 {
-        row.number(all)
-    } else {
-        (count * row.number(all) - held * row.number(validation)) / (count - held)
-    }
+fn train(of: Values<'_>, all: Measure, validation: Measure) -> f64 {
+    let [count, held] = [Measure::Conditions, Measure::ValidationConditions].map(of);
+    if held == 0.0 { of(all) } else { (count * of(all) - held * of(validation)) / (count - held) }
 }
 
 /// Measures that have constants, without the exact figures.
 const LISTED: u16 = Place::Count as u16;
 /// Measures that every task has.
-pub(super) const FIXED: u16 = LISTED + exact::COUNT;
+const FIXED: u16 = LISTED + exact::COUNT;
 
 /// Columns of earlier versions that no measure stands for any more: estimates with a bias, and figures that depend on
 /// the number of samples. They are left out where files are read.
@@ -193,7 +186,7 @@ impl Measure {
 
     /// The share of greedy samples that are right in this given column: rows that some condition with its value has.
     pub fn greedy_pass_of(column: &str) -> Self {
-        family::greedy_pass(column)
+        Self(FIXED + family::greedy_pass(column))
     }
 
     /// Whether it holds the name of a given column.
@@ -208,7 +201,12 @@ impl Measure {
 
     /// What it is.
     pub fn spec(self) -> &'static Spec {
-        SPECS.get(usize::from(self.0)).unwrap_or_else(|| family::describe(self))
+        SPECS.get(usize::from(self.0)).unwrap_or_else(|| family::describe(self.0 - FIXED))
+    }
+
+    /// A value as tables show it, with half the width of its interval where that is a number.
+    pub fn text(self, value: f64, half: f64) -> String {
+        self.spec().text(value, half)
     }
 
     /// The column's name.
@@ -224,7 +222,9 @@ impl Measure {
             name if RETIRED.contains(&name) => return None,
             name => name.replace("_held_out", "_validation"),
         };
-        Self::all().find(|measure| measure.name() == today).or_else(|| family::named(&today))
+        Self::all()
+            .find(|measure| measure.name() == today)
+            .or_else(|| family::named(&today).map(|place| Self(FIXED + place)))
     }
 
     /// Whether an earlier version had a column of this name that none stands for any more.
@@ -251,7 +251,7 @@ impl Measure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::{Direction, Value};
+    use crate::metrics::{Direction, Row, Value};
 
     #[test]
     fn names_are_unique_and_every_entry_says_what_it_is() {
@@ -308,5 +308,15 @@ mod tests {
         counted.read(Measure::SampledPass, "0.5").unwrap();
         assert!(counted.has(Measure::SampledPass) && counted.number(Measure::SampledPass) == 0.5);
         assert!(!counted.has(Measure::SampledPassValidation));
+    }
+
+    #[test]
+    fn values_are_written_by_their_unit() {
+        assert_eq!(Measure::GreedyPass.text(0.999_999_9, 0.000_001), "99.9999 % ± 0.000");
+        assert_eq!(Measure::INVALID_MASS.text(4.53e-5, 1.2e-6), "4.5e-5 ± 1e-6");
+        assert_eq!(Measure::INVALID_MASS.text(0.0, f64::NAN), "0.0e0");
+        assert_eq!(Measure::TestMi.text(2.65, f64::NAN), "2.6500");
+        assert_eq!(Measure::TrainSeconds.text(149.4, 4.2), "149 ± 4");
+        assert_eq!(Measure::TestMi.text(f64::NAN, 1.0), "-");
     }
 }

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
-use super::measure::{Source, Unit};
-use super::registry::Measure;
+use super::measure::{Measure, Source, Unit};
 
 /// A logged value.
 #[derive(Clone, Debug, PartialEq)]
@@ -117,7 +116,7 @@ impl Row {
         match (self.0.get(&measure), measure.spec().source) {
             (Some(Value::Number(value)), _) => *value,
             (Some(Value::Count(value)), _) => *value as f64,
-            (None, Source::Derived { compute, .. }) => compute(self),
+            (None, Source::Derived { compute, .. }) => compute(&|measure| self.number(measure)),
             _ => f64::NAN,
         }
     }

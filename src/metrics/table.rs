@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::registry::Measure;
+use super::measure::Measure;
 use super::row::{CellError, Row};
 use crate::checksums::{self, ChecksumError, ChecksumPolicy};
 

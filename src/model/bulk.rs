@@ -1,55 +1,13 @@
 //! Decoding very many rows at once, in place of the CPU: what a GPU brings to an evaluation.
 
 use std::convert::Infallible;
-use std::fmt::Debug;
 use std::sync::OnceLock;
 
-use super::cpu::{Decoder, DecoderBuffers, Encodings, encode, paired_rows};
-use super::engine::{EngineError, EngineOptions, PairedCodes};
-use super::noise::Decode;
+use super::cpu::{Decoder, DecoderBuffers, encode, paired_rows};
+use super::encodings::Encodings;
+use super::engine::{BulkDecoder, EngineError, EngineOptions, PairedCodes};
 use super::weights::Model;
-use crate::task::{Groups, Rows};
-
-/// The decoder of one trained model, with random numbers of its own. A condition's rows and codes depend on its seed alone,
-/// whichever others are asked for beside it.
-pub trait BulkDecoder: Debug {
-    /// `draws` rows for each condition `[conditions, given]`, condition by condition, `[conditions * draws, generated]`.
-    ///
-    /// # Errors
-    /// When the device fails, for lack of memory as a rule.
-    fn draw(&self, conditions: &Rows, seeds: &[u64], draws: usize, decode: Decode) -> Result<Rows, EngineError>;
-
-    /// log p(y | z, c) of the rows of these conditions of a table, each under `codes` codes from the prior of its own,
-    /// nats: `[rows, codes]` for each condition.
-    ///
-    /// # Errors
-    /// As [`BulkDecoder::draw`].
-    fn log_probabilities(
-        &self,
-        table: &Groups,
-        conditions: &[usize],
-        seeds: &[u64],
-        codes: usize,
-    ) -> Result<Vec<Vec<f32>>, EngineError>;
-
-    /// The posteriors of rows.
-    ///
-    /// # Errors
-    /// As [`BulkDecoder::draw`].
-    fn encode(&self, rows: &Rows) -> Result<Encodings, EngineError>;
-
-    /// -log p(y | z, c) of rows at codes `[n, latent]`, nats, mean over the rows.
-    ///
-    /// # Errors
-    /// As [`BulkDecoder::draw`].
-    fn mean_cross_entropy(&self, rows: &Rows, z: &[f32]) -> Result<f64, EngineError>;
-
-    /// The row that each code is paired with, as training pairs them where a condition's rows are equally likely.
-    ///
-    /// # Errors
-    /// As [`BulkDecoder::draw`].
-    fn paired_rows(&self, codes: &PairedCodes) -> Result<Rows, EngineError>;
-}
+use crate::task::Rows;
 
 /// A trained model without gradients, wherever it is computed.
 pub trait Forward {

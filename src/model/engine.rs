@@ -3,14 +3,16 @@
 //! The built-in engine ([`super::cpu`]) computes every shipped kind of model on the CPU. Another program can bring its
 //! own: `cvae-torch` does, and [`install`]s it before it runs a command.
 
-use std::fmt;
+use std::fmt::Debug;
 use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
-use super::bulk::BulkDecoder;
-use super::{Layout, Model};
-use crate::task::Rows;
+use super::encodings::Encodings;
+use super::layout::Layout;
+use super::noise::Decode;
+use super::weights::Model;
+use crate::task::{Groups, Rows};
 
 /// What the terms of the objective count for in one step.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -142,7 +144,7 @@ impl TrainingState {
 }
 
 /// Trains models of one shape, each a trial of its own.
-pub trait Engine: fmt::Debug {
+pub trait Engine: Debug {
     /// Computes the objective, its gradient and one update of every trial, each from an input of its own.
     ///
     /// # Errors
@@ -183,6 +185,47 @@ pub trait Engine: fmt::Debug {
     fn draws(&self) -> bool {
         false
     }
+}
+
+/// The decoder of one trained model, with random numbers of its own. A condition's rows and codes depend on its seed alone,
+/// whichever others are asked for beside it.
+pub trait BulkDecoder: Debug {
+    /// `draws` rows for each condition `[conditions, given]`, condition by condition, `[conditions * draws, generated]`.
+    ///
+    /// # Errors
+    /// When the device fails, for lack of memory as a rule.
+    fn draw(&self, conditions: &Rows, seeds: &[u64], draws: usize, decode: Decode) -> Result<Rows, EngineError>;
+
+    /// log p(y | z, c) of the rows of these conditions of a table, each under `codes` codes from the prior of its own,
+    /// nats: `[rows, codes]` for each condition.
+    ///
+    /// # Errors
+    /// As [`BulkDecoder::draw`].
+    fn log_probabilities(
+        &self,
+        table: &Groups,
+        conditions: &[usize],
+        seeds: &[u64],
+        codes: usize,
+    ) -> Result<Vec<Vec<f32>>, EngineError>;
+
+    /// The posteriors of rows.
+    ///
+    /// # Errors
+    /// As [`BulkDecoder::draw`].
+    fn encode(&self, rows: &Rows) -> Result<Encodings, EngineError>;
+
+    /// -log p(y | z, c) of rows at codes `[n, latent]`, nats, mean over the rows.
+    ///
+    /// # Errors
+    /// As [`BulkDecoder::draw`].
+    fn mean_cross_entropy(&self, rows: &Rows, z: &[f32]) -> Result<f64, EngineError>;
+
+    /// The row that each code is paired with, as training pairs them where a condition's rows are equally likely.
+    ///
+    /// # Errors
+    /// As [`BulkDecoder::draw`].
+    fn paired_rows(&self, codes: &PairedCodes) -> Result<Rows, EngineError>;
 }
 
 /// Checks that the memory to train a model can be had, in a process of limited memory at least: a failure to allocate

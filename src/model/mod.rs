@@ -5,6 +5,7 @@
 pub mod bulk;
 mod config;
 pub mod cpu;
+mod encodings;
 pub mod engine;
 pub mod layout;
 mod noise;
@@ -12,12 +13,13 @@ mod sampling;
 mod tensor_file;
 mod weights;
 
-pub use bulk::{BulkDecoder, Forward, bulk_decoder};
+pub use bulk::{Forward, bulk_decoder};
 pub use config::{Heads, ModelConfig, Pairing, Trunk};
-pub use cpu::{CpuEngine, Decoder, DecoderBuffers, Encodings, encode, exponentials, paired_rows};
+pub use cpu::{CpuEngine, Decoder, DecoderBuffers, encode, exponentials, paired_rows};
+pub use encodings::Encodings;
 pub use engine::{
-    AdamHyperparams, DeviceChoice, Engine, EngineError, EngineKind, EngineOptions, MakeEngine, ObjectiveWeights,
-    PairedCodes, PriorCodes, StepInput, Terms, TrainingState, check_memory,
+    AdamHyperparams, BulkDecoder, DeviceChoice, Engine, EngineError, EngineKind, EngineOptions, MakeEngine,
+    ObjectiveWeights, PairedCodes, PriorCodes, StepInput, Terms, TrainingState, check_memory,
 };
 pub use layout::{Layout, RADIANS_PER_UNIT};
 pub use noise::{Decode, DecodeError, Noise};

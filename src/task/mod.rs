@@ -6,6 +6,7 @@ pub mod dates;
 mod description;
 mod listing;
 pub mod network;
+mod notation;
 mod rows;
 mod schema;
 mod split;
@@ -13,8 +14,9 @@ pub mod suite;
 pub mod table;
 mod truth;
 
+pub use notation::ConditionError;
 pub use rows::{Groups, Rows};
-pub use schema::{Column, ConditionError, Notation, Schema};
+pub use schema::{Column, Notation, Schema};
 pub use split::{Part, Split, SplitOptions};
 pub use truth::{Kind, Truth};
 

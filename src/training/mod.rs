@@ -9,6 +9,7 @@ mod data;
 mod evaluation;
 mod history;
 mod measures;
+mod observer;
 mod optimizer;
 mod order;
 mod schedule;
@@ -22,7 +23,8 @@ pub use config::{BetaConfig, EvaluationConfig, Every, Objective, Schedule, StepC
 pub use data::TrialData;
 pub use evaluation::{Drawn, EvalBudget, Evaluation, Exact, TestData, evaluate};
 pub use history::{History, HistoryError};
+pub use observer::{Ending, Observer, Progress, TrainingError};
 pub use optimizer::{adam_hyperparams, learning_rate};
 pub use schedule::{BetaSchedule, Phase, ScheduleState, Turn};
-pub use trainer::{Ended, Ending, Observer, Progress, Trainer, TrainingError};
+pub use trainer::{Ended, Trainer};
 pub use trial_loop::TrialLoop;

@@ -12,10 +12,10 @@ use super::config::TrainingConfig;
 use super::data::TrialData;
 use super::evaluation::{Drawn, EvalBudget, Evaluation, evaluate};
 use super::history::History;
+use super::observer::{Observer, Progress, TrainingError};
 use super::optimizer::{adam_hyperparams_since, learning_rate};
 use super::order::Order;
 use super::schedule::{BetaSchedule, Phase, ScheduleState};
-use super::trainer::{Observer, Progress, TrainingError};
 use crate::metrics::{Measure, Row, draw_codes, marginal_nll, paired_candidates};
 use crate::model::{
     BulkDecoder, EngineError, Layout, Model, ModelConfig, ObjectiveWeights, Pairing, PriorCodes, StepInput, Terms,

@@ -8,29 +8,11 @@ use super::pairing::{CodeShare, PairingPass, pick};
 use super::prefixes::Prefixes;
 use super::scalar::{exp, larger};
 use super::trunk::TrunkPass;
+use crate::model::encodings::Encodings;
 use crate::model::engine::PairedCodes;
 use crate::model::noise::{Decode, Noise};
 use crate::model::weights::Model;
 use crate::task::Rows;
-
-/// Posteriors of some rows.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Encodings {
-    /// Dimensions of z.
-    pub latent: usize,
-    /// Means, `[n, latent]`.
-    pub mu: Vec<f32>,
-    /// Logarithms of the variances, `[n, latent]`.
-    pub logvar: Vec<f32>,
-}
-
-impl Encodings {
-    /// KL(q || N(0, I)) of each row and dimension, `[n, latent]`, nats (Kingma and Welling 2014, appendix B).
-    pub fn kl(&self) -> impl Iterator<Item = f64> {
-        let terms = self.mu.iter().zip(&self.logvar).map(|(mu, logvar)| (f64::from(*mu), f64::from(*logvar)));
-        terms.map(|(mu, logvar)| 0.5 * (mu * mu + logvar.exp() - 1.0 - logvar))
-    }
-}
 
 /// The posteriors of rows; without dimensions in a model without z.
 pub fn encode(model: &Model, rows: &Rows) -> Encodings {

@@ -23,7 +23,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use super::engine::{AdamHyperparams, Engine, EngineError, EngineOptions, PriorCodes, StepInput, Terms, TrainingState};
 use super::layout::Layout;
 use super::weights::Model;
-pub use decoder::{Decoder, DecoderBuffers, Encodings, encode, paired_rows};
+pub use decoder::{Decoder, DecoderBuffers, encode, paired_rows};
 use kernels::AdamFactors;
 pub use kernels::exponentials;
 use pairing::CodeShare;

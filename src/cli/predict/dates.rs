@@ -1,129 +1,35 @@
-//! `cvae predict`: conditions in, conditions with a generated date out.
+//! Lines of conditions in, the same with a generated date out.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
 use rand_chacha::ChaCha8Rng;
 
-use super::exit::{BadInput, Exit};
-use super::input::Input;
-use super::{closed, is_standard_stream, output, predict_rows};
+use super::options::{DecodeKind, Predict};
+use crate::cli::exit::{BadInput, Exit};
+use crate::cli::input::Input;
+use crate::cli::{closed, is_standard_stream, output};
 use crate::dates::{Condition, DateTokens, Line, LineError, Outcome, ValidDates, has_date_shape};
 use crate::files::{self, FileError};
-use crate::model::{Decode, Sampler};
+use crate::model::Sampler;
 use crate::random::{Purpose, stream};
-use crate::task::{Notation, Rows};
-
-/// Generate a date for each line of conditions, in the order of the input
-///
-/// Each line holds four conditions, `[MON] [DEC] [False] [196]`; a date that follows them is ignored.
-/// Dates are written as the model generates them: none is checked against a calendar, masked or repaired
-/// unless --retries asks for it. The share of them that is right is told on standard error.
-///
-/// Models of other tasks and of tables read CSV with a header that names the given columns, in any order, and write the
-/// same rows with the generated columns; other columns are copied.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  cvae predict -i data/example_input.txt predictions.txt
-  cvae predict -i conditions.txt -o - -n 5 --decode sample --seed 7
-  echo '[MON] [DEC] [False] [196]' | cvae predict -i - -")]
-pub struct Predict {
-    /// File of conditions; - for standard input
-    #[arg(short, long, value_name = "FILE", value_parser = super::stream())]
-    pub(super) input: PathBuf,
-    /// File to write; - for standard output
-    #[arg(value_name = "OUTPUT", value_parser = super::stream())]
-    output: Option<PathBuf>,
-    /// File to write, in place of OUTPUT
-    #[arg(id = "output_option", short, long = "output", value_name = "OUTPUT", value_parser = super::stream(),
-          conflicts_with = "output")]
-    output_option: Option<PathBuf>,
-    /// Folder with config.toml and weights: a finished run or a release [default: the released model in this program]
-    #[arg(long, value_name = "DIR", value_parser = super::place())]
-    model: Option<PathBuf>,
-    /// Seed of the latent codes and draws
-    #[arg(long, default_value_t = 1, value_parser = super::seed, allow_negative_numbers = true)]
-    pub(super) seed: u64,
-    /// Dates for each line of the input
-    #[arg(short = 'n', long, default_value_t = 1, value_parser = super::whole::<u32>(1, 1_000_000),
-          allow_negative_numbers = true)]
-    pub(super) samples: u32,
-    /// How a field's value is chosen
-    #[arg(long, value_enum, default_value_t = DecodeKind::Greedy)]
-    pub(super) decode: DecodeKind,
-    /// Temperature of --decode sample [default: 1]
-    #[arg(long, value_parser = super::number, allow_negative_numbers = true)]
-    pub(super) temperature: Option<f64>,
-    /// Threads, all cores where not given; the dates don't depend on it
-    #[arg(long, value_name = "N", value_parser = super::whole::<u16>(1, 1024), allow_negative_numbers = true)]
-    pub(super) threads: Option<u16>,
-    /// Predict the good lines where some are bad; the bad ones are copied without a date (exit code 3)
-    #[arg(long)]
-    pub(super) keep_going: bool,
-    /// Draw dates that fail their conditions again, so many times at most; what this changes is told
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = super::whole::<u32>(0, 10_000),
-          allow_negative_numbers = true)]
-    pub(super) retries: u32,
-}
-
-/// How a field's value is chosen, as arguments name it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum DecodeKind {
-    /// The most likely value: all variety comes from the latent code
-    Greedy,
-    /// A draw from the categorical distribution
-    Sample,
-}
-
-impl DecodeKind {
-    /// What the model is to do, where a temperature may have been given.
-    ///
-    /// # Errors
-    /// When the temperature makes no distribution or would have no effect.
-    pub(super) fn at(self, temperature: Option<f64>) -> Result<Decode, BadInput> {
-        match (self, temperature) {
-            (Self::Greedy, None) => Ok(Decode::Greedy),
-            (Self::Greedy, Some(_)) => {
-                Err(BadInput("--temperature has no effect on greedy decoding; add --decode sample".to_owned()))
-            }
-            (Self::Sample, given) => Decode::sample(given.unwrap_or(1.0)).map_err(|error| BadInput(error.to_string())),
-        }
-    }
-}
+use crate::task::Rows;
 
 /// Lines predicted at once, times their samples: so many that most conditions come several times among them.
 const BLOCK: usize = 65_536;
 /// Faulty lines that are shown one by one.
 const SHOWN: usize = 10;
 
+/// Predicts the lines of dates.
+///
+/// # Errors
+/// When the input has bad lines, or can't be read or written.
+pub fn run(options: &Predict, sampler: &Sampler<'_>) -> anyhow::Result<Exit> {
+    options.answer(options.read()?, sampler)
+}
+
 impl Predict {
-    /// Checks the input, then predicts it block by block.
-    ///
-    /// # Errors
-    /// When the input, the options or the model are not what they should be.
-    pub fn run(self) -> anyhow::Result<Exit> {
-        let decode = self.decode.at(self.temperature)?;
-        let (model, config) = super::load_model(self.model.as_deref())?;
-        if model.schema.notation == Notation::Named {
-            return predict_rows::run(&self, &model, &config);
-        }
-        let question = self.read()?;
-        self.answer(question, &Sampler::new(&model, decode, self.threads.map(usize::from)))
-    }
-
-    /// Where the answers go.
-    ///
-    /// # Errors
-    /// When nothing is named.
-    pub(super) fn output_path(&self) -> Result<PathBuf, BadInput> {
-        let output = self.output.as_ref().or(self.output_option.as_ref()).cloned();
-        output.ok_or_else(|| {
-            BadInput("name the file to write, as OUTPUT or with -o OUTPUT; - stands for standard output".to_owned())
-        })
-    }
-
     /// Checks options and input.
     fn read(&self) -> anyhow::Result<Question> {
         let output = self.output_path()?;

@@ -2,10 +2,10 @@
 
 use std::io::Write;
 
-use super::exit::{BadInput, Exit};
-use super::output;
-use super::predict::{DecodeKind, Predict};
-use super::rows::{self, Rows};
+use super::options::{DecodeKind, Predict};
+use crate::cli::exit::{BadInput, Exit};
+use crate::cli::output;
+use crate::cli::rows::{self, Rows};
 use crate::experiment::Config;
 use crate::model::{Model, Sampler};
 use crate::random::{Purpose, stream};
