@@ -53,7 +53,7 @@ FULL = {
     "whole": [],
     "default": [],
 }
-TINY = ["training.steps=20", "training.warm_up=5", "evaluation.final_samples=2", "evaluation.importance=2"]
+TINY = ["training.steps=20", "training.warm_up=5", "evaluation.final_samples=2", "evaluation.codes=2"]
 QUICK = {
     "pairs": 1,
     "last_pairs": 2,
@@ -218,7 +218,7 @@ def predict(table, python, size, folder):
         # The same lines in, as many lines out, and nearly all of them right.
         scored = subprocess.run([CVAE, "eval", target, "--json"], cwd=ROOT, check=True, capture_output=True)
         report = json.loads(scored.stdout)
-        if report["lines"] != len(source.read_text().split("\n")) or not report["pass_rate"] >= 0.99:
+        if report["lines"] != len(source.read_text().splitlines()) or not report["pass_rate"] >= 0.99:
             raise SystemExit(f"bench: {side} predicted {report['lines']} lines, {report['pass_rate']} of them right")
 
     for _ in range(size["starts"]):
@@ -226,7 +226,7 @@ def predict(table, python, size, folder):
         for side in sides:
             once("predict example_input.txt", side, ROOT / "data" / "example_input.txt")
     # All conditions of the data, in its order, again and again.
-    conditions = [line.rsplit(" ", 1)[0] for line in (ROOT / "data" / "data.txt").read_text().split("\n")]
+    conditions = [line.rsplit(" ", 1)[0] for line in (ROOT / "data" / "data.txt").read_text().splitlines()]
     sources = {lines: folder / f"{lines}.txt" for lines in size["lines"]}
     for lines, source in sources.items():
         source.write_text("\n".join(conditions[place % len(conditions)] for place in range(lines)))
@@ -258,7 +258,7 @@ def sweeps(table, size, folder):
             config.write_text(
                 f'base = "{ROOT / CONFIG}"\nthreads = 1\n[beta]\nschedule = "constant"\n'
                 f"[training]\nsteps = {steps}\nwarm_up = {min(steps // 2, 100)}\n"
-                f"[evaluation]\nevery = {steps}\nfinal_samples = 1\nimportance = 0\n"
+                f"[evaluation]\nevery = {steps}\nfinal_samples = 1\ncodes = 1\n"
                 f"[sweep]\nseeds = {list(range(1, trials + 1))}\n"
             )
             return run(CVAE, "sweep", config, "--runs", place, "--jobs", jobs)[0]
@@ -304,7 +304,7 @@ def whole_runs(table, size, folder):
 
 def default_run(table, size, folder):
     """The default recipe on two cores: the seconds in training steps, those to the end, which has 1,000 samples of
-    each condition and 512 draws of z for each held-out date, and the peak memory."""
+    each condition and 1,024 codes for its marginal, and the peak memory."""
     say(DEFAULT)
     seconds, memory = train(CONFIG, folder / "default", size["default"])
     with open(folder / "default" / "metrics.csv", newline="") as file:
