@@ -1,5 +1,7 @@
 //! What a step takes: settings of each trial, rows and random numbers, as plain slices.
 
+use cvae::model::PairedCodes;
+
 /// What one trial's step is taken with.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
@@ -96,4 +98,17 @@ pub struct PairedData<'a> {
     pub codes: usize,
     /// Whether the rows of a condition share its codes out evenly.
     pub balanced: bool,
+}
+
+/// Appends a trial's lists; shorter ones are filled up with their first row.
+pub(crate) fn push_candidates(to: &mut Vec<i32>, counts: &mut Vec<i32>, codes: &PairedCodes, longest: usize) {
+    let mut start = 0;
+    for count in &codes.counts {
+        for place in 0..longest {
+            let row = codes.candidates.row(start + if place < *count { place } else { 0 });
+            to.extend(row.iter().map(|value| i32::from(*value)));
+        }
+        start += count;
+    }
+    counts.extend(codes.counts.iter().map(|count| *count as i32));
 }

@@ -206,7 +206,7 @@ impl Decoder {
         let (columns, latent) = (codes.candidates.width(), self.model.shape.latent as i64);
         let longest = codes.counts.iter().copied().max().unwrap_or(0);
         let (mut candidates, mut counts) = (Vec::new(), Vec::new());
-        crate::engine::push_candidates(&mut candidates, &mut counts, codes, longest);
+        crate::data::push_candidates(&mut candidates, &mut counts, codes, longest);
         let ints = |values: &[i32], sizes: &[i64]| {
             Tensor::from_slice(values).view(sizes).to_device(self.device).to_kind(Kind::Int64)
         };

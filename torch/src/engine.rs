@@ -136,7 +136,9 @@ impl<'a> StepData<'a> {
         if let PriorCodes::Paired(first) = prior {
             for input in inputs {
                 match input.prior {
-                    PriorCodes::Paired(codes) => push_candidates(&mut candidates, &mut counts, codes, longest(inputs)),
+                    PriorCodes::Paired(codes) => {
+                        crate::data::push_candidates(&mut candidates, &mut counts, codes, longest(inputs))
+                    }
                     _ => {
                         let len = first.counts.len() * longest(inputs) * first.candidates.width();
                         candidates.resize(candidates.len() + len, 0);
@@ -193,19 +195,6 @@ fn longest(inputs: &[StepInput<'_>]) -> usize {
 
 fn push(to: &mut Vec<i32>, rows: &Rows) {
     rows.iter().for_each(|row| to.extend(row.iter().map(|value| i32::from(*value))));
-}
-
-/// Appends a trial's lists; shorter ones are filled up with their first row.
-pub(crate) fn push_candidates(to: &mut Vec<i32>, counts: &mut Vec<i32>, codes: &PairedCodes, longest: usize) {
-    let mut start = 0;
-    for count in &codes.counts {
-        for place in 0..longest {
-            let row = codes.candidates.row(start + if place < *count { place } else { 0 });
-            to.extend(row.iter().map(|value| i32::from(*value)));
-        }
-        start += count;
-    }
-    counts.extend(codes.counts.iter().map(|count| *count as i32));
 }
 
 impl Engine for TorchEngine {
