@@ -109,7 +109,7 @@ lint: libtorch ## Check formatting, lints, documents, and that the model card is
 release: build ## Measure model/ and write its card's tables; RUN=runs/... releases that finished run first
 	python3 scripts/release.py $(RUN)
 
-bench: build torch ## Measure against PyTorch and the machine's limit into benches/, some thirty minutes; QUICK=1 to try it
+bench: build torch ## Measure against PyTorch and the machine's limit into benches/, some fifteen minutes; QUICK=1 to try it
 	QUICK=$(QUICK) python3 benches/bench.py
 
 clean: ## Remove what was built (libtorch, data and runs stay)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures `cvae` against PyTorch and against the machine's limit; writes results.csv and RESULTS.md beside it.
 
-    make bench             the figures, some thirty minutes on a quiet machine
+    make bench             the figures, some fifteen minutes on a quiet machine
     make bench QUICK=1     a run through everything with sizes too small to mean anything, written to target/bench/
 
 Where sides are compared, both run on one thread, and on two where a file is predicted; on the same weights, batch and
@@ -33,29 +33,33 @@ WAYS = {"tuned": "PyTorch eager, tuned", "plain": "PyTorch eager, plain"}
 
 FULL = {
     "pairs": 3,
+    # Draws of all conditions take PyTorch minutes.
+    "evaluation_pairs": 2,
     # Of the last phase: what it is held against changes with the machine's pace, within minutes by a quarter.
-    "last_pairs": 7,
+    "last_pairs": 9,
     "kind_pairs": 5,
     "steps": {"cvae": 150, "tuned": 50, "plain": 40, "compile": 50},
     "starts": 5,
     # `cvae predict` takes 65,536 lines at once: whole ones, but for the last size.
     "lines": [131_072, 524_288, 1_000_000],
-    "line_turns": 7,
+    "line_turns": 4,
     # `cvae` is given 512 rows at once. These fill its blocks equally; others would measure how well they are filled.
-    "samples": [250, 500, 1000],
+    "samples": [125, 250, 500],
     "trials": [1, 2, 4],
     "trial_steps": 150,
     # Long enough for a sweep's own start, which is the same for one trial and for two, not to count.
-    "side_steps": 1200,
-    "side_pairs": 5,
+    "side_steps": 600,
+    "side_pairs": 4,
     "seeds": [1, 2, 3],
-    "same_steps": 1000,
+    "whole_seeds": [1, 2],
+    "same_steps": 600,
     "whole": [],
     "default": [],
 }
 TINY = ["training.steps=20", "training.warm_up=5", "evaluation.final_samples=2", "evaluation.codes=2"]
 QUICK = {
     "pairs": 1,
+    "evaluation_pairs": 1,
     "last_pairs": 2,
     "kind_pairs": 1,
     "steps": {"cvae": 5, "tuned": 5, "plain": 5, "compile": 5},
@@ -68,6 +72,7 @@ QUICK = {
     "side_steps": 10,
     "side_pairs": 1,
     "seeds": [1, 2],
+    "whole_seeds": [1, 2],
     "same_steps": 20,
     "whole": [*TINY, "beta.rise=5", "evaluation.every=10"],
     "default": [*TINY, "beta.rise=5"],
@@ -238,7 +243,7 @@ def predict(table, python, size, folder):
 
 
 def evaluation(table, rust, torch, size):
-    for _ in range(size["pairs"]):
+    for _ in range(size["evaluation_pairs"]):
         for samples in size["samples"]:
             say(f"evaluation of all conditions x {samples:,} samples")
             sides = {"cvae": rust, "PyTorch": torch} if samples == size["samples"][-1] else {"cvae": rust}
@@ -281,7 +286,7 @@ def train(config, trial, settings, watch=None):
 
 def whole_runs(table, size, folder):
     """From the start of `cvae train` to an evaluation with a greedy pass rate of 99.9 %, and to the end."""
-    for seed in size["seeds"]:
+    for seed in size["whole_seeds"]:
         trial, reached = folder / f"seed{seed}", []
 
         def watch(seconds):
