@@ -4,9 +4,10 @@ What `src/model/decoder.rs` computes, written a second time: a test feeds both t
 """
 
 import hashlib
+import json
 import pathlib
 import re
-from typing import Any, Callable, Dict, List, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import safetensors
@@ -18,9 +19,35 @@ from files import BadInput, Failure, read_text, reading, unlisted, vouched
 CONDITION_FIELDS = [7, 12, 2, 41]
 DATE_FIELDS = {"decade": 41, "month": 12, "digit": 10, "day": 31}
 
-DEFAULTS = {"latent_dim": 8, "hidden_dim": 128, "angles": 64, "heads": "autoregressive", "trunk": "multiplicative"}
+
+class Column(NamedTuple):
+    """A column: its values in order, whether the given columns determine it, and edges where its last values are bins."""
+
+    name: str
+    values: Sequence[str]
+    determined: bool = False
+    edges: Sequence[float] = ()
+
+    @property
+    def size(self) -> int:
+        return len(self.values)
+
+
+class Schema(NamedTuple):
+    """Given columns, then generated ones in their order."""
+
+    given: List[Column]
+    generated: List[Column]
+
+
+DATES = Schema(
+    [Column(str(place), [""] * size) for place, size in enumerate(CONDITION_FIELDS)],
+    [Column(name, [""] * size, name in ("decade", "month")) for name, size in DATE_FIELDS.items()],
+)
+
+DEFAULTS = {"kind": "cvae", "latent_dim": 8, "hidden_dim": 128, "angles": 64, "heads": "autoregressive", "trunk": "multiplicative"}
 SMALLEST = {"latent_dim": 0}  # a model without z; other sizes are 1 at least
-KINDS = {"heads": ("autoregressive", "independent"), "trunk": ("multiplicative", "additive")}
+KINDS = {"kind": ("cvae",), "heads": ("autoregressive", "independent"), "trunk": ("multiplicative", "additive")}
 RADIANS_PER_UNIT = np.float32(6.0)
 
 Config = Dict[str, Any]
@@ -42,6 +69,8 @@ def read_config(path: pathlib.Path) -> Config:
             continue
         pair = re.match(r'\s*([\w-]+)\s*=\s*(?:"([a-z]*)"|(\d+))\s*(#.*)?$', line)
         key, kind, size = pair.group(1, 2, 3) if pair else (None, None, None)
+        if re.match(r"\s*smoothing\s*=", line):  # a baseline's
+            continue
         if key in KINDS and kind in KINDS[key]:
             config[key] = kind
         elif key in DEFAULTS and key not in KINDS and size and int(size) >= SMALLEST.get(key, 1):
@@ -51,32 +80,54 @@ def read_config(path: pathlib.Path) -> Config:
     return config
 
 
-def shapes(config: Config) -> Dict[str, List[int]]:
+def head_name(column: Column) -> str:
+    """What a generated column's tensors are called; the trunk has a name of its own."""
+    return "column.trunk" if column.name == "trunk" else column.name
+
+
+def shapes(config: Config, schema: Schema = DATES) -> Dict[str, List[int]]:
     """The decoder's tensors and their shapes."""
     angles, latent, hidden = config["angles"], config["latent_dim"], config["hidden_dim"]
     if config["trunk"] == "additive":
         state = features = 2 * angles
     else:
         state, features = angles + angles // 2, 2 * angles + angles // 2
-    found = {"trunk.condition.weight": [sum(CONDITION_FIELDS), state]}
+    found = {"trunk.condition.weight": [sum(column.size for column in schema.given), state]}
 
     def linear(name: str, inputs: int, outputs: int) -> None:
         if inputs:
             found[f"{name}.weight"] = [outputs, inputs]
         found[f"{name}.bias"] = [outputs]
 
-    if config["heads"] == "autoregressive":
-        # The day comes last: no field is given it.
-        found["trunk.prefix.weight"] = [sum(list(DATE_FIELDS.values())[:3]), state]
+    # No column is given the last one.
+    prefix = sum(column.size for column in schema.generated[:-1])
+    if config["heads"] == "autoregressive" and prefix:
+        found["trunk.prefix.weight"] = [prefix, state]
     if config["trunk"] == "additive":
         linear("trunk.hidden", state, features)
-    widths = {field: max(hidden // 4, 1) if field in ("decade", "month") else hidden for field in DATE_FIELDS}
-    linear("latent", latent, 2 * sum(widths.values()))
-    for field, width in widths.items():
-        linear(f"{field}.input", features, width)
-        linear(f"{field}.hidden", width, width)
-        linear(f"{field}.output", width, DATE_FIELDS[field])
+    widths = [max(hidden // 4, 1) if column.determined else hidden for column in schema.generated]
+    linear("latent", latent, 2 * sum(widths))
+    for column, width in zip(schema.generated, widths):
+        name = head_name(column)
+        linear(f"{name}.input", features, width)
+        linear(f"{name}.hidden", width, width)
+        linear(f"{name}.output", width, column.size)
     return {f"decoder.{name}": shape for name, shape in found.items()}
+
+
+def read_schema(path: pathlib.Path, data: bytes) -> Optional[Schema]:
+    """The schema in the header's metadata; none in weights of dates."""
+    header = json.loads(data[8:8 + int.from_bytes(data[:8], "little")].decode())
+    text = header.get("__metadata__", {}).get("schema")
+    if text is None:
+        return None
+    try:
+        parts = json.loads(text)
+        schema = Schema(*([Column(**column) for column in parts[key]] for key in ("given", "generated")))
+    except (KeyError, TypeError, ValueError) as error:
+        raise Failure(f"{path} is not a readable safetensors file (its schema can't be read: {error}); "
+                      "copy it again or train again") from None
+    return schema
 
 
 # A header may begin with the SHA-256 of the file, taken with the digest's own digits as zeros.
@@ -96,8 +147,9 @@ def check_weights(path: pathlib.Path, data: bytes) -> bool:
     return True
 
 
-def read_weights(path: pathlib.Path, config: Config) -> Weights:
-    """The decoder's weights by name, checked against the config; the encoder is not needed to predict."""
+def read_weights(path: pathlib.Path, config: Config) -> Tuple[Weights, Optional[Schema]]:
+    """The decoder's weights by name, checked against the config, and their schema but for dates; the encoder is not needed
+    to predict."""
     with reading(path) as file:
         data = file.read()
     checked = check_weights(path, data)
@@ -109,7 +161,8 @@ def read_weights(path: pathlib.Path, config: Config) -> Weights:
     if not checked:
         raise unlisted(path)
     tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("encoder.")}
-    expected = shapes(config)
+    schema = read_schema(path, data)
+    expected = shapes(config, schema or DATES)
 
     def mismatch(fault: str) -> Failure:
         remedy = "use the config that the weights were trained with"
@@ -128,7 +181,7 @@ def read_weights(path: pathlib.Path, config: Config) -> Weights:
     for name in sorted(tensors):
         if name not in expected:
             raise mismatch(f"{name} is in the file and not in the model")
-    return tensors
+    return tensors, schema
 
 
 def weights_file(folder: pathlib.Path) -> pathlib.Path:
@@ -145,7 +198,7 @@ def weights_file(folder: pathlib.Path) -> pathlib.Path:
 def load_model(folder: pathlib.Path) -> "Decoder":
     """The decoder in a folder with config.toml and weights."""
     config = read_config(folder / "config.toml")
-    return Decoder(config, read_weights(weights_file(folder), config))
+    return Decoder(config, *read_weights(weights_file(folder), config))
 
 
 def silu(x: np.ndarray) -> np.ndarray:
@@ -154,10 +207,12 @@ def silu(x: np.ndarray) -> np.ndarray:
 
 
 class Decoder:
-    """p(date | z, condition): a trunk that combines fields, and one head for each field of the date."""
+    """p(row | z, condition): a trunk that combines columns, and one head for each generated column."""
 
-    def __init__(self, config: Config, weights: Weights) -> None:
+    def __init__(self, config: Config, weights: Weights, schema: Optional[Schema] = None) -> None:
         self.config = config
+        self.is_dates = schema is None
+        self.schema = schema or DATES
         self.weights = {name[len("decoder."):]: tensor for name, tensor in weights.items()}
 
     def linear(self, name: str, x: np.ndarray) -> np.ndarray:
@@ -185,20 +240,22 @@ class Decoder:
     def decode(
         self, conditions: np.ndarray, z: np.ndarray, choose: Choice
     ) -> Tuple[np.ndarray, List[np.ndarray]]:
-        """Fields [n, 4] and their logits from conditions [n, 4] and codes z [n, latent], one field after the other."""
-        state = self.rows("condition", CONDITION_FIELDS, 0, conditions[:, 0])
-        for field in range(1, 4):
-            state = state + self.rows("condition", CONDITION_FIELDS, field, conditions[:, field])
-        widths = [len(self.weights[f"{field}.input.bias"]) for field in DATE_FIELDS]
+        """Rows [n, generated] and their logits from conditions [n, given] and codes z [n, latent], column by column."""
+        given, generated = self.schema
+        state = np.float32(0)
+        for place in range(len(given)):
+            state = state + self.rows("condition", [c.size for c in given], place, conditions[:, place])
+        names = [head_name(column) for column in generated]
+        widths = [len(self.weights[f"{name}.input.bias"]) for name in names]
         parts = np.split(self.linear("latent", z), np.cumsum(2 * np.array(widths))[:-1], axis=1)
-        dates, all_logits = np.empty((len(z), 4), dtype=np.int64), []
-        for number, (name, part) in enumerate(zip(DATE_FIELDS, parts)):
+        rows, all_logits = np.empty((len(z), len(names)), dtype=np.int64), []
+        for number, (name, part) in enumerate(zip(names, parts)):
             logits = self.logits(name, state, *np.split(part, 2, axis=1))
-            dates[:, number] = choose(number, logits)
+            rows[:, number] = choose(number, logits)
             all_logits.append(logits)
-            if name != "day" and self.config["heads"] == "autoregressive":
-                state = state + self.rows("prefix", list(DATE_FIELDS.values()), number, dates[:, number])
-        return dates, all_logits
+            if number + 1 < len(names) and self.config["heads"] == "autoregressive":
+                state = state + self.rows("prefix", [c.size for c in generated], number, rows[:, number])
+        return rows, all_logits
 
 
 def greedy(_: int, logits: np.ndarray) -> np.ndarray:
@@ -207,7 +264,7 @@ def greedy(_: int, logits: np.ndarray) -> np.ndarray:
 
 
 def sampling(uniform: np.ndarray, temperature: float) -> Choice:
-    """Draws by the inverse of the distribution function, from uniform numbers [n, 4]."""
+    """Draws by the inverse of the distribution function, from uniform numbers [n, columns]."""
 
     def choose(number: int, logits: np.ndarray) -> np.ndarray:
         scaled = logits / np.float32(temperature)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Conditions in, conditions with a generated date out.
+"""Conditions in, conditions with a generated date out; with a model of a table, CSV in and CSV out.
 
 An independent forward pass over the weights beside this file, with numpy and safetensors alone. Checks, messages
 and exit codes are those of `cvae predict`. Dates are written as the model generates them: none is checked against a
@@ -24,15 +24,17 @@ try:
 except ImportError as missing:
     sys.exit(f"error: {missing.name} is missing; pip install numpy safetensors")
 
-from decoder import DATE_FIELDS, Decoder, greedy, load_model, sampling
+from decoder import Decoder, greedy, load_model, sampling
 from files import BadInput, Failure, Parser, ended, leave_standard_output, reading, replacing, say
 from files import standard_input, standard_output
 from lines import Conditions, condition_text, conditions_met, fields_of
+from tables import Table
 
 EXAMPLES = """examples:
   python predict.py -i ../data/example_input.txt predictions.txt
   python predict.py -i conditions.txt -o - -n 5 --decode sample --seed 7
   echo '[MON] [DEC] [False] [196]' | python predict.py -i - -
+  python predict.py -i asked.csv answers.csv --model ../runs/survey/TRIAL
 
 Exit codes: 0 done; 1 failed; 2 bad arguments or input; 3 done, but some lines could not be answered; 130 interrupted.
 A seed draws other latent codes than in `cvae predict`, whose generator is another one."""
@@ -94,16 +96,16 @@ def percent(share: float) -> str:
 def draws(
     decoder: Decoder, conditions: np.ndarray, options: argparse.Namespace
 ) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
-    """Fields [n, 4] for conditions in order, `samples` times each, a block at a time, with the conditions."""
+    """Rows for conditions [n, given] in order, `samples` times each, a block at a time, with the conditions' places."""
     # Streams of their own, so that neither the block nor the way of decoding changes which codes a seed gives.
     codes, choices = (np.random.default_rng(part) for part in np.random.SeedSequence(options.seed).spawn(2))
     total = len(conditions) * options.samples
     for start in range(0, total, BLOCK):
-        asked = conditions[np.arange(start, min(start + BLOCK, total)) // options.samples]
-        z = codes.standard_normal((len(asked), decoder.config["latent_dim"]), dtype=np.float32)
-        uniform = choices.random((len(asked), len(DATE_FIELDS)), dtype=np.float32)
+        places = np.arange(start, min(start + BLOCK, total)) // options.samples
+        z = codes.standard_normal((len(places), decoder.config["latent_dim"]), dtype=np.float32)
+        uniform = choices.random((len(places), len(decoder.schema.generated)), dtype=np.float32)
         choose = greedy if options.decode == "greedy" else sampling(uniform, options.temperature)
-        yield asked, decoder.decode(fields_of(asked), z, choose)[0]
+        yield places, decoder.decode(conditions[places], z, choose)[0]
 
 
 def write(
@@ -112,9 +114,11 @@ def write(
     """Writes all lines, each with its end; counts of dates and of those that meet their condition."""
     counts = [0, 0]
     indices = np.frombuffer(lines.indices, dtype=np.int16).astype(np.int64)
+    indices = indices[indices >= 0]
 
     def generated() -> Iterator[str]:
-        for asked, dates in draws(decoder, indices[indices >= 0], options):
+        for places, dates in draws(decoder, fields_of(indices), options):
+            asked = indices[places]
             counts[0] += len(asked)
             counts[1] += int((met[tuple(dates.T)] == asked).sum())
             for index, (decade, month, digit, day) in zip(asked.tolist(), dates.tolist()):
@@ -129,6 +133,18 @@ def write(
     return counts[0], counts[1]
 
 
+def write_table(out: IO[bytes], decoder: Decoder, table: Table, options: argparse.Namespace) -> int:
+    """Writes the rows of a table with generated columns; how many."""
+    write_row = table.writer(out)
+    rows = (row for _, block in draws(decoder, table.conditions, options) for row in block.tolist())
+    count = 0
+    for place in range(len(table.records)):
+        for row in [None] if place in table.bad else (next(rows) for _ in range(options.samples)):
+            write_row(place, row)
+            count += row is not None
+    return count
+
+
 def run(options: argparse.Namespace) -> int:
     if options.output is None:
         raise BadInput("name the file to write, as OUTPUT or with -o OUTPUT; - stands for standard output")
@@ -138,37 +154,49 @@ def run(options: argparse.Namespace) -> int:
     if options.decode == "sample" and not (math.isfinite(options.temperature) and options.temperature >= 1e-3):
         fault = f"a temperature of {plain(options.temperature)} makes no distribution"
         raise BadInput(f"{fault}; choose one above 0, or greedy decoding")
-    met = conditions_met()
-    satisfiable = np.bincount(met[met >= 0], minlength=6888) > 0
-    name = "standard input" if options.input == "-" else options.input
-    with contextlib.nullcontext(standard_input()) if options.input == "-" else reading(options.input) as file:
-        lines = Conditions(name, file, satisfiable)
-    if lines.bad and not options.keep_going:
-        more = f"{len(lines.bad)} of {len(lines.indices)} lines are bad; nothing was written"
-        raise BadInput(f"{more}. Mend them, or use --keep-going to predict the others")
-    if not lines.indices:
-        raise BadInput(f"{name} holds no lines")
     try:
         decoder = load_model(options.model)
     except Failure as error:
         named = f"cannot load a model from {options.model} (--model names a release or a finished run)"
         raise type(error)(f"{named}: {error}") from None
+    name = "standard input" if options.input == "-" else options.input
+    how = f"sampled at temperature {plain(options.temperature)}" if options.decode == "sample" else options.decode
+    with contextlib.nullcontext(standard_input()) if options.input == "-" else reading(options.input) as file:
+        if not decoder.is_dates:
+            table = Table(name, file.read(), decoder.schema)
+        else:
+            met = conditions_met()
+            lines = Conditions(name, file, np.bincount(met[met >= 0], minlength=6888) > 0)
+    bad, count = (lines.bad, len(lines.indices)) if decoder.is_dates else (table.bad, len(table.records))
+    if bad and not options.keep_going:
+        more = f"{len(bad)} of {count} {'lines' if decoder.is_dates else 'rows'} are bad; nothing was written"
+        raise BadInput(f"{more}. Mend them, or use --keep-going to predict the others")
+    if not count:
+        raise BadInput(f"{name} holds no {'lines' if decoder.is_dates else 'rows below its header'}")
+    left = 3 if bad else 0
+
+    def fill(out: IO[bytes]) -> str:
+        if not decoder.is_dates:
+            rows = write_table(out, decoder, table, options)
+            without = f"; {len(bad)} bad rows left without generated values" if bad else ""
+            return f"{rows} rows, {how}, seed {options.seed}; conditions and rows were not checked{without}"
+        dates, passes = write(out, decoder, lines, met, options)
+        without = f"; {len(bad)} bad lines left without a date" if bad else ""
+        rate = percent(passes / dates if dates else math.nan)
+        return f"{dates} dates, {how}, seed {options.seed}; raw pass rate {rate} ({dates - passes} fail){without}"
+
     if options.output == "-":
         try:
-            counts = write(standard_output(), decoder, lines, met, options)
+            summary = fill(standard_output())
             standard_output().flush()
         except BrokenPipeError:  # a reader that has seen enough, such as `head`, is no failure
             leave_standard_output()
-            return 3 if lines.bad else 0
+            return left
     else:
         with replacing(options.output) as out:
-            counts = write(out, decoder, lines, met, options)
-    dates, passes = counts
-    how = f"sampled at temperature {plain(options.temperature)}" if options.decode == "sample" else options.decode
-    rate = percent(passes / dates if dates else math.nan)
-    left = f"; {len(lines.bad)} bad lines left without a date" if lines.bad else ""
-    say(f"{dates} dates, {how}, seed {options.seed}; raw pass rate {rate} ({dates - passes} fail){left}")
-    return 3 if lines.bad else 0
+            summary = fill(out)
+    say(summary)
+    return left
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ pub enum Purpose {
     Marginal,
     /// Draws of a perfect sampler, which charts show beside the model's.
     PerfectSampler,
+    /// Rows and their order in the classifier that tells generated rows from real ones.
+    Detection,
 }
 
 /// The stream of this seed for a purpose; `index` tells streams of one purpose apart (epoch, step).

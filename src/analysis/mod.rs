@@ -15,7 +15,7 @@ pub use angles::{ColumnFits, Fit, TrunkColumn, TrunkUnits, column_fits, lattice,
 pub use grid::{best_cell, edges};
 pub use marks::{Deviation, deviation};
 pub use ranking::{best, ranked};
-pub use score::{Closest, ColumnScore, Score, Similarities, UNSEEN};
+pub use score::{Closest, ColumnScore, Detection, Distances, Score, Similarities, UNSEEN};
 pub use settings::{BETA, LATENT, Mean, Setting, UNCHANGED, groups, named, settings, short, values, varying};
 pub use trials::{Duplicate, complete, distinct, mixed_provenance};
 pub use warnings::{Figures, Warning, WarningRecord, warnings};

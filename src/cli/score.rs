@@ -8,7 +8,7 @@ use clap::Args;
 use super::exit::{BadInput, Exit};
 use super::output;
 use super::rows::Rows;
-use crate::analysis::{Score, UNSEEN};
+use crate::analysis::{Closest, Detection, Distances, Score, UNSEEN};
 use crate::experiment::{DataConfig, TruthKind};
 use crate::task::table::Coder;
 use crate::task::{self, Notation, Task, Truth};
@@ -17,7 +17,9 @@ use crate::task::{self, Notation, Task, Truth};
 ///
 /// REAL is a CSV file, a network (.bif or .bif.gz), or the name of a task. SYNTH is a CSV file with the same columns, in
 /// any order. A table is taken for a sample: rows that it does not hold count as not valid, and its own noise is part of
-/// the noise of the distance. TVComplement, ContingencySimilarity and CategoryCoverage are those of sdmetrics.
+/// the noise of the distance. TVComplement, ContingencySimilarity and CategoryCoverage are those of sdmetrics. The classifier
+/// is a logistic regression on columns and pairs of columns, which is shown each row beside a real one of its condition.
+/// Of a sample, copies and distances stand beside those of its own rows from each other.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cvae score survey.csv synthetic.csv --given age,sex
@@ -142,7 +144,10 @@ pub(super) fn score_file(truth: &Truth, path: &Path, json: bool) -> anyhow::Resu
 fn text(score: &Score) -> String {
     let number = |value: f64| format!("{value:.4}");
     let row = |name: &str, value: String, perfect: String| vec![name.to_owned(), value, perfect];
-    let similar = &score.similarities;
+    let (similar, auc) = (&score.similarities, score.detection.as_ref());
+    let perfect = |found: &Detection| format!("0.5 +- {:.4}", found.auc_noise);
+    let Closest { generated, holdout } = &score.closest;
+    let beside = |figure: &dyn Fn(&Distances) -> String| holdout.as_ref().map_or(String::new(), figure);
     let rows = vec![
         row("rows", score.rows.to_string(), String::new()),
         row("conditions met", format!("{} of {}", score.conditions_met, score.conditions), String::new()),
@@ -155,8 +160,18 @@ fn text(score: &Score) -> String {
         row("TVComplement", number(similar.tv_complement), String::new()),
         row("ContingencySimilarity", similar.contingency_similarity.map_or("-".to_owned(), number), String::new()),
         row("CategoryCoverage", number(similar.category_coverage), String::new()),
-        row("copies of a row", output::percent(score.closest.copies), String::new()),
-        row("columns from the closest row", number(score.closest.mean), String::new()),
+        row(
+            "AUC of a classifier",
+            auc.map_or("-".to_owned(), |found| number(found.auc)),
+            auc.map_or(String::new(), perfect),
+        ),
+        row("copies of a row", output::percent(generated.copies), beside(&|own| output::percent(own.copies))),
+        row("columns from the closest row, mean", number(generated.mean), beside(&|own| number(own.mean))),
+        row(
+            "columns from the closest row, median",
+            generated.median.to_string(),
+            beside(&|own| own.median.to_string()),
+        ),
     ];
     output::table(&["measure", "value", "perfect sampler"], rows).to_string()
 }

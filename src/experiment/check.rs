@@ -5,7 +5,7 @@ use std::fmt;
 use super::config::Config;
 use super::config_file::ConfigFile;
 use crate::dates::Holdout;
-use crate::model::Pairing;
+use crate::model::{ModelConfig, Pairing};
 use crate::training::{Every, Schedule};
 
 /// A value that can't be worked with.
@@ -39,6 +39,16 @@ impl ConfigFile {
         if !data.split_by.is_empty() && data.split != Holdout::Structured {
             let problem = "it belongs to data.split = \"structured\"; set that, or leave it out".to_owned();
             return Err(Invalid { key: "data.split_by", with: &["data.split"], problem });
+        }
+        between("model.smoothing", model.smoothing, 1e-9, 1e6)?;
+        if !model.kind.is_baseline() && model.smoothing != ModelConfig::default().smoothing {
+            let problem =
+                "it belongs to model.kind = \"counts\" or \"columns\"; set one of these, or leave it out".to_owned();
+            return Err(Invalid { key: "model.smoothing", with: &["model.kind"], problem });
+        }
+        if model.kind.is_baseline() && !self.from.is_empty() {
+            let problem = "a baseline is counted anew and goes on from no trial; leave out --from".to_owned();
+            return Err(Invalid { key: "model.kind", with: &["from"], problem });
         }
         between("model.latent_dim", model.latent_dim, 0, 1024)?;
         between("model.hidden_dim", model.hidden_dim, 4, 8192)?;

@@ -29,7 +29,7 @@ pub struct DataConfig {
     pub task: String,
     /// A Bayesian network, `.bif` or `.bif.gz`.
     pub network: String,
-    /// A table of categories, CSV with a header.
+    /// A table of categories, CSV with a header or Parquet.
     pub table: String,
     /// Given columns of a table or a network.
     pub given: Vec<String>,

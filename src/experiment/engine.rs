@@ -17,6 +17,8 @@ pub struct NeedsTorch {
 /// Whether a config is to be trained by `cvae-torch`.
 pub fn needs_torch(config: &Config) -> Option<NeedsTorch> {
     match (config.engine, config.device) {
+        // Baselines need no engine.
+        _ if config.model.kind.is_baseline() => None,
         (EngineKind::Torch, _) => Some(NeedsTorch { key: "engine = \"torch\"", optional: false }),
         (_, DeviceChoice::Cuda) => Some(NeedsTorch { key: "device = \"cuda\"", optional: false }),
         (_, DeviceChoice::Auto) if gpu_found() => Some(NeedsTorch { key: "device = \"auto\"", optional: true }),
@@ -39,6 +41,7 @@ pub fn torch_program() -> std::io::Result<PathBuf> {
 pub(super) fn on_gpu(config: &Config) -> bool {
     let has_torch = || engine::installed().is_some() || torch_program().is_ok_and(|program| program.exists());
     match config.device {
+        _ if config.model.kind.is_baseline() => false,
         DeviceChoice::Cuda => true,
         DeviceChoice::Auto => gpu_found() && has_torch(),
         DeviceChoice::Cpu => false,

@@ -1,5 +1,6 @@
 //! Experiments: configs, run folders, and running a trial in one.
 
+mod baseline;
 mod check;
 mod config;
 mod config_file;

@@ -13,6 +13,9 @@ use crate::training::{Every, Observer, Phase, Progress, Row, Schedule, Trainer, 
 /// # Errors
 /// When the config can't be trained here.
 pub fn step_seconds(config: &Config) -> Result<f64, TrialError> {
+    if config.model.kind.is_baseline() {
+        return Ok(0.0);
+    }
     let scratch = tempfile::tempdir().map_err(FileError::at("make a folder in", &std::env::temp_dir()))?;
     let mut training = config.training();
     // It is stopped before its last step, and before an evaluation.

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
+use super::baseline::run_baseline;
 use super::config::{Config, ConfigError};
 use super::config_file::DataConfig;
 use super::data::DataError;
@@ -65,6 +66,12 @@ pub enum TrialError {
         .0.display()
     )]
     NoWeights(PathBuf),
+    /// A baseline, which has no weights.
+    #[error(
+        "{} is a baseline (model.kind), which has no weights; its figures are in metrics.csv, for cvae compare and cvae plot",
+        .0.display()
+    )]
+    Baseline(PathBuf),
     /// A folder with the weights of a release and of a trial: one config can't be that of both.
     #[error(
         "{} holds both {RELEASE_WEIGHTS} and {TRIAL_WEIGHTS}; remove the one that is not of its config.toml",
@@ -238,7 +245,15 @@ fn train<O: Observer + Send>(group: &mut [(Member<'_>, Logged<O>)], tell: Tell<'
     let data: Vec<_> = splits.iter().filter_map(of_data).collect();
     let (mut trials, mut places, mut observers) = (Vec::new(), Vec::new(), Vec::new());
     for (index, (member, observer)) in group.iter_mut().enumerate() {
-        let Some((.., data)) = data.iter().find(|(of, ..)| *of == member.config.data) else { continue };
+        let Some((_, floor, data)) = data.iter().find(|(of, ..)| *of == member.config.data) else { continue };
+        if member.config.model.kind.is_baseline()
+            && let Some((_, split)) = splits.iter().find(|(of, _)| *of == member.config.data)
+        {
+            let trial = (member.folder, member.config);
+            let metrics = run_baseline(trial, &split.train.truth, (data, *floor), observer);
+            tell(index, observer, metrics.map(|metrics| TrialEnding::Finished(Box::new(metrics))));
+            continue;
+        }
         match open_trial(member, data) {
             Ok(trial) => {
                 trials.push(trial);
@@ -345,6 +360,9 @@ pub fn weights_file(folder: &Path) -> Result<PathBuf, TrialError> {
 /// When a file is missing or damaged, or the two don't fit each other.
 pub fn load_model(folder: &Path) -> Result<(Model, Config), TrialError> {
     let config = resolved(folder)?;
+    if config.model.kind.is_baseline() {
+        return Err(TrialError::Baseline(folder.to_owned()));
+    }
     let model = Model::load(config.model, dates::schema(), &weights_file(folder)?)?;
     Ok((model, config))
 }

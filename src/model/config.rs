@@ -2,6 +2,26 @@
 
 use serde::{Deserialize, Serialize};
 
+/// What a model is: the network, or a baseline without one, which has no other keys than `smoothing`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ModelKind {
+    /// The conditional VAE; with `latent_dim = 0` the same decoder without z.
+    #[default]
+    Cvae,
+    /// Smoothed counts of the training rows with the same given values.
+    Counts,
+    /// Independent columns: smoothed counts of each generated column, given the condition.
+    Columns,
+}
+
+impl ModelKind {
+    /// Whether it is counted and not trained.
+    pub fn is_baseline(self) -> bool {
+        self != Self::Cvae
+    }
+}
+
 /// How the date's fields depend on each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -26,9 +46,14 @@ pub enum Trunk {
 }
 
 /// Sizes and kinds of a model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
+    /// The conditional VAE (`cvae`), or a baseline that is counted and not trained: `counts` of whole rows, or
+    /// independent `columns`.
+    pub kind: ModelKind,
+    /// Observations that a baseline adds to each condition, shared out by what all training rows have.
+    pub smoothing: f64,
     /// Dimensions of z.
     pub latent_dim: i64,
     /// Width of the hidden layers.
@@ -43,7 +68,15 @@ pub struct ModelConfig {
 
 impl Default for ModelConfig {
     fn default() -> Self {
-        Self { latent_dim: 8, hidden_dim: 128, angles: 64, heads: Heads::default(), trunk: Trunk::default() }
+        Self {
+            kind: ModelKind::default(),
+            smoothing: 1.0,
+            latent_dim: 8,
+            hidden_dim: 128,
+            angles: 64,
+            heads: Heads::default(),
+            trunk: Trunk::default(),
+        }
     }
 }
 

@@ -258,7 +258,7 @@ mod tests {
             (Heads::Independent, Trunk::Additive, 3),
             (Heads::Autoregressive, Trunk::Additive, 0),
         ] {
-            let config = ModelConfig { latent_dim, hidden_dim: 16, angles: 8, heads, trunk };
+            let config = ModelConfig { latent_dim, hidden_dim: 16, angles: 8, heads, trunk, ..ModelConfig::default() };
             let layout = Layout::new(&config, &dates::schema());
             let mut next = 0;
             for TensorPlace { name, shape, place, .. } in &layout.tensors {

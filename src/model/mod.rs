@@ -2,6 +2,7 @@
 //!
 //! Value indices in, logits out. Nothing here knows a task or how a run is organised.
 
+mod baseline;
 pub mod bulk;
 mod config;
 pub mod cpu;
@@ -13,8 +14,9 @@ mod sampling;
 mod tensor_file;
 mod weights;
 
+pub use baseline::{Baseline, Law};
 pub use bulk::{Forward, bulk_decoder};
-pub use config::{Heads, ModelConfig, Pairing, Trunk};
+pub use config::{Heads, ModelConfig, ModelKind, Pairing, Trunk};
 pub use cpu::{CpuEngine, Decoder, DecoderBuffers, encode, exponentials, paired_rows};
 pub use encodings::Encodings;
 pub use engine::{

@@ -60,7 +60,7 @@ pub struct TestData<'a> {
 
 impl TestData<'_> {
     /// All conditions that are measured, in order.
-    fn conditions(&self) -> Vec<usize> {
+    pub(super) fn conditions(&self) -> Vec<usize> {
         let mut conditions: Vec<usize> = self.train.iter().chain(&self.validation).copied().collect();
         conditions.sort_unstable();
         conditions
@@ -212,13 +212,13 @@ pub fn evaluate(
 
 /// The conditions whose marginals are measured, of training and of validation: all at the end, some spread evenly over
 /// them before.
-fn exact_conditions(data: &TestData<'_>, budget: EvalBudget) -> (Vec<usize>, Vec<usize>) {
+pub(super) fn exact_conditions(data: &TestData<'_>, budget: EvalBudget) -> (Vec<usize>, Vec<usize>) {
     let [most_train, most_validation] = if budget.end { [usize::MAX; 2] } else { HISTORY_CONDITIONS };
     (spread(&data.train, most_train), spread(&data.validation, most_validation))
 }
 
 /// What the marginals of these conditions come to.
-fn exact(
+pub(super) fn exact(
     data: &TestData<'_>,
     budget: EvalBudget,
     (train, validation): (&[usize], &[usize]),

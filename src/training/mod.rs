@@ -3,6 +3,7 @@
 //! A step is a function of weights, moments, seed and step number alone, so that a run resumed from a
 //! checkpoint ends with the same weights, bit for bit, as one that was never interrupted.
 
+mod baseline;
 mod checkpoint;
 mod config;
 mod data;
@@ -18,6 +19,7 @@ mod trial_loop;
 
 /// What an evaluation logs; the observer of a run sees it.
 pub use crate::metrics::Row;
+pub use baseline::{Counted, count_baseline};
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use config::{BetaConfig, EvaluationConfig, Every, Objective, Schedule, StepConfig, TrainingConfig, TurnRule};
 pub use data::TrialData;

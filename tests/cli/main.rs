@@ -1,5 +1,6 @@
 //! The program as a user meets it: commands, files, messages, exit codes.
 
+mod baselines;
 mod common;
 mod compare;
 mod continuation;

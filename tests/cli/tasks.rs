@@ -86,6 +86,35 @@ fn a_table_is_trained_on_predicted_scored_and_inspected_without_a_config() {
 }
 
 #[test]
+fn parquet_is_read_wherever_csv_is() {
+    let folder = TempDir::new().unwrap();
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/parquet");
+    for (from, to) in [("pyarrow_snappy.parquet", "survey.parquet"), ("expected.csv", "survey.csv")] {
+        fs::copy(fixtures.join(from), folder.path().join(to)).unwrap();
+    }
+    let weights = |table: &str, model: &str| {
+        let data = ["train", "--table", table, "--given", "sex,member", "--weight", "weight", "-o", model];
+        let arguments: Vec<&str> = data.iter().chain(&SHORT).copied().collect();
+        let output = run(folder.path(), &arguments);
+        assert_eq!(code(&output), 0, "{}", errors(&output));
+        fs::read(folder.path().join(model).join("model.safetensors")).unwrap()
+    };
+    // The same columns and rows make the same training.
+    assert_eq!(weights("survey.parquet", "a"), weights("survey.csv", "b"));
+    let output = run(folder.path(), &["predict", "-i", "survey.parquet", "out.csv", "--model", "a"]);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    let text = fs::read_to_string(folder.path().join("out.csv")).unwrap();
+    assert!(text.starts_with("sex,member,weight,age,town,score,born\n") && text.lines().count() == 61, "{text}");
+    let output = run(folder.path(), &["score", "survey.csv", "survey.parquet", "--given", "sex,member", "--json"]);
+    let score: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((score["validity"].as_f64(), score["closest"]["copies"].as_f64()), (Some(1.0), Some(1.0)));
+    assert!(score["detection"]["auc"].is_f64() && score["closest"]["holdout"]["mean"].is_f64(), "{score}");
+    fs::copy(fixtures.join("pyarrow_brotli.parquet"), folder.path().join("b.parquet")).unwrap();
+    let output = run(folder.path(), &["train", "--table", "b.parquet", "--given", "sex"]);
+    assert!(errors(&output).contains("read_parquet") && errors(&output).contains("Snappy"), "{}", errors(&output));
+}
+
+#[test]
 fn values_that_a_model_does_not_know_and_impossible_conditions_are_named() {
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("all.csv"), "a,b,y\n1,1,x\n1,1,z\n1,2,x\n2,1,z\n2,3,x\n").unwrap();

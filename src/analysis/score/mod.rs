@@ -3,13 +3,15 @@
 
 mod closest;
 mod columns;
+mod detection;
 
 use serde::Serialize;
 
 use crate::task::{Kind, Rows, Truth};
 
-pub use closest::Closest;
+pub use closest::{Closest, Distances};
 pub use columns::{ColumnScore, Similarities};
+pub use detection::Detection;
 
 /// The index of a value that the truth does not have.
 pub const UNSEEN: u16 = u16::MAX;
@@ -44,6 +46,8 @@ pub struct Score {
     pub similarities: Similarities,
     /// Distances to the closest row of the truth.
     pub closest: Closest,
+    /// Whether a classifier tells the rows from real ones; none where very few have conditions of the truth.
+    pub detection: Option<Detection>,
 }
 
 impl Score {
@@ -100,6 +104,7 @@ impl Score {
             expected_coverage,
             similarities: Similarities::of(truth, generated),
             closest: Closest::of(truth, generated),
+            detection: Detection::of(truth, generated),
         })
     }
 

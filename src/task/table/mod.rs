@@ -1,8 +1,10 @@
-//! Tables: the schema and the truth of a CSV file of categories.
+//! Tables: the schema and the truth of a file of categories, CSV or Parquet.
 
 mod bins;
 mod coding;
 mod columns;
+mod pages;
+mod parquet;
 mod read;
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,11 @@
-//! Reading records of CSV, with errors in the words of a table.
+//! Reading records of CSV or of Parquet, with errors in the words of a table.
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Chain, Cursor, Read, Take};
 use std::path::Path;
 
-use super::TableError;
+use super::{TableError, parquet};
 use crate::files::{self, FileError};
 
 /// Opens a file for reading.
@@ -17,9 +17,29 @@ pub(crate) fn open(path: &Path) -> Result<impl Read + use<>, FileError> {
     Ok(BufReader::with_capacity(1 << 18, File::open(path).map_err(FileError::at("read", path))?))
 }
 
+/// What is read ahead, and the rest of it.
+type Text<R> = Chain<Cursor<Vec<u8>>, Take<R>>;
+
+/// CSV as it is; Parquet, which its first bytes tell, as CSV.
+fn text<R: Read>(mut source: R, path: &Path) -> Result<Text<R>, TableError> {
+    let failed = |error| TableError::File(FileError::at("read", path)(error));
+    let mut head = Vec::new();
+    source.by_ref().take(parquet::MAGIC.len() as u64).read_to_end(&mut head).map_err(failed)?;
+    if head != parquet::MAGIC {
+        return Ok(Cursor::new(head).chain(source.take(u64::MAX)));
+    }
+    source.read_to_end(&mut head).map_err(failed)?;
+    let text = parquet::to_csv(&head).map_err(|problem| {
+        let code = "import pandas, sys; pandas.read_parquet(sys.argv[1]).to_csv(sys.argv[2], index=False)";
+        let remedy = format!("else convert it to CSV, as with python3 -c '{code}' {} table.csv", path.display());
+        TableError::Format { path: path.to_owned(), line: 0, problem: format!("{problem}; {remedy}") }
+    })?;
+    Ok(Cursor::new(text).chain(source.take(0)))
+}
+
 /// Records of a table with a header.
 pub struct Records<'a, R> {
-    reader: csv::Reader<R>,
+    reader: csv::Reader<Text<R>>,
     path: &'a Path,
     /// Names of the columns.
     pub names: Vec<String>,
@@ -32,7 +52,7 @@ impl<'a, R: Read> Records<'a, R> {
     /// # Errors
     /// When it is none: empty, with empty or repeated names, or not UTF-8.
     pub fn new(source: R, path: &'a Path) -> Result<Self, TableError> {
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(source);
+        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text(source, path)?);
         let header = reader.byte_headers().map_err(|error| fault(path, &error))?.clone();
         let wrong = |problem: String| TableError::Format { path: path.to_owned(), line: 1, problem };
         let mut names = Vec::new();

@@ -2,6 +2,8 @@
 //!
 //! Needs a Python with numpy and safetensors in `CVAE_PYTHON`: `make test-parity` makes one and runs these.
 
+mod tables;
+
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -51,7 +53,7 @@ fn release() -> PathBuf {
 
 /// A release of an untrained model of this kind.
 fn untrained(folder: &Path, heads: Heads, trunk: Trunk) -> PathBuf {
-    let config = ModelConfig { latent_dim: 3, hidden_dim: 10, angles: 7, heads, trunk };
+    let config = ModelConfig { latent_dim: 3, hidden_dim: 10, angles: 7, heads, trunk, ..ModelConfig::default() };
     let folder = folder.join(format!("{heads:?}-{trunk:?}"));
     fs::create_dir(&folder).unwrap();
     Model::new(config, dates::schema(), 5).save(&folder.join("cvae.safetensors")).unwrap();
@@ -73,20 +75,17 @@ fn matrix(values: Vec<f32>, columns: usize) -> Tensor {
 /// Temperature and decoding that are compared. Draws are the median of each field's distribution.
 const TEMPERATURES: [(&str, f64); 2] = [("1", 1.0), ("0.7", 0.7)];
 
-/// Writes codes of all conditions, with the dates and logits that the model in this folder makes of them.
-fn write_case(model: &Path, case: &Path) {
+/// Writes codes of these conditions, with the rows and logits that the model in this folder makes of them.
+fn write_case(model: &Path, conditions: &Rows, case: &Path) {
     let (model, _) = load_model(model).unwrap();
-    let mut conditions = Rows::new(4);
-    ValidDates::new().conditions().iter().for_each(|condition| conditions.push(&condition.row()));
-    assert_eq!(conditions.len(), 6804);
     let latent = model.layout.latent;
     let z = normal(&mut stream(11, Purpose::Samples, 0), conditions.len() * latent);
     let (decoder, mut buffers) = (Decoder { model: &model }, DecoderBuffers::default());
     let mut tensors = Tensors::new();
     let decodings = TEMPERATURES.map(|(name, temperature)| (format!("sampled.{name}"), Decode::Sample { temperature }));
     for (name, decode) in [("greedy".to_owned(), Decode::Greedy)].into_iter().chain(decodings) {
-        let drawn = decoder.decode(&mut buffers, &conditions, &Noise::of_codes(z.clone(), &model), decode);
-        let mut rows = Rows::new(8);
+        let drawn = decoder.decode(&mut buffers, conditions, &Noise::of_codes(z.clone(), &model), decode);
+        let mut rows = Rows::new(conditions.width() + drawn.width());
         conditions.iter().zip(drawn.iter()).for_each(|(given, drawn)| rows.push(&[given, drawn].concat()));
         let mut logits = vec![Vec::new(); model.schema.generated.len()];
         decoder.forced_logits(&mut buffers, &rows, &z, |_, column, row| logits[column].extend_from_slice(row));
@@ -95,7 +94,7 @@ fn write_case(model: &Path, case: &Path) {
         }
         tensors.insert(format!("{name}.dates"), indices(&drawn));
     }
-    tensors.insert("conditions".to_owned(), indices(&conditions));
+    tensors.insert("conditions".to_owned(), indices(conditions));
     tensors.insert("z".to_owned(), matrix(z, latent));
     save_tensors(&tensors, case).unwrap();
 }
@@ -107,15 +106,23 @@ fn both_programs_make_the_same_logits_and_dates_of_the_same_codes() {
     let kinds = [Heads::Independent, Heads::Autoregressive]
         .into_iter()
         .flat_map(|heads| [Trunk::Additive, Trunk::Multiplicative].map(|trunk| untrained(folder.path(), heads, trunk)));
+    let mut conditions = Rows::new(4);
+    ValidDates::new().conditions().iter().for_each(|condition| conditions.push(&condition.row()));
+    assert_eq!(conditions.len(), 6804);
     for model in std::iter::once(release()).chain(kinds) {
-        let case = folder.path().join("case.safetensors");
-        write_case(&model, &case);
-        let compare = root().join("tests/parity.py");
-        let arguments = [compare.to_str().unwrap(), model.to_str().unwrap(), case.to_str().unwrap()];
-        let output = python(folder.path(), &arguments).output().unwrap();
-        assert!(output.status.success(), "{}: {}{}", model.display(), text(&output.stdout), text(&output.stderr));
-        println!("{}: {}", model.display(), text(&output.stdout).trim_end());
+        same_logits(folder.path(), &model, &conditions);
     }
+}
+
+/// Compares both programs' logits and rows of the same codes.
+fn same_logits(folder: &Path, model: &Path, conditions: &Rows) {
+    let case = folder.join("case.safetensors");
+    write_case(model, conditions, &case);
+    let compare = root().join("tests/parity.py");
+    let arguments = [compare.to_str().unwrap(), model.to_str().unwrap(), case.to_str().unwrap()];
+    let output = python(folder, &arguments).output().unwrap();
+    assert!(output.status.success(), "{}: {}{}", model.display(), text(&output.stdout), text(&output.stderr));
+    println!("{}: {}", model.display(), text(&output.stdout).trim_end());
 }
 
 fn run(mut command: Command, input: Option<&[u8]>) -> Output {
