@@ -40,6 +40,9 @@ fn said(action: &str, error: &io::Error) -> String {
 }
 
 fn remedy(error: &io::Error) -> &'static str {
+    if error.raw_os_error() == Some(rustix::io::Errno::BADF.raw_os_error()) {
+        return "; it is closed, or open for something else; open it, as with 3> FILE";
+    }
     match error.kind() {
         io::ErrorKind::NotFound => "; check the path",
         io::ErrorKind::PermissionDenied => "; check its permissions or choose another place",
@@ -57,6 +60,17 @@ impl FileError {
     pub fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |cause| Self { action, path, cause }
+    }
+}
+
+/// An error of writing CSV as one of the system where it is that, so that a closed pipe and a full disk are known.
+pub fn of_csv(error: csv::Error) -> io::Error {
+    match error.is_io_error() {
+        true => match error.into_kind() {
+            csv::ErrorKind::Io(error) => error,
+            _ => io::ErrorKind::Other.into(),
+        },
+        false => io::Error::other(error),
     }
 }
 

@@ -14,11 +14,13 @@ pub fn printable(text: &str) -> Cow<'_, str> {
 }
 
 /// Whether a character does something other than being seen.
-fn is_hidden(letter: char) -> bool {
+pub fn is_hidden(letter: char) -> bool {
     match letter {
         '\n' | '\t' => false,
         // Zero-width characters, marks of direction and their isolates.
-        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => true,
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => true,
+        // A mark of direction of its own, the soft hyphen, and invisible tags.
+        '\u{61c}' | '\u{ad}' | '\u{e0000}'..='\u{e007f}' => true,
         letter => letter.is_control(),
     }
 }

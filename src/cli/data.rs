@@ -78,7 +78,7 @@ impl Data {
     fn write_rows(&self, data: &DataConfig, name: &str) -> anyhow::Result<Exit> {
         let truth = data.load()?.truth;
         files::make_folder(&self.output)?;
-        write(&self.output.join(format!("{name}.csv")), |out| Ok(truth.write_csv(out)? + 1))?;
+        write(&self.output.join(format!("{name}.csv")), |out| Ok(truth.write_csv(out).map_err(files::of_csv)? + 1))?;
         Ok(Exit::Done)
     }
 }

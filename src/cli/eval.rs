@@ -111,7 +111,7 @@ impl Eval {
         let (warnings, splits) = self.of_model(&population, &tallies)?;
         warn::show(&warnings);
         let report = report(&tallies, failures, &warnings, splits);
-        output::print(&if self.json { serde_json::to_string_pretty(&report)? } else { self.text(&report) })?;
+        output::print(&if self.json { output::json(&report)? } else { self.text(&report) })?;
         Ok(Exit::Done)
     }
 

@@ -39,7 +39,7 @@ pub struct ExportCommand {
     #[arg(long)]
     follow: bool,
     /// Seconds between looks at the folders (--follow)
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = clap::value_parser!(u16).range(1..=3600), requires = "follow")]
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = crate::cli::whole::<u16>(1, 3600), allow_negative_numbers = true, requires = "follow")]
     every: u16,
 }
 

@@ -7,7 +7,6 @@ use clap::Args;
 use super::exit::{BadInput, Exit};
 use super::output;
 use crate::experiment::plan_moves;
-use crate::printable::printable;
 
 /// Rename trials of earlier versions to the names that they have now
 ///
@@ -46,7 +45,7 @@ impl Migrate {
                 moves.apply()?;
             }
             for (old, new) in &moves.renamed {
-                output::print(&printable(&format!("{} -> {new}", moves.experiment.join(old).display())))?;
+                output::print(&format!("{} -> {new}", moves.experiment.join(old).display()))?;
             }
             let would = if self.dry_run { "to be " } else { "" };
             let table = if moves.stale { format!(", results.csv {would}rebuilt") } else { String::new() };

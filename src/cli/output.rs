@@ -11,7 +11,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::closed;
 use crate::files::FileError;
 pub use crate::metrics::percent;
-use crate::printable::printable;
+use crate::printable::{is_hidden, printable};
 
 /// Prints a message to standard error, with control characters escaped, above the progress bars.
 macro_rules! say {
@@ -45,19 +45,43 @@ pub fn end_bar(bar: &ProgressBar) {
     BARS.remove(bar);
 }
 
-/// Prints data to standard output. A reader that has seen enough, such as `head`, is no failure.
+/// Prints data to standard output, with control characters escaped. A reader that has seen enough, such as `head`, is no
+/// failure.
 ///
 /// # Errors
 /// Those of standard output.
 pub fn print(text: &str) -> Result<(), FileError> {
+    print_bytes(printable(text).as_bytes())
+}
+
+/// The same for text with colours, in which nothing is of a file.
+///
+/// # Errors
+/// Those of standard output.
+pub fn print_coloured(text: &str) -> Result<(), FileError> {
     print_bytes(text.as_bytes())
 }
 
-/// Prints a path as it is, for scripts; it need not be UTF-8.
+/// A value as JSON in which everything that would steer a terminal is escaped, as JSON allows of any character.
+///
+/// # Errors
+/// When it can't be serialised.
+pub fn json(value: &impl serde::Serialize) -> serde_json::Result<String> {
+    let escape = |letter: char| match is_hidden(letter) {
+        true => letter.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect(),
+        false => letter.to_string(),
+    };
+    Ok(serde_json::to_string_pretty(value)?.chars().map(escape).collect())
+}
+
+/// Prints a path as it is, for scripts; it need not be UTF-8. A terminal is shown it escaped.
 ///
 /// # Errors
 /// Those of standard output.
 pub fn print_path(path: &Path) -> Result<(), FileError> {
+    if io::stdout().is_terminal() {
+        return print(&path.to_string_lossy());
+    }
     print_bytes(path.as_os_str().as_encoded_bytes())
 }
 
@@ -72,6 +96,40 @@ fn print_bytes(bytes: &[u8]) -> Result<(), FileError> {
     match write() {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written.map_err(stdout_failed()),
+    }
+}
+
+/// Standard output for data that may come from files: as it is, but for a terminal, which nothing in it may steer.
+pub fn stdout() -> Box<dyn Write> {
+    let out = io::stdout().lock();
+    if out.is_terminal() { Box::new(Visible { out, line: Vec::new() }) } else { Box::new(out) }
+}
+
+/// Writes whole lines, with control characters escaped.
+struct Visible<W: Write> {
+    out: W,
+    line: Vec<u8>,
+}
+
+impl<W: Write> Write for Visible<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.line.extend_from_slice(bytes);
+        if let Some(end) = self.line.iter().rposition(|byte| *byte == b'\n') {
+            let lines: Vec<u8> = self.line.drain(..=end).collect();
+            self.out.write_all(printable(&String::from_utf8_lossy(&lines)).as_bytes())?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+impl<W: Write> Drop for Visible<W> {
+    fn drop(&mut self) {
+        // What stands behind the last line end; a terminal that takes no more is told by the lines before it.
+        let _ = self.out.write_all(printable(&String::from_utf8_lossy(&self.line)).as_bytes());
     }
 }
 
@@ -255,6 +313,25 @@ mod tests {
         assert!(narrow.lines().count() > text.lines().count() && dropped == ["pass", "MI"], "{narrow}");
         let (text, dropped) = fitted(&header, rows(), &[0, 3], Some(26), table);
         assert!(text.contains("2.6") && dropped == ["seeds", "pass"], "{text}");
+    }
+
+    #[test]
+    fn data_on_a_terminal_is_escaped_line_by_line() {
+        let mut shown = Vec::new();
+        let mut out = Visible { out: &mut shown, line: Vec::new() };
+        for part in ["a\u{1b}[1m", "\u{9b}b\nc\r", "d\u{7}"].map(str::as_bytes) {
+            part.chunks(1).for_each(|byte| out.write_all(byte).unwrap());
+        }
+        drop(out);
+        assert_eq!(String::from_utf8(shown).unwrap(), "a\\u{1b}[1m\\u{9b}b\nc\\rd\\u{7}");
+    }
+
+    #[test]
+    fn json_says_the_same_in_characters_that_are_seen() {
+        let text = "a\u{1b}\u{9b}\u{202e}\u{7f}\u{e0001}\n\"é";
+        let json = json(&text).unwrap();
+        assert!(!json.contains(is_hidden) && json.contains("\\u009b\\u202e\\u007f"), "{json}");
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
     }
 
     #[test]

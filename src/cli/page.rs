@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::exit::Exit;
-use super::{is_standard_stream, load_model, output, plot};
+use super::{is_standard_stream, load_model, output, plot, rows};
 use crate::experiment::RELEASE;
-use crate::files::{self, FileError};
 use crate::page::{Page, PageModel, PageRun};
 
 /// Write one HTML page: runs as a table with curves and heat maps, and a model that runs in the browser
@@ -48,18 +47,12 @@ impl PageCommand {
         let shown = PageModel::new(&name, &model, &truth);
         let page = Page::new(&self.title, runs.iter().map(PageRun::new).collect(), Some(shown));
         let html = page.html()?;
-        if is_standard_stream(&self.output) {
-            output::print(&html)?;
-            return Ok(Exit::Done);
+        let all_read = rows::write(&self.output, |out| out.write_all(html.as_bytes()))?;
+        if all_read && !is_standard_stream(&self.output) {
+            let trials: usize = runs.iter().map(|run| run.trials.len()).sum();
+            let (place, size) = (self.output.display(), html.len() as f64 / 1e6);
+            output::say!("wrote {place}: {trials} trials and {name}, {size:.1} MB");
         }
-        match files::stream(&self.output)? {
-            Some(mut stream) => {
-                std::io::Write::write_all(&mut stream, html.as_bytes()).map_err(FileError::at("write", &self.output))?
-            }
-            None => files::replace_text(&self.output, &html)?,
-        }
-        let trials: usize = runs.iter().map(|run| run.trials.len()).sum();
-        output::say!("wrote {}: {trials} trials and {name}, {:.1} MB", self.output.display(), html.len() as f64 / 1e6);
         Ok(Exit::Done)
     }
 }

@@ -50,7 +50,7 @@ impl Rows {
 /// When it can't be written.
 pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<bool> {
     if is_standard_stream(path) || files::is_standard_output(path) {
-        let mut out = BufWriter::new(io::stdout().lock());
+        let mut out = BufWriter::new(output::stdout());
         let written = closed::check().and_then(|()| fill(&mut out)).and_then(|()| out.flush());
         return match written {
             // A reader that has seen enough, such as `head`, is no failure.

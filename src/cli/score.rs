@@ -9,7 +9,7 @@ use super::exit::{BadInput, Exit};
 use super::output;
 use super::rows::Rows;
 use crate::analysis::{Closest, Detection, Distances, Score, UNSEEN};
-use crate::experiment::{DataConfig, TruthKind};
+use crate::experiment::{DataConfig, TruthKind, nearest};
 use crate::task::table::Coder;
 use crate::task::{self, Notation, Task, Truth};
 
@@ -30,7 +30,7 @@ pub struct ScoreCommand {
     #[arg(value_name = "REAL", value_parser = super::place())]
     real: PathBuf,
     /// Generated rows; - for standard input
-    #[arg(value_name = "SYNTH", value_parser = super::place())]
+    #[arg(value_name = "SYNTH", value_parser = super::stream())]
     synth: PathBuf,
     /// Given columns of a table or a network
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
@@ -69,12 +69,19 @@ impl ScoreCommand {
             .load()
             .map_err(|error| {
                 let text = error.to_string();
-                BadInput(text.strip_prefix("data.").map_or(text.clone(), |rest| {
+                let text = text.strip_prefix("data.").map_or(text.clone(), |rest| {
                     format!("--{rest}").replace("--table: ", "").replace("--network: ", "")
-                }))
+                });
+                BadInput(text + &self.meant())
             })?
             .truth;
         score_file(&truth, &self.synth, self.json)
+    }
+
+    /// The task that a file which is not there was probably meant to be.
+    fn meant(&self) -> String {
+        let near = self.real.to_str().filter(|_| !self.real.exists()).and_then(|real| nearest(real, Task::names()));
+        near.map_or(String::new(), |task| format!("; did you mean {task}?"))
     }
 
     fn data(&self) -> DataConfig {
@@ -137,7 +144,7 @@ pub(super) fn score_file(truth: &Truth, path: &Path, json: bool) -> anyhow::Resu
         output::say!("... and {} more such rows", odd - SHOWN);
     }
     let score = Score::of(truth, &rows).ok_or_else(|| BadInput("there is nothing to compare".to_owned()))?;
-    output::print(&if json { serde_json::to_string_pretty(&score)? } else { text(&score) })?;
+    output::print(&if json { output::json(&score)? } else { text(&score) })?;
     Ok(Exit::Done)
 }
 

@@ -18,7 +18,6 @@ use crate::experiment::{
     step_seconds,
 };
 use crate::files;
-use crate::printable::printable;
 
 /// Run all trials of an experiment; run again, it does only what is missing
 ///
@@ -127,7 +126,7 @@ impl Sweep {
         for ((trial, status), number) in experiment.trials.iter().zip(&statuses).zip(numbers) {
             text += &format!("{number:>6}  {:<11}  {}\n", status.name(), trial.name);
         }
-        output::print(&printable(&(text + &states(&statuses))))?;
+        output::print(&(text + &states(&statuses)))?;
         let to_do: Vec<&Trial> = experiment
             .trials
             .iter()
@@ -204,7 +203,7 @@ fn estimate(trials: &[&Trial], jobs: usize) -> String {
     let timed = trials.first().map_or(Ok(f64::NAN), |trial| step_seconds(&trial.config));
     let step = match timed {
         Ok(step) => step,
-        Err(error) => return format!("time unknown: {}", printable(&error.to_string())),
+        Err(error) => return format!("time unknown: {error}"),
     };
     let jobs = jobs.min(trials.len());
     let steps: u64 = trials.iter().map(|trial| trial.config.training.steps).sum();
@@ -288,7 +287,7 @@ fn status(experiment: &Experiment) -> anyhow::Result<Exit> {
             }
         }
     }
-    output::print(&printable(&text))?;
+    output::print(&text)?;
     Ok(Exit::Done)
 }
 

@@ -13,8 +13,8 @@ use super::exit::{BadInput, Exit};
 use super::{group, interrupt, output, torch, warn, watch, worker};
 use crate::analysis::{Figures, warnings};
 use crate::experiment::{
-    Config, ConfigFile, Metrics, Override, Predecessor, RunFolder, Status, TrialEnding, is_worker, rebuild, run_trial,
-    trial_folder,
+    Config, ConfigFile, Metrics, Override, Predecessor, RunFolder, Status, TrialEnding, is_worker, prepared, rebuild,
+    run_trial, trial_folder,
 };
 use crate::files;
 use crate::metrics::Measure;
@@ -123,6 +123,10 @@ impl Train {
         }
         if self.task {
             return task(&path, &config, self.retry_failed);
+        }
+        // Before there is a folder of a trial that can't begin.
+        if !path.join("metrics.csv").exists() && !(config.data.is_dates() && config.data.split_by.is_empty()) {
+            prepared(&config.data).map_err(|error| BadInput(format!("{}: {error}", name.display())))?;
         }
         train_in(&path, &config, before.as_ref(), self.watch)
     }

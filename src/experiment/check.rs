@@ -65,11 +65,11 @@ impl ConfigFile {
         // At this most, a step at the highest learning rate leaves nothing.
         between("training.weight_decay", training.weight_decay, 0.0, 1.0 / training.learning_rate)
             .map_err(with(&["training.learning_rate"]))?;
-        between("training.gradient_clip", training.gradient_clip, 1e-9, f64::INFINITY)?;
-        between("training.divergence", training.divergence, 12.0, f64::INFINITY)?;
-        between("training.checkpoint_every", training.checkpoint_every, 1, u64::MAX)?;
+        at_least("training.gradient_clip", training.gradient_clip, 1e-9)?;
+        at_least("training.divergence", training.divergence, 12.0)?;
+        at_least("training.checkpoint_every", training.checkpoint_every, 1)?;
         if let Every::Steps(every) = evaluation.every {
-            between("evaluation.every", every, 1, u64::MAX)?;
+            at_least("evaluation.every", every, 1)?;
         }
         between("evaluation.samples", evaluation.samples, 1, 1_000_000)?;
         between("evaluation.final_samples", evaluation.final_samples, 1, 1_000_000)?;
@@ -90,7 +90,7 @@ impl ConfigFile {
         between("evaluation.importance", evaluation.importance, 0, 1_000_000)?;
         between("beta.value", beta.value, 0.0, 1e6)?;
         between("beta.low", beta.low, 0.0, 1e6)?;
-        between("beta.high", beta.high, 0.0, f64::INFINITY)?;
+        at_least("beta.high", beta.high, 0.0)?;
         between("beta.calendar", beta.calendar, 0.0, 100.0)?;
         between("beta.code", beta.code, 0.0, 100.0)?;
         between("beta.cycles", beta.cycles, 1, 1_000_000)?;
@@ -126,6 +126,13 @@ fn between<T: PartialOrd + fmt::Display>(key: &'static str, value: T, least: T, 
         return Ok(());
     }
     Err(Invalid { key, with: &[], problem: format!("{value} is not between {least} and {most}") })
+}
+
+fn at_least<T: PartialOrd + fmt::Display>(key: &'static str, value: T, least: T) -> Result<(), Invalid> {
+    if value >= least {
+        return Ok(());
+    }
+    Err(Invalid { key, with: &[], problem: format!("{value} is not {least} or more") })
 }
 
 /// Adds the keys that a limit is made of.

@@ -44,6 +44,12 @@ pub enum FolderError {
     /// The folder belongs to another config.
     #[error("{0} holds a trial of another config; remove it or choose another folder with --runs")]
     OtherConfig(PathBuf),
+    /// The folder's name ends in the hash of another config.
+    #[error(
+        "{0} holds a trial of another config than its name says; restore its config.toml, or rename it to something \
+         without a hash at the end"
+    )]
+    OtherName(PathBuf),
     /// Something else stands in the place of one of its files.
     #[error("cannot read {0}: it is not a file; remove it")]
     NotAFile(PathBuf),
@@ -156,7 +162,7 @@ impl RunFolder {
     pub fn check_name(path: &Path, config: &Config) -> Result<(), FolderError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         match named_hash(&name) {
-            Some(hash) if !is_hash_of(hash, config) => Err(FolderError::OtherConfig(path.to_owned())),
+            Some(hash) if !is_hash_of(hash, config) => Err(FolderError::OtherName(path.to_owned())),
             _ => Ok(()),
         }
     }

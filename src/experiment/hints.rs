@@ -41,7 +41,14 @@ pub(super) fn explain(text: &str, error: &toml::de::Error) -> String {
 
 /// What a parser says of types and names, in the words of a config's author, with what was probably meant.
 pub(super) fn in_plain_words(message: &str) -> String {
-    const WORDS: [(&str, &str); 10] = [
+    const WORDS: [(&str, &str); 17] = [
+        ("invalid type: unit variant, expected string only", "invalid type: list, expected text in quotes"),
+        ("invalid type: sequence", "invalid type: list"),
+        ("invalid type: map", "invalid type: section"),
+        ("expected a sequence", "expected a list"),
+        ("expected a string", "expected text in quotes"),
+        ("expected a boolean", "expected true or false"),
+        ("expected a map", "expected a section of keys"),
         ("expected u64", "expected a whole number from 0 up"),
         ("expected u32", "expected a whole number from 0 up"),
         ("expected usize", "expected a whole number from 0 up"),
@@ -62,10 +69,19 @@ pub(super) fn in_plain_words(message: &str) -> String {
         }
         None => message,
     };
-    match did_you_mean(&message) {
+    match did_you_mean(&message).or_else(|| whole(&message)) {
         Some(hint) => format!("{message}; {hint}"),
         None => message,
     }
+}
+
+/// Of "number `1000.0`, expected a whole number from 0 up": the number without its point.
+fn whole(message: &str) -> Option<String> {
+    let (number, rest) = message.split_once("number `")?.1.split_once('`')?;
+    let number: f64 = number.parse().ok()?;
+    let fits = number.fract() == 0.0 && (0.0..1e15).contains(&number);
+    (fits && rest.starts_with(", expected a whole number"))
+        .then(|| format!("whole numbers have no point and no exponent: {number}"))
 }
 
 /// Of "unknown field `step`, expected one of `steps`, ...": what was probably meant.
@@ -144,6 +160,9 @@ pub(super) fn number(value: &str) -> Option<String> {
     if value.contains("**") || value.find('^').is_some_and(|at| digit(at.checked_sub(1))) {
         return Some("TOML does no arithmetic, write the number itself".to_owned());
     }
+    if let Some(percent) = value.strip_suffix('%').and_then(|percent| percent.trim().parse::<f64>().ok()) {
+        return Some(format!("a share is a number from 0 to 1: {}", percent / 100.0));
+    }
     let bare = value.trim_start_matches(['+', '-']);
     let all_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if let Some(rest) = bare.strip_prefix('.').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit())) {
@@ -159,6 +178,12 @@ pub(super) fn number(value: &str) -> Option<String> {
         return Some(format!("whole numbers end at {}", i64::MAX));
     }
     None
+}
+
+/// A hint for text that stands where a list belongs.
+pub(super) fn list(value: &str) -> Option<String> {
+    let words: Vec<String> = value.split(',').map(|word| format!("\"{}\"", word.trim())).collect();
+    Some(format!("write a list as [{}]", words.join(", ")))
 }
 
 /// The same with control characters spelled out, which could otherwise steer a terminal.
@@ -203,6 +228,8 @@ mod tests {
         assert!(hint("2^64-1").contains("no arithmetic") && hint("2**3").contains("no arithmetic"));
         assert!(hint(".5").ends_with("0.5") && hint("-.5e3 # x").ends_with("0.5e3"));
         assert!(hint("0,5").ends_with("0.5") && hint("5.").ends_with("5.0"));
+        assert!(hint("10 %").ends_with(": 0.1"));
+        assert!(in_plain_words("invalid type: floating point `1000.0`, expected u64").ends_with("exponent: 1000"));
         assert!(hint("18446744073709551615").ends_with("9223372036854775807"));
         assert!(syntax("schedule = constant # x").unwrap().ends_with("\"constant\""));
         for fine in ["0.5", "[1, 2]", "inf", "\"x\"", "7", "1e-3", ""] {

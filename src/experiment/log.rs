@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::files::FileError;
 use crate::metrics::Measure;
+use crate::printable::printable;
 use crate::training::{Observer, Phase, Progress, Row};
 
 /// What a line of a log says of a trial's progress.
@@ -68,7 +69,8 @@ pub fn note(path: &Path, text: &str) {
 }
 
 fn line(text: &str) -> String {
-    format!("{:.0} {text}\n", jiff::Timestamp::now())
+    // Names from files and folders may be in it, and it is read on terminals.
+    format!("{:.0} {}\n", jiff::Timestamp::now(), printable(text))
 }
 
 impl<O: Observer> Observer for Logged<O> {

@@ -30,7 +30,7 @@ impl FromStr for Override {
     type Err = OverrideError;
 
     fn from_str(text: &str) -> Result<Self, OverrideError> {
-        let (key, value) = text.split_once('=').ok_or(OverrideError::Form)?;
+        let (key, value) = parted(text).ok_or(OverrideError::Form)?;
         let (key, value) = (key.trim(), value.trim());
         if value.is_empty() || key.split('.').any(str::is_empty) {
             return Err(OverrideError::Form);
@@ -45,6 +45,26 @@ impl FromStr for Override {
         };
         Ok(Self { key: key.to_owned(), value })
     }
+}
+
+/// The text before the first `=` that stands in no quotes, and the text after it.
+fn parted(text: &str) -> Option<(&str, &str)> {
+    let mut open = None;
+    let at = text.find(|c| match (c, open) {
+        ('=', None) => true,
+        ('"' | '\'', None) => {
+            open = Some(c);
+            false
+        }
+        (c, Some(quote)) => {
+            open = open.filter(|_| c != quote);
+            false
+        }
+        _ => false,
+    });
+    // Quotes that nothing closes are no quotes.
+    let (key, value) = text.split_at(at.or_else(|| text.find('='))?);
+    Some((key, &value[1..]))
 }
 
 /// Whether a text is a whole number, however large; those that TOML does not take for one begin with a 0.
@@ -104,9 +124,21 @@ impl Override {
     }
 }
 
+/// The section whose keys are names from a file, which may hold dots.
+const NAMES: &str = "data.bins";
+
+/// A name without the quotes that TOML needs around one with dots or blanks.
+fn unquoted(name: &str) -> &str {
+    let within = |quote| name.strip_prefix(quote).and_then(|name| name.strip_suffix(quote));
+    within('"').or_else(|| within('\'')).unwrap_or(name)
+}
+
 /// Puts a value in its place, and makes the sections around it where they are missing.
 fn put(mut table: &mut toml::Table, path: &str, value: &toml::Value) -> Result<(), String> {
-    let (sections, last) = path.rsplit_once('.').map_or((None, path), |(sections, last)| (Some(sections), last));
+    let (sections, last) = match path.strip_prefix(NAMES).and_then(|rest| rest.strip_prefix('.')) {
+        Some(name) => (Some(NAMES), unquoted(name)),
+        None => path.rsplit_once('.').map_or((None, path), |(sections, last)| (Some(sections), last)),
+    };
     for key in sections.iter().flat_map(|path| path.split('.')) {
         let entry = table.entry(key).or_insert_with(|| toml::Table::new().into());
         table = entry.as_table_mut().ok_or_else(|| format!("{key} is no section"))?;
@@ -147,6 +179,18 @@ mod tests {
         assert_eq!(table["model"]["latent_dim"].as_integer(), Some(3));
         assert!("seed.x=3".parse::<Override>().unwrap().apply(&mut table).is_err());
     }
+
+    #[test]
+    fn names_of_columns_are_one_key_each_whatever_is_in_them() {
+        let mut table: toml::Table = toml::from_str("[data.bins]\nage = 3\n").unwrap();
+        for set in ["data.bins.a.b=1", "data.bins.\"c = d\"=2", "data.bins={ 'e.f' = 3 }", "data={ bins.g = 4 }"] {
+            set.parse::<Override>().unwrap().apply(&mut table).unwrap();
+        }
+        let bins: toml::Table = toml::from_str("age = 3\n'a.b' = 1\n'c = d' = 2\n'e.f' = 3\ng = 4").unwrap();
+        assert_eq!(table["data"]["bins"].as_table(), Some(&bins));
+        assert_eq!("a.\"b=1".parse::<Override>().unwrap().key, "a.\"b");
+    }
+
     #[test]
     fn a_section_replaces_what_it_names_and_no_more() {
         let mut table: toml::Table = toml::from_str("[model]\nlatent_dim = 2\nhidden_dim = 16\n").unwrap();

@@ -107,7 +107,7 @@ impl RunTrial {
         let (name, config) = (name_of(folder), resolved(folder)?);
         // A trial's name ends in the hash of its config; a folder that the user named does not.
         if named_hash(&name).is_some_and(|hash| !is_hash_of(hash, &config)) {
-            return Err(FolderError::OtherConfig(folder.to_owned()).into());
+            return Err(FolderError::OtherName(folder.to_owned()).into());
         }
         let outcome = if metrics.exists() {
             Outcome::Finished(Metrics::read_with(&metrics, reading.demand)?)

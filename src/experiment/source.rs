@@ -157,8 +157,9 @@ impl Source {
                 read.err().map(|error| hints::in_plain_words(error.message()))
             });
             if let Some(problem) = problem {
-                let number = set.leaves().into_iter().find_map(|(_, value)| hints::number(value.as_str()?));
-                let hint = number.filter(|_| problem.starts_with("invalid type: string"));
+                let hint = if problem.ends_with("expected a list") { hints::list } else { hints::number };
+                let hint = set.leaves().into_iter().find_map(|(_, value)| hint(value.as_str()?));
+                let hint = hint.filter(|_| problem.starts_with("invalid type: string"));
                 let hint = hint.map_or(String::new(), |hint| format!("; {hint}"));
                 return ConfigError::value(self.place(set, origin), problem + &hint);
             }

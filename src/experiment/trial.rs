@@ -18,6 +18,7 @@ use crate::dates::SplitError;
 use crate::files::{self, FileError};
 use crate::metrics::{Population, TableError};
 use crate::model::{EngineError, Model, WeightsError};
+use crate::printable::printable;
 use crate::task::{Split, dates};
 use crate::training::{Ending, Evaluation, Observer, Trainer, TrainingError, TrialData, TrialLoop};
 
@@ -169,7 +170,7 @@ fn note_ending<O: Observer>(folder: &RunFolder, observer: &mut Logged<O>, ending
         Err(error) => {
             observer.note(&format!("failed: {error}"));
             // Where it can't be written, a full disk is as likely as not the very reason, and is told in any case.
-            let _ = files::replace_text(&folder.error(), &format!("{error}\n"));
+            let _ = files::replace_text(&folder.error(), &format!("{}\n", printable(&error.to_string())));
         }
     }
 }

@@ -173,7 +173,7 @@ impl BetaConfig {
 
 /// When a run is evaluated, besides its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "a whole number from 0 up, or \"log\"")]
+#[serde(untagged, expecting = "expected a whole number from 1 up, or \"log\"")]
 pub enum Every {
     /// After so many steps each.
     Steps(u64),

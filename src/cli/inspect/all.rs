@@ -112,7 +112,7 @@ pub fn run(options: &Inspect, subject: &Subject) -> anyhow::Result<Exit> {
     written.iter().for_each(|path| output::say!("wrote {}", path.display()));
     warn::show(&warnings);
     if options.json {
-        output::print(&serde_json::to_string_pretty(&report)?)?;
+        output::print(&output::json(&report)?)?;
     } else {
         let (text, dropped) = text(&report, output::terminal_width().filter(|_| !options.wide));
         output::print(&text)?;
@@ -147,7 +147,7 @@ pub(super) fn sealed_conditions(split: &Split) -> Result<&[usize], BadInput> {
 fn write_rows(subject: &Subject, rows: &[Row], path: &Path) -> Result<(), files::FileError> {
     files::replace(path, |partial| {
         let file = BufWriter::new(File::create(partial)?);
-        Row::write(rows, &subject.population.schema().given, file).map_err(std::io::Error::other)
+        Row::write(rows, &subject.population.schema().given, file).map_err(files::of_csv)
     })
 }
 

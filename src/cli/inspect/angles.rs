@@ -64,7 +64,7 @@ pub fn run(options: &Inspect, model: &Model) -> anyhow::Result<Exit> {
         written.extend(write_both(&clocks(&trunk, &report, counted), folder, "angles")?);
     }
     written.iter().for_each(|path| output::say!("wrote {}", path.display()));
-    output::print(&if options.json { serde_json::to_string_pretty(&report)? } else { text(&report) })?;
+    output::print(&if options.json { output::json(&report)? } else { text(&report) })?;
     Ok(Exit::Done)
 }
 
@@ -88,16 +88,16 @@ fn report(trunk: &TrunkUnits, columns: Vec<ColumnFits>, counted: usize) -> Repor
 
 fn write(report: &Report, path: &Path) -> Result<(), files::FileError> {
     files::replace(path, |partial| {
-        let mut writer = csv::Writer::from_path(partial).map_err(std::io::Error::other)?;
+        let mut writer = csv::Writer::from_path(partial).map_err(files::of_csv)?;
         let names: Vec<&str> =
             report.found.first().into_iter().flat_map(|unit| unit.others.keys()).map(String::as_str).collect();
         let header = ["unit", "frequency", "coherence", "counts"].into_iter().chain(names);
-        writer.write_record(header).map_err(std::io::Error::other)?;
+        writer.write_record(header).map_err(files::of_csv)?;
         for Unit { fit, counts, others } in &report.found {
             let cells =
                 [fit.unit.to_string(), fit.frequency.to_string(), fit.coherence.to_string(), counts.to_string()];
             let others = others.values().map(ToString::to_string);
-            writer.write_record(cells.into_iter().chain(others)).map_err(std::io::Error::other)?;
+            writer.write_record(cells.into_iter().chain(others)).map_err(files::of_csv)?;
         }
         writer.flush()
     })

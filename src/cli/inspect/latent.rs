@@ -118,7 +118,7 @@ pub fn run(options: &Inspect, subject: &Subject, condition: Option<Condition>) -
     written.iter().for_each(|path| output::say!("wrote {}", path.display()));
     warn::show(&warnings);
     if options.json {
-        output::print(&serde_json::to_string_pretty(&report)?)?;
+        output::print(&output::json(&report)?)?;
     } else {
         let (text, dropped) = text(&report, output::terminal_width().filter(|_| !options.wide));
         output::print(&text)?;
@@ -216,8 +216,8 @@ fn write_rows(subject: &Subject, measured: &Measured, path: &Path) -> Result<(),
     });
     let rows: Vec<Row> = rows.collect();
     files::replace(path, |partial| {
-        let mut writer = csv::Writer::from_path(partial).map_err(std::io::Error::other)?;
-        rows.iter().try_for_each(|row| writer.serialize(row)).map_err(std::io::Error::other)?;
+        let mut writer = csv::Writer::from_path(partial).map_err(files::of_csv)?;
+        rows.iter().try_for_each(|row| writer.serialize(row)).map_err(files::of_csv)?;
         writer.flush()
     })
 }

@@ -61,12 +61,12 @@ pub fn run(options: &Inspect, subject: &Subject, condition: Condition) -> anyhow
     }
     warn::show(&warnings);
     if options.json {
-        output::print(&serde_json::to_string_pretty(&report)?)?;
+        output::print(&output::json(&report)?)?;
     } else {
         let map = terminal::calendar(&calendar.cells, calendar.years, report.expected_count, terminal::takes_colour());
         let others = format!("\n{} dates lie outside of this map", calendar.elsewhere);
         let map = if calendar.elsewhere > 0 { map + &others } else { map };
-        output::print(&text(&report, &map, &options.how()))?;
+        output::print_coloured(&text(&report, &map, &options.how()))?;
     }
     Ok(Exit::Done)
 }

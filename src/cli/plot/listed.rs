@@ -36,7 +36,8 @@ impl Listed {
     /// # Errors
     /// Those of the file system.
     pub fn add(&mut self, paths: &[PathBuf]) -> Result<(), FileError> {
-        for path in paths {
+        // What is no file, a link to a device say, holds nothing that could be read back.
+        for path in paths.iter().filter(|path| path.is_file()) {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             self.digests.insert(name, sha256(&files::read_bytes(path)?));
         }

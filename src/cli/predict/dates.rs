@@ -151,7 +151,7 @@ impl<'a> Writer<'a> {
 
     /// Writes to standard output; says whether all of it was read.
     fn print(&mut self, input: &mut Input, lines: usize) -> anyhow::Result<bool> {
-        let mut out = BufWriter::new(io::stdout().lock());
+        let mut out = BufWriter::new(output::stdout());
         let written = closed::check().map_err(Into::into).and_then(|()| self.write_all(input, lines, &mut out));
         let written = written.and_then(|()| Ok(out.flush()?));
         let Err(error) = written else { return Ok(true) };

@@ -7,6 +7,7 @@ use crate::cli::exit::{BadInput, Exit};
 use crate::cli::output;
 use crate::cli::rows::{self, Rows};
 use crate::experiment::Config;
+use crate::files;
 use crate::model::{Model, Sampler};
 use crate::random::{Purpose, stream};
 use crate::task::table::Coder;
@@ -77,7 +78,7 @@ pub fn run(options: &Predict, model: &Model, config: &Config) -> anyhow::Result<
     let mut counts = Counts::default();
     let all_read = rows::write(&path, |out| {
         let writer = Writer { options, sampler: &sampler, known: &known };
-        Ok(writer.write(&input, &conditions, &mut counts, out)?)
+        writer.write(&input, &conditions, &mut counts, out).map_err(files::of_csv)
     })?;
     if all_read {
         output::say!("{}", summary(options, &known, &counts, [bad, unseen]));

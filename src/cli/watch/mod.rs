@@ -53,7 +53,7 @@ pub struct Watch {
     #[arg(long)]
     once: bool,
     /// Seconds between looks at the folders; more for a slow network mount
-    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=3600))]
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = crate::cli::whole::<u16>(1, 3600), allow_negative_numbers = true)]
     every: u16,
 }
 

@@ -20,12 +20,21 @@ pub fn split(text: &str) -> Result<Vec<String>, String> {
                     match characters.next() {
                         None => return Err(format!("a {character} is not closed in: {text}")),
                         Some(next) if next == character => break,
-                        Some('\\') if character == '"' => word.extend(characters.next()),
+                        Some('\\') if character == '"' => match characters.next() {
+                            Some('\n') => {}
+                            Some(next @ ('"' | '\\' | '$' | '`')) => word.push(next),
+                            next => word.extend(['\\'].into_iter().chain(next)),
+                        },
                         Some(next) => word.push(next),
                     }
                 }
             }
-            '\\' => word.get_or_insert_default().extend(characters.next()),
+            '\\' => match characters.next() {
+                // The line goes on.
+                Some('\n') => {}
+                Some(next) => word.get_or_insert_default().push(next),
+                None => return Err(format!("a \\ escapes nothing at the end of: {text}")),
+            },
             other => word.get_or_insert_default().push(other),
         }
     }
@@ -52,6 +61,9 @@ mod tests {
         assert_eq!(words, ["--time=10", "--comment=two words", "--wckey=a \"b\"", "c d", ""]);
         assert_eq!(split(" \n").unwrap(), Vec::<String>::new());
         assert!(split("--comment='two").unwrap_err().contains("is not closed"));
+        assert!(split("--comment=two\\").unwrap_err().contains("escapes nothing"));
+        // In double quotes a backslash stands for itself before most characters, and a line goes on after one.
+        assert_eq!(split("\"a\\nb\\$c\" d\\\ne 'f\\g'").unwrap(), ["a\\nb$c", "de", "f\\g"]);
     }
 
     #[test]
