@@ -12,7 +12,7 @@ use super::log::note;
 use super::runs::{Reading, RunTrial};
 use super::trial::{TrialError, load_model, weights_file};
 use crate::checksums::{ChecksumPolicy, sha256};
-use crate::files::{self, FileError};
+use crate::files;
 use crate::metrics::{Measure, Row};
 use crate::model::{Model, TrainingState};
 use crate::training::{BetaSchedule, Checkpoint, History, Phase, ScheduleState};
@@ -66,7 +66,6 @@ impl Predecessor {
     /// When it has not finished, or a file is missing or damaged.
     pub fn load(folder: &Path) -> Result<Self, ContinuationError> {
         let reading = Reading { demand: ChecksumPolicy::Always, histories: true, results: false };
-        std::fs::read_dir(folder).map_err(FileError::at("read", folder))?;
         let unfinished = || ContinuationError::Unfinished(folder.to_owned());
         let trial = RunTrial::read(folder, reading)?.ok_or_else(unfinished)?;
         let metrics = trial.metrics().ok_or_else(unfinished)?;

@@ -9,6 +9,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
 use crate::checksums::{self, ChecksumError, ChecksumPolicy, sha256};
@@ -94,7 +95,7 @@ impl Tensor {
             Dtype::F32 => {
                 Values::F32(view.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
             }
-            other => return Err(format!("it holds numbers of kind {other:?}, expected 32-bit floats")),
+            other => return Err(format!("its numbers are of type {other:?}, not 32-bit floats (F32)")),
         };
         Ok(Self { shape: view.shape().to_vec(), values })
     }
@@ -133,12 +134,12 @@ pub(super) fn description(bytes: &[u8]) -> Option<String> {
     metadata.metadata().as_ref()?.get(DESCRIPTION).cloned()
 }
 
-fn to_bytes(tensors: &Tensors, description: Option<&str>) -> Result<Vec<u8>, safetensors::SafeTensorError> {
+fn to_bytes(tensors: &Tensors, description: Option<&str>) -> Result<Vec<u8>, SafeTensorError> {
     let parts: Vec<_> = tensors.iter().map(|(name, tensor)| (name, &tensor.shape, tensor.bytes())).collect();
     let views = parts
         .iter()
         .map(|(name, shape, (kind, bytes))| Ok((name.as_str(), TensorView::new(*kind, shape.to_vec(), bytes)?)));
-    let views = views.collect::<Result<Vec<_>, safetensors::SafeTensorError>>()?;
+    let views = views.collect::<Result<Vec<_>, SafeTensorError>>()?;
     let mut bytes = serialize(views, &Some(HashMap::from([("sha256".to_owned(), ZEROS.to_owned())])))?;
     if let Some(description) = description {
         describe(&mut bytes, description);
@@ -178,7 +179,7 @@ pub fn load_tensors(path: &Path) -> Result<Tensors, WeightsError> {
 /// When the bytes are not a safetensors file of floats and bytes.
 pub(super) fn read_tensors(bytes: &[u8], path: &Path) -> Result<Tensors, WeightsError> {
     let format = |reason: String| WeightsError::Format { path: path.to_owned(), reason };
-    let tensors = SafeTensors::deserialize(bytes).map_err(|error| format(error.to_string()))?;
+    let tensors = SafeTensors::deserialize(bytes).map_err(|error| format(in_words(&error)))?;
     let read = |(name, view): (String, TensorView<'_>)| match Tensor::read(&view) {
         Ok(tensor) => Ok((name, tensor)),
         Err(reason) => Err(format(format!("{name}: {reason}"))),
@@ -196,11 +197,28 @@ pub(super) fn read_checked(path: &Path) -> Result<Vec<u8>, WeightsError> {
         return Err(WeightsError::Damaged { path: path.to_owned() });
     }
     check_sizes(&bytes).map_err(format)?;
-    SafeTensors::deserialize(&bytes).map_err(|error| format(error.to_string()))?;
+    SafeTensors::deserialize(&bytes).map_err(|error| format(in_words(&error)))?;
     if own_digest(&bytes).is_none() && !checksums::check(path, &bytes, ChecksumPolicy::WithSums)? {
         return Err(ChecksumError::unlisted(path).into());
     }
     Ok(bytes)
+}
+
+/// What the reader of the format says, in words.
+fn in_words(error: &SafeTensorError) -> String {
+    match error {
+        SafeTensorError::InvalidHeaderDeserialization => "its header lists no tensors of a known type".to_owned(),
+        SafeTensorError::TensorInvalidInfo | SafeTensorError::InvalidTensorView(..) => {
+            "the type, shape and size of a tensor do not fit each other".to_owned()
+        }
+        SafeTensorError::InvalidOffset(name) => format!("{name} does not begin where the tensor before it ends"),
+        SafeTensorError::MetadataIncompleteBuffer => "its tensors do not end where the file ends".to_owned(),
+        SafeTensorError::HeaderTooSmall | SafeTensorError::InvalidHeaderLength => "its header is cut short".to_owned(),
+        SafeTensorError::InvalidHeader | SafeTensorError::InvalidHeaderStart => "it has no header".to_owned(),
+        SafeTensorError::HeaderTooLarge => "its header is larger than 100 MB".to_owned(),
+        SafeTensorError::ValidationOverflow => "a tensor is larger than the file".to_owned(),
+        other => other.to_string(),
+    }
 }
 
 /// Checks that no tensor claims to be larger than the file: the reader adds up sizes near the largest integer.

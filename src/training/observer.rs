@@ -89,7 +89,7 @@ pub enum TrainingError {
         learning_rate: f64,
     },
     /// There are fewer training dates than one batch takes.
-    #[error("training.batch_size is {batch} and there are only {dates} training dates; lower it")]
+    #[error("training.batch_size is {batch} and there are only {dates} training rows; lower it")]
     BatchTooLarge {
         /// The config's batch size.
         batch: i64,

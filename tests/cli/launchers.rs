@@ -101,6 +101,61 @@ fn a_submission_trains_what_it_was_asked_for_whatever_becomes_of_the_config() {
 }
 
 #[test]
+fn paths_and_names_of_any_bytes_are_submitted_and_trained() {
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    let root = folder();
+    let bin = slurm(root.path());
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let names: [&[u8]; 8] =
+        [b"a b", b"a'b\"c", b"a%j%%b", b"a\nb", b"a\\b", b"$(touch x);`touch x`&", b"-x", b"caf\xe9\t~*"];
+    for name in names {
+        // The same odd name for the working folder, the folder of runs and the config.
+        let name = std::ffi::OsStr::from_bytes(name);
+        let place = root.path().join("odd").join(name);
+        fs::create_dir_all(&place).unwrap();
+        let config = std::ffi::OsString::from_vec([name.as_bytes(), b".toml"].concat());
+        fs::write(place.join(&config), crate::common::TINY).unwrap();
+        let output = cvae(&place, &["sweep", "--launcher", "slurm", "--runs"])
+            .arg(Path::new(".").join(name))
+            .arg(Path::new(".").join(&config))
+            .env("PATH", &path)
+            .output()
+            .unwrap();
+        assert_eq!(code(&output), 0, "{name:?}: {}", errors(&output));
+        let experiment = place.join(name).join(name);
+        let task = Command::new("bash")
+            .arg(experiment.join("slurm/1/job.sh"))
+            .env("SLURM_ARRAY_TASK_ID", "0")
+            .current_dir("/")
+            .output()
+            .unwrap();
+        assert_eq!(code(&task), 0, "{name:?}: {}", errors(&task));
+        let trials = fs::read_dir(&experiment).unwrap().flatten().filter(|entry| entry.path().join("metrics.csv").exists());
+        assert_eq!(trials.count(), 1, "{name:?}");
+        assert!(experiment.join("slurm/1/0.log").is_file() && !place.join("x").exists(), "{name:?}");
+        let words = String::from_utf8_lossy(&fs::read(root.path().join("words.txt")).unwrap()).into_owned();
+        let log = format!("--output={}/slurm/1/%a.log", experiment.display().to_string().replace('%', "%%"));
+        let named = experiment.to_str().is_some_and(|path| !path.contains('\\'));
+        assert!(words.contains(if named { &log } else { "--output=/dev/null" }), "{name:?}: {words}");
+        fs::remove_dir_all(root.path().join("odd")).unwrap();
+    }
+}
+
+#[test]
+fn words_for_sbatch_are_read_as_a_shell_reads_them() {
+    let folder = folder();
+    slurm(folder.path());
+    fs::write(folder.path().join("grid.toml"), GRID).unwrap();
+    let options = "--comment=\"a\\nb\" --wckey='c\\d' --account=e\\ f --qos=\\\ng \"--licenses=\\$h\"";
+    let submitted = sweep(folder.path(), &["--launcher", "slurm", "--sbatch", options]);
+    assert_eq!(code(&submitted), 0, "{}", errors(&submitted));
+    let words = fs::read_to_string(folder.path().join("words.txt")).unwrap();
+    for word in ["--comment=a\\nb", "--wckey=c\\d", "--account=e f", "--qos=g", "--licenses=$h"] {
+        assert!(words.lines().any(|line| line == word), "{word}: {words}");
+    }
+}
+
+#[test]
 fn submitting_twice_queues_nothing_twice() {
     let folder = folder();
     slurm(folder.path());

@@ -27,11 +27,96 @@ fn copied(folder: &Path, name: &str) {
     }
 }
 
+/// A table, `t.csv`, a model of it in `table`, and a question to it, `q.csv`.
+fn table(folder: &Path) {
+    fs::write(folder.join("t.csv"), "a,b\nx,1\ny,2\nz,3\n").unwrap();
+    fs::write(folder.join("q.csv"), "a\nx\ny\n").unwrap();
+    let mut train = vec!["train", "tiny.toml", "--table", "t.csv", "--given", "a", "-o", "table"];
+    let sets = ["training.batch_size=2", "objective.codes=2", "data.held_out=0.34"];
+    sets.iter().for_each(|set| train.extend(["--set", set]));
+    let trained = run(folder, &train);
+    assert_eq!(code(&trained), 0, "{}", errors(&trained));
+}
+
+#[test]
+fn what_every_command_writes_goes_on_where_streams_stand_and_replaces_none() {
+    let folder = folder();
+    table(folder.path());
+    fs::write(folder.path().join("in.txt"), A).unwrap();
+    let commands = [
+        ("predict -i in.txt OUT --model $1", "[MON]"),
+        ("predict -i q.csv OUT --model table", "a,b"),
+        ("page -o OUT --model $1", "<!doctype"),
+    ];
+    for (command, begins) in commands {
+        for (out, redirected) in [
+            ("-", ">>"),
+            ("/dev/stdout", ">>"),
+            ("/proc/self/fd/1", ">>"),
+            ("/proc/thread-self/fd/1", ">>"),
+            ("link", ">>"),
+            ("/dev/fd/3", "3>>"),
+            ("/proc/self/fd/7", "7>>"),
+            ("/proc/$$/fd/7", "7>>"),
+        ] {
+            let command = command.replace("OUT", out);
+            // The descriptor is the shell's as well, which the last of these names.
+            let script = format!(
+                "ln -sf /dev/stdout link; echo old > log; exec {redirected} log; \"$0\" {command} || exit 9; [ ! -L log ]"
+            );
+            let output = shell(folder.path(), &script);
+            assert_eq!(code(&output), 0, "{command} {redirected}: {}", errors(&output));
+            let log = fs::read_to_string(folder.path().join("log")).unwrap();
+            assert!(log.starts_with(&format!("old\n{begins}")), "{command} {redirected}: {}", &log[..log.len().min(200)]);
+        }
+        for fifo in ["fifo", "to_fifo"] {
+            let command = command.replace("OUT", fifo);
+            let script = format!(
+                "mkfifo fifo; ln -s fifo to_fifo; cat fifo > got & \"$0\" {command} || exit 9; wait; [ -p fifo ] && [ -L to_fifo ] && \
+                 rm fifo to_fifo; cat got"
+            );
+            let output = shell(folder.path(), &script);
+            assert!(text(&output).starts_with(begins), "{command}: {}", errors(&output));
+        }
+        let output = shell(folder.path(), &format!("\"$0\" {} && [ -c /dev/null ]", command.replace("OUT", "/dev/null")));
+        assert_eq!(code(&output), 0, "{command}: {}", errors(&output));
+        let closed = shell(folder.path(), &format!("\"$0\" {}", command.replace("OUT", "/dev/fd/987")));
+        assert!(errors(&closed).contains("/dev/fd/987") && errors(&closed).contains("3> FILE"), "{}", errors(&closed));
+    }
+    // Files of folders that are pipes and devices stay what they are.
+    for (command, folder_of, name) in [
+        ("data --from 2000 --to 2000 -o data", "data", "example_input.txt"),
+        ("data --task permutations -o data", "data", "permutations.csv"),
+        ("export $1 --to jsonl -o exported", "exported", "history.jsonl"),
+        ("plot --logs $1 -o plots", "plots/model", "training.svg"),
+        ("inspect \"[MON] [DEC] [False] [196]\" -n 2 --model $1 -o charts/chart.png", "charts", "chart.png"),
+    ] {
+        for made in ["ln -s /dev/null", "mkfifo"] {
+            let script = format!(
+                "f={folder_of}/{name}; mkdir -p {folder_of}; rm -f $f; {made} $f; [ -L $f ] || cat $f > got & \
+                 \"$0\" {command} > /dev/null || exit 9; wait; [ ! -f $f ]"
+            );
+            let output = shell(folder.path(), &script);
+            assert_eq!(code(&output), 0, "{command} into {made}: {}", errors(&output));
+        }
+    }
+    // Where several files are written, a stream is none of the places that they can go to.
+    for command in ["data -o", "man -o", "export $1 --to jsonl -o", "plot --logs $1 -o", "train tiny.toml -o"] {
+        for stream in ["/dev/stdout", "/dev/null"] {
+            let output = shell(folder.path(), &format!("echo old > log; \"$0\" {command} {stream} >> log"));
+            assert!(code(&output) != 0 && errors(&output).contains(stream), "{command} {stream}: {}", errors(&output));
+            assert_eq!(fs::read_to_string(folder.path().join("log")).unwrap(), "old\n");
+        }
+    }
+    let scored = shell(folder.path(), "\"$0\" score t.csv - --given a < t.csv");
+    assert!(text(&scored).contains("validity"), "{}", errors(&scored));
+}
+
 #[test]
 fn a_dash_is_refused_by_name_where_it_can_stand_for_no_stream() {
     let folder = folder();
     fs::write(folder.path().join("in.txt"), A).unwrap();
-    let commands: [&[&str]; 14] = [
+    let commands: [&[&str]; 21] = [
         &["train", "-"],
         &["train", "tiny.toml", "-o", "-"],
         &["train", "tiny.toml", "--runs", "-"],
@@ -46,6 +131,13 @@ fn a_dash_is_refused_by_name_where_it_can_stand_for_no_stream() {
         &["plot", "-"],
         &["migrate", "-"],
         &["man", "-o", "-"],
+        &["watch", "-"],
+        &["runs", "-"],
+        &["export", "-", "--to", "jsonl", "-o", "exported"],
+        &["export", "runs", "--to", "jsonl", "-o", "-"],
+        &["page", "-", "-o", "page.html"],
+        &["page", "-o", "page.html", "--model", "-"],
+        &["score", "-", "in.txt"],
     ];
     for arguments in commands {
         let refused = run(folder.path(), arguments);
@@ -94,6 +186,7 @@ fn names_that_are_not_utf8_work_everywhere() {
 fn a_closed_standard_output_is_a_failure_like_a_full_one() {
     let folder = folder();
     fs::write(folder.path().join("in.txt"), format!("{A} 3-12-1962\n")).unwrap();
+    table(folder.path());
     for arguments in [
         "--help",
         "-h",
@@ -111,6 +204,21 @@ fn a_closed_standard_output_is_a_failure_like_a_full_one() {
         "train tiny.toml --print-folder",
         "sweep tiny.toml --status",
         "sweep tiny.toml --dry-run",
+        "runs --help",
+        "runs $1",
+        "runs show $1",
+        "watch $1",
+        "watch --once $1",
+        "compare $1 --csv",
+        "score t.csv t.csv --given a",
+        "score t.csv t.csv --given a --json",
+        "page -o - --model $1",
+        "page -o /dev/stdout --model $1",
+        "page $1 -o /proc/self/fd/1 --model $1",
+        "predict -i q.csv - --model table",
+        "predict -i q.csv /dev/fd/1 --model table",
+        "inspect a=x --model table",
+        "inspect --angles --model $1 -o angles",
     ] {
         for closed in [">&-", ">&- <&-", ">/dev/full"] {
             let output = shell(folder.path(), &format!("\"$0\" {arguments} {closed}"));
@@ -118,6 +226,9 @@ fn a_closed_standard_output_is_a_failure_like_a_full_one() {
             let said = errors(&output);
             assert!(said.contains("standard output") || said.contains("/dev/stdout"), "{arguments} {closed}: {said}");
         }
+        // A reader that has seen enough is no failure.
+        let left = shell(folder.path(), &format!("\"$0\" {arguments} | true; exit ${{PIPESTATUS[0]}}"));
+        assert_eq!(code(&left), 0, "{arguments} | true: {}", errors(&left));
         let silent = shell(folder.path(), &format!("\"$0\" {arguments} >&- 2>&-"));
         assert_eq!(code(&silent), 1, "{arguments}");
         // The null device is a place to write to, however it was opened.

@@ -76,6 +76,27 @@ fn nothing_that_is_printed_steers_the_terminal() {
     let trial = folder.path().join("runs/grid").join(trial);
     fs::create_dir_all(&trial).unwrap();
     fs::write(trial.join("error.txt"), format!("{escape}\n")).unwrap();
+    let model = model();
+    let model = model.to_str().unwrap();
+    let row = format!("a,{escape}\n{escape},1\nx,2\ny,1\n");
+    fs::write(folder.path().join("t.csv"), &row).unwrap();
+    fs::write(folder.path().join("ragged.csv"), format!("{row}1,2,{escape}\n")).unwrap();
+    fs::write(folder.path().join("twice.csv"), format!("a,{escape},{escape}\n1,2,3\n")).unwrap();
+    let variable = "variable v { type discrete [ 2 ] { a, b }; }";
+    for (name, network) in [
+        ("word.bif", escape.to_owned()),
+        ("kind.bif", format!("network n {{ }}\nvariable v {{ type {escape} [ 2 ] {{ a, b }}; }}")),
+        ("parent.bif", format!("network n {{ }}\n{variable}\nprobability ( v | \"{escape}\" ) {{ table 1, 0; }}")),
+    ] {
+        fs::write(folder.path().join(name), network).unwrap();
+    }
+    let short = ["--set", "training.batch_size=2", "--set", "objective.codes=2", "--set", "data.held_out=0.34"];
+    let table = [&["train", "tiny.toml", "--table", "t.csv", "--given", "a", "-o", "table"][..], &short].concat();
+    assert_eq!(code(&run(folder.path(), &table)), 0);
+    let odd = format!("runs/{escape}/{escape}");
+    fs::create_dir_all(folder.path().join("runs").join(escape)).unwrap();
+    assert!(Command::new("cp").args(["-r", model]).arg(folder.path().join(&odd)).status().unwrap().success());
+    let (asked, bins) = (format!("a={escape}"), format!("{escape}=3"));
     let named = format!("{escape}.toml");
     let set = format!("seed={escape}");
     for arguments in [
@@ -96,10 +117,71 @@ fn nothing_that_is_printed_steers_the_terminal() {
         &["man", escape],
         &["inspect", escape],
         &["data", "-o", escape, "--from", "2000", "--to", "2000"],
+        &["runs"],
+        &["runs", "show", &odd],
+        &["runs", "show", escape],
+        &["runs", "rm", &odd],
+        &["watch", "--once", "runs"],
+        &["watch", escape],
+        &["compare", &odd],
+        &["compare", &odd, "--csv"],
+        &["compare", &odd, "--markdown"],
+        &["export", "runs", "--to", "jsonl", "-o", escape],
+        &["export", escape, "--to", "jsonl", "-o", "exported"],
+        &["plot", "--logs", &odd, "-o", escape],
+        &["page", &odd, "--model", &odd, "-o", escape],
+        &["page", escape, "-o", "page.html"],
+        &["train", "tiny.toml", "--from", escape],
+        &["train", "--table", escape, "--given", "a"],
+        &["train", "--table", "t.csv", "--given", escape, "--bins", &bins],
+        &["score", "t.csv", "t.csv", "--given", "a"],
+        &["score", "t.csv", "t.csv", "--given", "a", "--json"],
+        &["score", "t.csv", "t.csv", "--given", escape],
+        &["score", "t.csv", "good.txt", "--given", "a"],
+        &["score", "ragged.csv", "t.csv", "--given", "a"],
+        &["score", "twice.csv", "t.csv", "--given", "a"],
+        &["score", escape, escape],
+        &["score", "word.bif", "t.csv", "--given", "v"],
+        &["score", "kind.bif", "t.csv", "--given", "v"],
+        &["score", "parent.bif", "t.csv", "--given", "v"],
+        &["eval", "t.csv", "--model", "table", "--json"],
+        &["inspect", &asked, "--model", "table"],
+        &["inspect", escape, "--model", "table"],
+        &["inspect", "--all", "--model", "table"],
+        &["predict", "-i", "good.txt", "-", "--model", "table"],
     ] {
         let output = run(folder.path(), arguments);
         assert!(output.status.code().is_some());
         assert!(!hidden(&text(&output)) && !hidden(&errors(&output)), "{arguments:?}: {output:?}");
+    }
+}
+
+#[test]
+fn what_a_pipe_takes_as_it_is_a_terminal_is_shown_escaped() {
+    let folder = folder();
+    let line = "[MON] [DEC] [False] [196] \u{1b}[31m\u{9b}1m";
+    fs::write(folder.path().join("in.txt"), format!("{line}\n")).unwrap();
+    let copied = run(folder.path(), &["predict", "-i", "in.txt", "-", "--keep-going"]);
+    assert_eq!((code(&copied), text(&copied).trim_end()), (3, line));
+    let shown = terminal(folder.path(), 200, "$0 predict -i in.txt - --keep-going");
+    assert!(shown.contains("[196] \\u{1b}[31m\\u{9b}1m") && !shown.contains('\u{9b}'), "{shown:?}");
+    let shown = terminal(folder.path(), 200, "$0 train tiny.toml --print-folder --runs $'a\\e[31m'");
+    assert!(shown.contains("a\\u{1b}[31m/tiny/") && !shown.contains("\u{1b}[31m"), "{shown:?}");
+}
+
+#[test]
+fn what_a_failed_run_keeps_steers_no_terminal() {
+    let folder = folder();
+    let escape = "\u{1b}[31m";
+    let grid = "base = \"tiny.toml\"\ndata = { table = \"t.csv\", given = [\"a\"] }\n[sweep]\nseeds = [1]\n";
+    fs::write(folder.path().join("grid.toml"), grid).unwrap();
+    fs::write(folder.path().join("t.csv"), format!("{escape},b\n1,2\n")).unwrap();
+    assert_eq!(code(&run(folder.path(), &["sweep", "grid.toml"])), 1);
+    let trial = fs::read_dir(folder.path().join("runs/grid")).unwrap().flatten().map(|entry| entry.path());
+    let trial = trial.into_iter().find(|path| path.is_dir()).unwrap();
+    for name in ["error.txt", "log.txt"] {
+        let kept = fs::read_to_string(trial.join(name)).unwrap();
+        assert!(kept.contains("\\u{1b}[31m") && !kept.contains('\u{1b}'), "{name}: {kept:?}");
     }
 }
 
