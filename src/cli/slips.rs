@@ -1,12 +1,24 @@
 //! Options of other programs, and what has their place here.
 
+use clap::CommandFactory;
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::experiment::keys_like;
+use super::Arguments;
+use crate::experiment::{keys_like, nearest};
 
-/// Adds to an error about an unknown option of `train` or `sweep` the config's key that it probably means.
+/// Adds to an error about an unknown option of `train` or `sweep` the config's key that it probably means, and to one of
+/// `help` the command.
 pub fn explained(mut error: clap::Error) -> clap::Error {
+    if let (None, Some(ContextValue::String(word))) =
+        (error.get(ContextKind::SuggestedSubcommand), error.get(ContextKind::InvalidSubcommand))
+    {
+        let commands = Arguments::command();
+        let near = nearest(word, commands.get_subcommands().map(clap::Command::get_name)).map(str::to_owned);
+        if let Some(near) = near {
+            error.insert(ContextKind::SuggestedSubcommand, ContextValue::String(near));
+        }
+    }
     if let Some(tip) = tip(&error) {
         error.remove(ContextKind::SuggestedArg);
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![StyledStr::from(tip)]));

@@ -126,7 +126,8 @@ impl Train {
         }
         // Before there is a folder of a trial that can't begin.
         if !path.join("metrics.csv").exists() && !(config.data.is_dates() && config.data.split_by.is_empty()) {
-            prepared(&config.data).map_err(|error| BadInput(format!("{}: {error}", name.display())))?;
+            let place = self.config.as_ref().map_or(String::new(), |config| format!("{}: ", config.display()));
+            prepared(&config.data).map_err(|error| BadInput(format!("{place}{error}")))?;
         }
         train_in(&path, &config, before.as_ref(), self.watch)
     }

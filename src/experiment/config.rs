@@ -49,7 +49,7 @@ pub enum ConfigError {
         problem: String,
     },
     /// A chain of bases without end.
-    #[error("{0}: its chain of `base` files goes round in a circle")]
+    #[error("{0}: its chain of `base` files goes round in a circle; take `base` out of one of them")]
     Circle(PathBuf),
 }
 

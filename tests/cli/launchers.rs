@@ -130,7 +130,8 @@ fn paths_and_names_of_any_bytes_are_submitted_and_trained() {
             .output()
             .unwrap();
         assert_eq!(code(&task), 0, "{name:?}: {}", errors(&task));
-        let trials = fs::read_dir(&experiment).unwrap().flatten().filter(|entry| entry.path().join("metrics.csv").exists());
+        let trials =
+            fs::read_dir(&experiment).unwrap().flatten().filter(|entry| entry.path().join("metrics.csv").exists());
         assert_eq!(trials.count(), 1, "{name:?}");
         assert!(experiment.join("slurm/1/0.log").is_file() && !place.join("x").exists(), "{name:?}");
         let words = String::from_utf8_lossy(&fs::read(root.path().join("words.txt")).unwrap()).into_owned();

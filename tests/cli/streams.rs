@@ -67,7 +67,11 @@ fn what_every_command_writes_goes_on_where_streams_stand_and_replaces_none() {
             let output = shell(folder.path(), &script);
             assert_eq!(code(&output), 0, "{command} {redirected}: {}", errors(&output));
             let log = fs::read_to_string(folder.path().join("log")).unwrap();
-            assert!(log.starts_with(&format!("old\n{begins}")), "{command} {redirected}: {}", &log[..log.len().min(200)]);
+            assert!(
+                log.starts_with(&format!("old\n{begins}")),
+                "{command} {redirected}: {}",
+                &log[..log.len().min(200)]
+            );
         }
         for fifo in ["fifo", "to_fifo"] {
             let command = command.replace("OUT", fifo);
@@ -78,7 +82,8 @@ fn what_every_command_writes_goes_on_where_streams_stand_and_replaces_none() {
             let output = shell(folder.path(), &script);
             assert!(text(&output).starts_with(begins), "{command}: {}", errors(&output));
         }
-        let output = shell(folder.path(), &format!("\"$0\" {} && [ -c /dev/null ]", command.replace("OUT", "/dev/null")));
+        let output =
+            shell(folder.path(), &format!("\"$0\" {} && [ -c /dev/null ]", command.replace("OUT", "/dev/null")));
         assert_eq!(code(&output), 0, "{command}: {}", errors(&output));
         let closed = shell(folder.path(), &format!("\"$0\" {}", command.replace("OUT", "/dev/fd/987")));
         assert!(errors(&closed).contains("/dev/fd/987") && errors(&closed).contains("3> FILE"), "{}", errors(&closed));

@@ -19,7 +19,11 @@ pub fn run(options: &Inspect, model: &Model, config: &Config) -> anyhow::Result<
     }
     let truth = config.data.load()?.truth;
     if truth.schema() != &model.schema {
-        return Err(BadInput("the data that its config names are not those that the model was trained on; restore them, or train again".to_owned()).into());
+        return Err(BadInput(
+            "the data that its config names are not those that the model was trained on; restore them, or train again"
+                .to_owned(),
+        )
+        .into());
     }
     let of = |groups: &[usize]| {
         let run = (options.seed, options.cores());

@@ -99,7 +99,7 @@ impl Raw {
             }
             return Ok(raw.binned(name, &parsed, bins));
         }
-        let advice = format!("bin it ({name} = 10 in bins), or leave it out of given and generate");
+        let advice = format!("bin it (bins = {{ {name} = 10 }}), or leave it out of given and generate");
         if raw.over {
             let remedy = if numeric { advice.as_str() } else { "leave it out of given and generate" };
             return Err(format!("column {name:?} has more than {MOST_VALUES} different values; {remedy}"));
@@ -112,7 +112,7 @@ impl Raw {
                 _ => ("names", MOST_NAMES),
             };
             if count > most {
-                let keep = format!("{name} = 0 in bins keeps each value apart");
+                let keep = format!("bins = {{ {name} = 0 }} keeps each value apart");
                 let remedy = if numeric {
                     format!("{advice}; {keep}")
                 } else {
