@@ -24,7 +24,7 @@ build: ## Build cvae into target/release/
 torch: libtorch ## Build cvae-torch into target/release/: training on a GPU, and new kinds of model by autograd
 	cargo build --release --locked -p cvae-torch
 
-demo: build ## Data, about a minute of training, predictions on the example input, and their score
+demo: build ## Data, about half a minute of training, predictions on the example input, and their score
 	$(CVAE) data
 	$(CVAE) train experiments/quick.toml
 	$(CVAE) predict -i data/example_input.txt $(PREDICTIONS) --model "$$($(CVAE) train experiments/quick.toml --print-folder)"

@@ -83,9 +83,9 @@ measures! {
     GreedyValidRow => entry("greedy_valid_row", Unit::Share, Both, "Share of greedy samples that are rows of some condition.")
         .higher("100 %"),
     GreedyCoverage => entry("greedy_coverage_at_rows", Unit::Share, Both, "Share of a condition's rows that greedy decoding generates at least once in as many draws as it has rows (or `samples`, if those are fewer), mean over conditions: rarefied from all draws (Hurlbert 1971).")
-        .higher("`perfect_coverage_at_rows`"),
+        .higher("`perfect_coverage_at_rows`").called("greedy coverage", "greedy coverage"),
     GreedyCoverageValidation => entry("greedy_coverage_at_rows_validation", Unit::Share, Metrics, "`greedy_coverage_at_rows` over the validation conditions.")
-        .higher("`perfect_coverage_at_rows`"),
+        .higher("`perfect_coverage_at_rows`").called("greedy coverage, validation", "greedy coverage, validation"),
     PerfectCoverage => entry("perfect_coverage_at_rows", Unit::Share, Both, "The same, expected of draws from the truth."),
     GreedyCoverageRatio => derived("greedy_coverage_ratio", Unit::Share, &[Measure::GreedyCoverage, Measure::PerfectCoverage],
         |of| of(Measure::GreedyCoverage) / of(Measure::PerfectCoverage), "`greedy_coverage_at_rows` / `perfect_coverage_at_rows`.")
@@ -94,7 +94,7 @@ measures! {
         .lower("0").called("greedy tv", "greedy total variation").with_error(Measure::GreedyTvError),
     GreedyTvError => entry("greedy_tv_error", Unit::Distance, Metrics, "Standard error of `greedy_tv`, by the jackknife over conditions."),
     GreedyTvValidation => entry("greedy_tv_validation", Unit::Distance, Metrics, "`greedy_tv` over the validation conditions.")
-        .lower("0"),
+        .lower("0").called("greedy tv, validation", "greedy total variation, validation"),
     SampledPass => derived("sampled_pass", Unit::Share, &[Measure::INVALID_MASS_BY_CONDITION],
         |of| 1.0 - of(Measure::INVALID_MASS_BY_CONDITION), "1 - `invalid_mass_by_condition`: the exact pass rate of samples at temperature 1.")
         .higher("100 %").called("sampled pass", "sampled pass rate"),
