@@ -54,7 +54,9 @@ function lineChart(title, unit, lines) {
   const ends = (i) => [Math.min(...all.map((point) => point[i])), Math.max(...all.map((point) => point[i]))];
   let [[x0, x1], [y0, y1]] = [ends(0), ends(1)];
   if (y0 === y1) [y0, y1] = [y0 - Math.abs(y0 || 1) * 0.1, y1 + Math.abs(y1 || 1) * 0.1];
-  if (x0 === x1) x1 = x0 + 1;
+  if (unit === "%") y1 = Math.min(y1, 100);
+  const isOne = x0 === x1;
+  if (isOne) [x0, x1] = [x0 - 1, x1 + 1];
   const [width, height, left, bottom, top, right] = [320, 170, 44, 22, 8, 8];
   const px = (x) => left + ((x - x0) / (x1 - x0)) * (width - left - right);
   const py = (y) => height - bottom - ((y - y0) / (y1 - y0)) * (height - bottom - top);
@@ -70,12 +72,14 @@ function lineChart(title, unit, lines) {
     node.append(svg("line", { class: "grid", x1: left, x2: width - right, y1: py(mark), y2: py(mark) }));
     node.append(svg("text", { x: left - 4, y: py(mark) + 4, "text-anchor": "end" }, short(mark)));
   }
-  for (const mark of ticks(x0, x1)) {
+  for (const mark of isOne ? [x0 + 1] : ticks(x0, x1)) {
     const anchor = px(mark) > width - 24 ? "end" : "middle";
     node.append(svg("text", { x: Math.min(px(mark), width - 2), y: height - 6, "text-anchor": anchor }, short(mark)));
   }
   points.forEach((own, i) => {
     const path = own.map(([x, y], j) => `${j ? "L" : "M"}${px(x).toFixed(1)} ${py(y).toFixed(1)}`).join("");
+    // One evaluation has no line.
+    if (own.length === 1) node.append(svg("circle", { cx: px(own[0][0]), cy: py(own[0][1]), r: 3, style: `fill:${LINES[i]}` }));
     node.append(svg("path", { d: path, fill: "none", style: `stroke:${LINES[i]}`, "stroke-width": 2, "stroke-dasharray": i % 2 ? "5 3" : null }));
   });
   const named = lines.some(({ name }) => name);

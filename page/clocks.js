@@ -17,7 +17,7 @@ function evenSteps(angles) {
   return best;
 }
 
-function showClocks(model) {
+function showClocks(model, truth) {
   if (!model.angles) return;
   byId("clocks").hidden = false;
   // Columns whose values the trunk turns into angles; no head sees the last one.
@@ -44,7 +44,7 @@ function showClocks(model) {
       const turn = value - angles[0] - Math.PI / 2;
       const [x, y] = [Math.cos(turn), Math.sin(turn)];
       node.append(svg("line", { x1: 0, y1: 0, x2: 36 * x, y2: 36 * y, stroke: `hsl(${Math.round(360 * i / n)} 60% 50%)`, "stroke-width": n > 12 ? 1 : 2.5 }));
-      if (n <= 12) node.append(svg("text", { x: 43.5 * x, y: 43.5 * y + 3, "text-anchor": "middle", style: "font-size:8px" }, column.values[i].slice(0, 3)));
+      if (n <= 12) node.append(svg("text", { x: 43.5 * x, y: 43.5 * y + 3, "text-anchor": "middle", style: "font-size:8px" }, column.values[i].length <= 5 ? column.values[i] : `${column.values[i].slice(0, 4)}…`));
     });
     const words = coherence >= 0.995 ? `each next one turns by ${k}/${n}` : "no even steps";
     return el("li", {}, node, el("div", {}, `angle ${angle + 1}: ${words}`), el("div", { class: "quiet" }, `coherence ${coherence.toFixed(3)}`));
@@ -55,6 +55,9 @@ function showClocks(model) {
     const all = faces();
     const even = all.filter(({ coherence }) => coherence >= 0.995);
     const n = column.values.length;
+    byId("clocks-text").textContent = "The network gives each value of a column several angles, and adds the angles of all columns. "
+      + `Where the ${n} values of “${column.name}” stand at equal steps of the circle, adding angles is adding modulo ${n}`
+      + `${truth.calendar && column.name === "weekday" ? ": this is how it computes weekdays, and it found it by itself" : ""}. The first value's hand points up.`;
     byId("clocks-status").textContent = `${even.length} of ${model.angles} angles place the ${n} values of “${column.name}” at equal steps of the circle (coherence of at least 0.995).`;
     const shown = state.all ? all : all.slice(0, Math.max(even.length, 4));
     byId("clocks-faces").replaceChildren(...shown.map((one) => face(one, column)));
@@ -62,9 +65,6 @@ function showClocks(model) {
   }
 
   const toggle = el("button", { type: "button", id: "clocks-all", onclick: () => { state.all = !state.all; draw(); } });
-  byId("clocks-text").textContent = "The network gives each value of a column an angle, many times over, and adds the angles of all columns up. "
-    + "Where the seven weekdays stand at equal steps of the circle, adding angles is adding modulo 7: that is how it computes weekdays. "
-    + "Nobody told it to. The first value's hand points up.";
   byId("clocks-controls").append(choice("Column", columns.map(({ column, table }, i) => [String(i), `${column.name} (${table === "prefix" ? "generated" : "given"})`]), "0", (value) => {
     state.column = Number(value);
     draw();

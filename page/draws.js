@@ -17,6 +17,8 @@ class Condition {
 
 function showDraws(model, truth, condition) {
   byId("draws").hidden = false;
+  byId("no-calendar").hidden = !truth.calendar;
+  if (truth.sample) byId("counts-title").textContent = "Counts against the rows observed";
   const state = { counts: new Map(), drawn: 0, random: new Random(1), running: 0 };
   const selects = truth.given.map((column, place) => {
     const options = column.values.map((value, i) => [String(i), value]);
@@ -43,7 +45,7 @@ function showDraws(model, truth, condition) {
       el("label", {}, "number", count), el("label", {}, "seed", seed))),
     el("fieldset", {}, el("legend", {}, "Decoding"), el("div", { class: "fields" },
       kind("greedy", "greedy: the most likely value", true), kind("sample", "sampled"),
-      el("label", {}, "temperature", temperature), shownTemperature)));
+      el("div", { class: "fields whole" }, el("label", {}, "temperature", temperature), shownTemperature))));
   byId("condition").addEventListener("submit", (event) => { event.preventDefault(); run(); });
   seed.addEventListener("input", clear);
   byId("draw-buttons").append(
@@ -168,14 +170,15 @@ function table(truth, condition, state) {
       el("td", { class: "meter", "aria-hidden": "true" }, el("div", {}, el("i", { style: `width:${at(row.count)}` }),
         probability ? el("b", { style: `left:${at(n * probability)}` }) : null)));
   };
-  byId("counts").replaceChildren(el("table", { class: "counts" },
+  byId("counts").replaceChildren(el("table", { class: truth.calendar ? "counts" : "counts named" },
     el("thead", {}, el("tr", {}, el("th", { scope: "col" }, truth.calendar ? "date" : "row"), el("th", { scope: "col" }, "drawn"), el("th", { scope: "col" }, "expected"),
       el("th", { scope: "col", "aria-hidden": "true" }, ""))),
     el("tbody", {}, rows.map((row) => line(row, row.probability)), wrong.map((row) => line(row, 0)))));
   const right = rows.reduce((sum, row) => sum + row.count, 0);
   const distance = 0.5 * (rows.reduce((sum, row) => sum + Math.abs(row.count / n - row.probability), 0) + (n - right) / n);
   const noise = 0.5 * rows.reduce((sum, row) => sum + binomialDeviation(n, row.probability), 0) / n;
+  const reference = truth.sample ? "the observed shares" : "the truth";
   byId("counts-note").textContent = n && rows.length
-    ? `Total variation distance of these draws from the truth: ${distance.toFixed(3)}. A perfect sampler comes to ${noise.toFixed(3)} on average with as many draws. The line in each bar is the expected count.`
-    : "The truth lists every valid row with its probability. Draw to compare.";
+    ? `Total variation distance of these draws from ${reference}: ${distance.toFixed(3)}. A perfect sampler comes to ${noise.toFixed(3)} on average with as many draws. The line in each bar is the expected count.`
+    : `${truth.sample ? "A row is valid if it was observed; its probability is its share." : "The truth lists every valid row with its probability."} Draw to compare.`;
 }

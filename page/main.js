@@ -9,7 +9,7 @@ function start() {
     const condition = new Condition(truth);
     showDraws(model, truth, condition);
     showPlane(model, truth, condition);
-    showClocks(model);
+    showClocks(model, truth);
     condition.set(first(truth));
   }
   showTrials(page);

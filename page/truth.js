@@ -6,6 +6,7 @@ class Truth {
     this.given = data.columns.filter((column) => column.given);
     this.generated = data.columns.filter((column) => !column.given);
     this.calendar = data.calendar;
+    this.sample = data.sample;
     this.conditions = wordsOf(conditions);
     this.counts = countsOf(counts);
     this.determined = wordsOf(determined);

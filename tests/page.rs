@@ -13,7 +13,7 @@ use cvae::experiment::{Reading, Run, released_model};
 use cvae::model::{Decode, Decoder, DecoderBuffers, Heads, Model, ModelConfig, Noise, Trunk};
 use cvae::page::{Page, PageModel, PageRun};
 use cvae::random::{Purpose, normal, stream};
-use cvae::task::{Rows, Task, Truth};
+use cvae::task::{Kind, Rows, Task, Truth};
 use serde_json::{Value, json};
 
 /// What a script in the page reports: it writes JSON into `document.body.dataset.report`.
@@ -88,6 +88,23 @@ fn compare(model: Model, truth: &Truth, name: &str) {
     assert_eq!((found["conditions"].as_u64(), found["valid"].as_u64()), (Some(all.0), Some(all.1)));
     assert_eq!((found["differing"].as_u64(), found["all"].as_bool()), (Some(0), Some(true)), "{name}: {found}");
     assert!(found["furthest"].as_f64().unwrap() < 1e-4 && found["mass"].as_f64().unwrap() < 1e-5, "{name}: {found}");
+}
+
+#[test]
+#[ignore = "needs Chromium; make test-page runs it"]
+fn the_page_of_a_table_speaks_of_its_columns() {
+    let known = Task::named("algebra").unwrap().truth;
+    let truth = Truth::new(known.schema().clone(), known.groups().rows(), None, Kind::Sample);
+    let small = ModelConfig { latent_dim: 3, hidden_dim: 12, angles: 7, ..ModelConfig::default() };
+    let model = Model::new(small, truth.schema().clone(), 5);
+    let html = Page::new("test", Vec::new(), Some(PageModel::new("a table", &model, &truth))).html().unwrap();
+    let script = r#"document.body.dataset.report = JSON.stringify({
+        title: byId("counts-title").textContent, clocks: byId("clocks-text").textContent, hidden: byId("no-calendar").hidden });"#;
+    let found = report(&html, script, &[]);
+    assert_eq!((found["title"].as_str(), found["hidden"].as_bool()), (Some("Counts against the rows observed"), Some(true)));
+    let (words, first) = (found["clocks"].as_str().unwrap(), &truth.schema().given[0]);
+    assert!(words.contains(&format!("the {} values of “{}”", first.size(), first.name)), "{words}");
+    assert!(!words.contains("weekday"), "{words}");
 }
 
 /// A page of the committed runs and the released model.

@@ -63,6 +63,10 @@ class Config:
 def _value(text: str) -> Any:
     if text in ("true", "false"):
         return text == "true"
+    if text.startswith("["):
+        import ast
+
+        return ast.literal_eval(text)
     for number in (int, float):
         try:
             return number(text)

@@ -228,8 +228,10 @@ def _codes(column: List[Any], name: str, values: List[str]) -> "array.array[int]
     for place, value in enumerate(column):
         code = known.get(value)
         if code is None:
-            # Numbers, booleans and bracketed words are taken by what lines would write.
-            code = known.get(str(value).strip("[] "))
+            # Numbers, booleans and bracketed words are taken by what lines would write. pandas makes floats of integers
+            # where one is missing.
+            whole = isinstance(value, float) and value.is_integer()
+            code = known.get(str(int(value) if whole else value).strip("[] "))
             if code is None:
                 shown = ", ".join(values if len(values) <= 12 else [values[0], values[1], "...", values[-1]])
                 raise ValueError(f"row {place}, {name}: {value!r} is not one of {shown}")

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use cvae::experiment::{Config as Checked, ConfigFile, Override, trial_name};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
 use crate::input_error;
 
@@ -76,10 +76,18 @@ fn toml_value(key: &str, value: &Bound<'_, PyAny>) -> PyResult<toml::Value> {
     if value.is_instance_of::<PyString>() {
         return Ok(toml::Value::String(value.extract()?));
     }
+    if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
+        let items = value.try_iter()?.map(|item| toml_value(key, &item?));
+        return Ok(toml::Value::Array(items.collect::<PyResult<_>>()?));
+    }
     let Ok(section) = value.cast::<PyDict>() else {
+        // The path of a table, as pathlib has it.
+        if let Ok(path) = value.extract::<PathBuf>() {
+            return Ok(toml::Value::String(path.display().to_string()));
+        }
         let kind = value.get_type().name()?;
         return Err(input_error(format!(
-            "{key}: a {kind} is no value of a config; give a bool, int, float, str or dict"
+            "{key}: a {kind} is not a value of a config; give a bool, int, float, str, list or dict"
         )));
     };
     let mut table = toml::Table::new();

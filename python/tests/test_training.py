@@ -36,7 +36,8 @@ def test_configs_are_checked_and_name_the_key_at_fault(tmp_path):
     for values, words in [
         ({"training": {"step": 3}}, "unknown field `step`"),
         ({"training": {"steps": "many"}}, "training"),
-        ({"model": {"latent_dim": [1]}}, "model.latent_dim: a list is no value"),
+        ({"model": {"latent_dim": None}}, "model.latent_dim: a NoneType is not a value of a config"),
+        ({"model": {"latent_dim": [1]}}, "model.latent_dim"),
     ]:
         with pytest.raises(ValueError, match=words):
             cvae.Config(**values)
@@ -44,6 +45,36 @@ def test_configs_are_checked_and_name_the_key_at_fault(tmp_path):
         cvae.Config("nothing.toml")
     with pytest.raises(ValueError, match="give them to Config"):
         cvae.fit(config, runs=tmp_path, seed=3)
+
+
+def test_a_table_is_fitted_sampled_scored_and_encoded(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    table = tmp_path / "survey.csv"
+    people = [("F", 1), ("F", 2), ("F", 3), ("M", 1), ("M", 2)]
+    rows = [(sex, age, job) for sex, age in people for job in ("nurse", "clerk", "")]
+    table.write_text("sex,age,job\n" + "".join(f"{sex},{age},{job}\n" for sex, age, job in rows * 9))
+    data = {"table": table, "given": ["sex", "age"]}
+    trial = cvae.fit(runs=tmp_path, data=data, **SMALL)
+    model = trial.model
+    assert (list(model.given), list(model.generated)) == (["sex", "age"], ["job"])
+    assert cvae.Config(data=data)["data.given"] == ["sex", "age"]
+    # Where a number is missing, pandas makes floats of all.
+    asked = pandas.DataFrame({"sex": ["F", "M"], "age": [1.0, 2.0]})
+    drawn = model.sample(asked, n=3, decode="sample")
+    assert list(drawn.columns) == ["sex", "age", "job", "passes"] and len(drawn) == 6
+    assert set(drawn["job"]) <= {"nurse", "clerk", ""}
+    found = model.marginal({"sex": "F", "age": 1}, to="lists")
+    assert len(found["job"]) == 4 and abs(sum(found["probability"]) - 1) < 1e-6
+    whole = asked.assign(job="nurse")
+    assert len(model.log_prob(whole)) == 2 and model.encode(whole).shape == (2, 4)
+    for wrong, words in [
+        (asked.assign(age=[1.0, float("nan")]), "row 1, age: nan is not one of"),
+        (asked.drop(columns="age"), "no column 'age'"),
+        ({"sex": "M", "age": 3}, "no row meets"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            model.sample(wrong)
+    assert len(model.sample(asked.iloc[:0])) == 0
 
 
 def test_what_a_callback_raises_ends_training(tmp_path):

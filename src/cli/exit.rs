@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::output;
-use crate::experiment::{BUSY, ConfigError, FolderError, LaunchError, PlanError};
+use crate::experiment::{BUSY, ConfigError, ContinuationError, FolderError, LaunchError, PlanError};
 
 /// The ways in which a command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +66,8 @@ impl Exit {
         }
         let bad_input = |cause: &(dyn std::error::Error + 'static)| {
             let options = matches!(cause.downcast_ref(), Some(LaunchError::Options(_)));
-            options || cause.is::<BadInput>() || cause.is::<ConfigError>() || cause.is::<PlanError>()
+            let from = matches!(cause.downcast_ref(), Some(ContinuationError::NoTrial(_) | ContinuationError::Release(_)));
+            options || from || cause.is::<BadInput>() || cause.is::<ConfigError>() || cause.is::<PlanError>()
         };
         if error.chain().any(bad_input) { Self::BadInput } else { Self::Failed }
     }

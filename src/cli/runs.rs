@@ -166,6 +166,11 @@ fn show(folder: &Path) -> anyhow::Result<Exit> {
         let device = if made.device.is_empty() { String::new() } else { format!(", on {}", made.device) };
         lines.push(("trained by", format!("cvae {}, commit {}{dirty}{device}", made.version, made.commit)));
     }
+    if let Some(from) = live.log_text().lines().find_map(|line| line.split_once(" goes on from ")) {
+        // The log of the first session says so, with the digest of the weights.
+        let place = from.1.split(';').next().unwrap_or_default();
+        lines.push(("came from", format!("{place}, {}", trial.value("from").unwrap_or_default())));
+    }
     if let Outcome::Failed(reason) = &trial.outcome {
         lines.push(("error", reason.clone()));
     }
@@ -206,7 +211,8 @@ fn remove(trials: &[String], runs: &Path, yes: bool) -> anyhow::Result<Exit> {
     if !yes {
         let all: u64 = folders.iter().map(|folder| size(folder)).sum();
         let names: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
-        output::say!("{}\nremove {} trials, {}? [y/N]", names.join("\n"), folders.len(), bytes_text(all));
+        let trials = if folders.len() == 1 { "this trial".to_owned() } else { format!("these {} trials", folders.len()) };
+        output::say!("{}\nremove {trials}, {}? [y/N]", names.join("\n"), bytes_text(all));
         if !io::stdin().is_terminal() {
             return Err(BadInput("nobody can be asked here, nothing was removed; --yes removes them".to_owned()).into());
         }

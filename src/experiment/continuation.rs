@@ -37,9 +37,15 @@ pub enum ContinuationError {
     /// The other trial can't be read.
     #[error(transparent)]
     Trial(Box<TrialError>),
+    /// There is no trial there.
+    #[error("{} is not the folder of a trial: it has no config.toml; cvae runs lists trials", .0.display())]
+    NoTrial(PathBuf),
     /// It has not finished.
-    #[error("{} is no finished trial; the command that began it goes on with it", .0.display())]
+    #[error("{} is not a finished trial; the command that started it continues it", .0.display())]
     Unfinished(PathBuf),
+    /// It is a release: how training stood at its end is not known.
+    #[error("{} is a release, which has no history.csv; name the folder of the trial", .0.display())]
+    Release(PathBuf),
     /// The config does not fit what was trained.
     #[error("{key}: {problem}")]
     Misfit {
@@ -67,11 +73,12 @@ impl Predecessor {
     pub fn load(folder: &Path) -> Result<Self, ContinuationError> {
         let reading = Reading { demand: ChecksumPolicy::Always, histories: true, results: false };
         let unfinished = || ContinuationError::Unfinished(folder.to_owned());
-        let trial = RunTrial::read(folder, reading)?.ok_or_else(unfinished)?;
+        let trial = RunTrial::read(folder, reading)?.ok_or_else(|| ContinuationError::NoTrial(folder.to_owned()))?;
         let metrics = trial.metrics().ok_or_else(unfinished)?;
         let phase = Phase::named(metrics.words(Measure::Phase)).unwrap_or(Phase::Align);
         let seconds = metrics.number(Measure::TrainSeconds).max(0.0);
-        let last = trial.history.last().cloned().ok_or_else(unfinished)?;
+        let release = || ContinuationError::Release(folder.to_owned());
+        let last = trial.history.last().cloned().ok_or_else(release)?;
         let (model, config) = load_model(folder)?;
         Ok(Self { folder: folder.to_owned(), config, model, last, phase, seconds })
     }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::model::Model;
 use crate::model::layout::{self, RADIANS_PER_UNIT};
-use crate::task::{self, Notation, Truth};
+use crate::task::{self, Kind, Notation, Truth};
 
 /// A model's columns, weights and truth.
 #[derive(Debug, Serialize)]
@@ -18,6 +18,8 @@ pub struct PageModel {
     radians: f32,
     /// Whether its rows are dates, which a calendar shows.
     calendar: bool,
+    /// Whether the truth is what was observed, and not known.
+    sample: bool,
     columns: Vec<Column>,
     tensors: Vec<TensorPlace>,
     /// 32-bit floats, little-endian, in base64.
@@ -81,6 +83,7 @@ impl PageModel {
             angles: model.layout.trunk.angles,
             radians: RADIANS_PER_UNIT,
             calendar: schema.notation == Notation::Dates,
+            sample: truth.kind() == Kind::Sample,
             columns: given.chain(generated).map(column).collect(),
             tensors: model.layout.tensors.iter().map(place).collect(),
             weights: encoded(model.weights.iter().map(|weight| weight.to_le_bytes())),

@@ -22,6 +22,11 @@ fn first(sets: &[&str]) -> tempfile::TempDir {
     folder
 }
 
+/// The released model.
+fn release() -> &'static str {
+    concat!(env!("CARGO_MANIFEST_DIR"), "/model")
+}
+
 const MORE: [&str; 6] = ["train", "tiny.toml", "--from", "first", "--set", "training.steps=100"];
 
 #[test]
@@ -36,6 +41,8 @@ fn a_finished_trial_goes_on_with_more_steps_as_another_one() {
     assert!(told.contains("goes on from first after step 60; Adam's moments begin at 0"), "{told}");
     let steps: Vec<u64> = history(&trial).into_iter().map(|(step, _)| step).collect();
     assert_eq!(steps, [80, 100]);
+    let shown = text(&run(folder.path(), &["runs", "show", path.to_str().unwrap()]));
+    assert!(shown.contains("came from   first after step 60, "), "{shown}");
     // Its name, its config and its log say where it came from.
     let config = fs::read_to_string(trial.join("config.toml")).unwrap();
     let hash = config.lines().find_map(|line| line.strip_prefix("from = \"")?.strip_suffix('"')).unwrap().to_owned();
@@ -89,7 +96,12 @@ fn what_does_not_fit_is_said_before_anything_is_made() {
     fs::remove_file(folder.path().join("first/metrics.csv")).unwrap();
     let output = run(folder.path(), &MORE);
     assert_eq!(code(&output), 1);
-    assert!(errors(&output).contains("first is no finished trial"), "{}", errors(&output));
+    assert!(errors(&output).contains("first is not a finished trial"), "{}", errors(&output));
+    for (place, words) in [("nowhere", "nowhere is not the folder of a trial"), (release(), "is a release, which has no")] {
+        let output = run(folder.path(), &["train", "tiny.toml", "--from", place, "--set", "training.steps=90"]);
+        assert_eq!(code(&output), 2);
+        assert!(errors(&output).contains(words), "{}", errors(&output));
+    }
     // A config that names a trial is not begun without it.
     let output = run(folder.path(), &["train", "tiny.toml", "--set", "from=\"0a1b2c3d4e5f\"", "-o", "alone"]);
     assert_eq!(code(&output), 1);

@@ -2,6 +2,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
 
 use crate::common::{TINY, code, errors, folder, model, run, text};
 
@@ -51,6 +54,28 @@ fn without_a_terminal_watch_prints_a_table_and_ends() {
 }
 
 #[test]
+fn a_view_whose_terminal_vanishes_ends_though_it_ignores_that() {
+    let folder = runs();
+    // The terminal hangs up as the program that made it is killed.
+    let inner = format!("echo $$ > pid; exec {} watch runs", env!("CARGO_BIN_EXE_cvae"));
+    let mut made = Command::new("bash")
+        .args(["-c", "trap '' HUP; exec script -fqec \"$0\" shown > /dev/null", &inner])
+        .current_dir(folder.path())
+        .env("TERM", "xterm")
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("the program script, of util-linux");
+    let is_so = |wanted: &dyn Fn() -> bool| (0..200).any(|_| wanted() || { sleep(Duration::from_millis(50)); false });
+    let shown = || fs::read(folder.path().join("shown")).is_ok_and(|bytes| bytes.windows(8).any(|word| word == b"exp/good"));
+    assert!(is_so(&shown), "the view opens");
+    made.kill().unwrap();
+    made.wait().unwrap();
+    let pid = fs::read_to_string(folder.path().join("pid")).unwrap();
+    let process = Path::new("/proc").join(pid.trim()).join("exe");
+    assert!(is_so(&|| fs::read_link(&process).is_err()), "the view goes on without a terminal");
+}
+
+#[test]
 fn runs_lists_shows_and_removes() {
     let folder = runs();
     let list = text(&run(folder.path(), &["runs"]));
@@ -68,7 +93,7 @@ fn runs_lists_shows_and_removes() {
     fs::write(folder.path().join("runs/exp/results.csv"), "trial,x\ngood,1\nother,2\n").unwrap();
     let asked = run(folder.path(), &["runs", "rm", "good"]);
     assert_eq!(code(&asked), 2);
-    assert!(errors(&asked).contains("remove 1 trials") && errors(&asked).contains("--yes"), "{}", errors(&asked));
+    assert!(errors(&asked).contains("remove this trial, ") && errors(&asked).contains("--yes"), "{}", errors(&asked));
     fs::write(folder.path().join("runs/exp/good/notes.md"), "mine").unwrap();
     let removed = run(folder.path(), &["runs", "rm", "--yes", "good", "runs/exp/bad"]);
     // A config without provenance would be the user's own; this one is a copy of a run's.

@@ -22,10 +22,15 @@ pub struct Surroundings<'a> {
     pub note: &'a str,
 }
 
-/// Columns that a narrow screen does without, the first ones first.
-const SPARED: [Column; 4] = [Column::Validation, Column::Sampled, Column::Left, Column::Loss];
-/// Letters of a name that are worth more than another column.
-const NAME: usize = 26;
+/// Columns that a narrow screen does without, the first ones first, for so many letters of a name.
+const SPARED: [(Column, usize); 6] = [
+    (Column::Validation, 26),
+    (Column::Sampled, 26),
+    (Column::Left, 26),
+    (Column::Loss, 26),
+    (Column::Greedy, 12),
+    (Column::Step, 6),
+];
 
 /// Draws everything.
 pub fn draw(frame: &mut Frame<'_>, app: &mut App, runs: &LiveRuns, about: Surroundings<'_>, now: Timestamp) {
@@ -138,9 +143,9 @@ fn trials(frame: &mut Frame<'_>, area: Rect, app: &mut App, runs: &LiveRuns, now
     let widths: Vec<usize> = (0..Column::ALL.len()).map(width).collect();
     let mut columns: Vec<usize> = (0..Column::ALL.len()).collect();
     let used = |columns: &[usize]| columns.iter().filter(|place| **place != 7).map(|place| widths[*place] + 2).sum();
-    for spared in SPARED {
+    for (spared, name) in SPARED {
         let used: usize = used(&columns);
-        if usize::from(area.width).saturating_sub(used) < NAME.min(widths[7]) {
+        if usize::from(area.width).saturating_sub(used) < name.min(widths[7]) {
             columns.retain(|place| Column::ALL[*place] != spared);
         }
     }
@@ -200,19 +205,20 @@ fn log(frame: &mut Frame<'_>, area: Rect, app: &mut App, runs: &LiveRuns, up: us
 
 /// What every key does.
 const HELP: &str = "
-↑ ↓ j k            choose a trial
-page up, page down a page of them; g and G the first and the last
-s, S               sort by the next or the previous column
-r                  turn the order round
-/                  filter: words of a name, an experiment or a state, such as: failed seed2
-esc                clear the filter; without one, quit
-l, enter           the log and the error of the chosen trial
-c                  trials and curves, trials alone, curves alone
-q, ctrl-c          quit; no trial is stopped, but by ctrl-c where the view was opened by --watch
+↑ ↓ j k      choose a trial
+page up/down a page of them; g and G the first and the last
+s, S         sort by the next or the previous column
+r            reverse the order
+/            filter by words of name, experiment or state: failed seed2
+esc          clear the filter; without one, quit
+l, enter     the log and the error of the chosen trial
+c            trials and curves, trials alone, curves alone
+q, ctrl-c    quit; no trial stops, except by ctrl-c in a view of --watch
 
-loss               training loss of the last evaluation, nats
-greedy, sampled    pass rates of greedy decoding and of sampling at temperature 1
-validation         greedy pass rate over the validation conditions
-left               time to the last step at the pace of this session; the last evaluation comes on top
-Vertical lines in the curves are the ends of the phases of the KL schedule.
+loss             training loss of the last evaluation, nats
+greedy, sampled  pass rates: greedy decoding, sampling at temperature 1
+validation       greedy pass rate over the validation conditions
+left             time to the last step at this session's pace; the last
+                 evaluation comes on top
+Vertical lines in the curves: ends of the phases of the KL schedule.
 ";

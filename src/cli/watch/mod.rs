@@ -5,10 +5,11 @@ mod beside;
 mod cells;
 mod curves;
 mod draw;
+mod terminal;
 #[cfg(test)]
 mod tests;
 
-use std::io::{self, IsTerminal, Stdout};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -17,17 +18,14 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use clap::Args;
 use jiff::Timestamp;
-use ratatui::Terminal;
-use ratatui::backend::CrosstermBackend;
-use ratatui::crossterm::cursor::Show;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
-use ratatui::crossterm::execute;
-use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 
 use self::app::App;
 pub use self::beside::beside;
 use self::cells::Column;
 use self::draw::{Surroundings, draw};
+pub use self::terminal::has_terminal;
+use self::terminal::{Screen, Waited};
 use super::exit::{BadInput, Exit};
 use super::{interrupt, output};
 use crate::experiment::LiveRuns;
@@ -82,11 +80,6 @@ impl Watch {
     }
 }
 
-/// Whether a view can be shown and keys can be read.
-pub fn has_terminal() -> bool {
-    io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|kind| kind != "dumb")
-}
-
 /// Prints the trials as a table.
 fn once(roots: Vec<PathBuf>) -> anyhow::Result<Exit> {
     let names = roots.iter().map(|root| root.display().to_string()).collect::<Vec<_>>().join(", ");
@@ -120,13 +113,16 @@ enum LeftBy {
     Quit,
     /// By Ctrl-C.
     Stopping,
+    /// By the terminal, which is gone: whoever ignores SIGHUP wants what runs beside the view to go on.
+    HangUp,
 }
 
 /// Shows the view until it is left or `state` says that it is over; `state` also tells a note.
 fn view(runs: LiveRuns, title: &str, every: Duration, state: &dyn Fn() -> (bool, String)) -> anyhow::Result<LeftBy> {
     let shown = catch_unwind(AssertUnwindSafe(|| {
         let mut screen = Screen::open()?;
-        screen.show(runs, title, every, state)
+        let shown = screen.show(runs, title, every, state);
+        shown.or_else(|error| if screen.is_gone() { Ok(LeftBy::HangUp) } else { Err(error) })
     }));
     match shown {
         Ok(shown) => shown.context("cannot show the view on this terminal; --once prints a table"),
@@ -135,17 +131,7 @@ fn view(runs: LiveRuns, title: &str, every: Duration, state: &dyn Fn() -> (bool,
     }
 }
 
-/// A terminal that becomes what it was when the value is dropped.
-struct Screen(Terminal<CrosstermBackend<Stdout>>);
-
 impl Screen {
-    fn open() -> io::Result<Self> {
-        enable_raw_mode()?;
-        let opened = execute!(io::stdout(), EnterAlternateScreen)
-            .and_then(|()| Terminal::new(CrosstermBackend::new(io::stdout())));
-        opened.map(Self).inspect_err(|_| drop(disable_raw_mode()))
-    }
-
     fn show(
         &mut self,
         mut runs: LiveRuns,
@@ -170,32 +156,27 @@ impl Screen {
             if stale {
                 let now = Timestamp::now();
                 app.arrange(&runs, now);
-                self.0.draw(|frame| draw(frame, &mut app, &runs, Surroundings { title, note: &note }, now))?;
+                self.terminal.draw(|frame| draw(frame, &mut app, &runs, Surroundings { title, note: &note }, now))?;
                 stale = false;
             }
-            if runs.unseen() == 0 && !event::poll(TICK)? {
-                continue;
-            }
-            while event::poll(Duration::ZERO)? {
+            let patience = if runs.unseen() == 0 { TICK } else { Duration::ZERO };
+            let mut waited = self.wait(patience)?;
+            while waited == Waited::Key {
                 stale = true;
                 match event::read()? {
                     Event::Key(key) if key.kind != KeyEventKind::Release && app.key(key, &runs) => {
                         let control = !key.modifiers.is_empty();
                         return Ok(if control { LeftBy::Stopping } else { LeftBy::Quit });
                     }
-                    Event::Resize(..) => self.0.autoresize()?,
+                    Event::Resize(..) => self.terminal.autoresize()?,
                     _ => {}
                 }
                 app.arrange(&runs, Timestamp::now());
+                waited = self.wait(Duration::ZERO)?;
+            }
+            if waited == Waited::Gone {
+                return Ok(LeftBy::HangUp);
             }
         }
-    }
-}
-
-impl Drop for Screen {
-    fn drop(&mut self) {
-        // There is nobody to tell where the terminal is gone.
-        let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);
-        let _ = disable_raw_mode();
     }
 }

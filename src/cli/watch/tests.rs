@@ -129,7 +129,7 @@ fn keys_sort_filter_choose_and_open_the_log() {
     let text = lines.join("\n");
     assert!(lines[2].starts_with("2026-01-01T00:00:00Z started on best"), "{text}");
     let lines = view.press(&[KeyCode::Char('q'), KeyCode::Char('?')]);
-    assert!(lines.join("\n").contains("turn the order round"));
+    assert!(lines.join("\n").contains("reverse the order"));
     let lines = view.press(&[KeyCode::Char('x'), KeyCode::Char('c'), KeyCode::Char('c')]);
     assert!(View::names(&lines).is_empty() && lines.join("\n").contains("KL  train"), "curves alone");
     assert!(view.app.key(KeyEvent::new(KeyCode::Char('q'), KeyModifiers::NONE), &view.runs));
@@ -145,6 +145,10 @@ fn a_chosen_trial_that_vanishes_gives_way_to_its_neighbour_and_no_size_is_too_sm
     view.runs.look(Duration::MAX);
     view.press(&[]);
     assert_eq!(view.app.trial(&view.runs).unwrap().name, "middle");
+    // Where there is room for little, it goes to the state and the name.
+    view.terminal = Terminal::new(TestBackend::new(20, 5)).unwrap();
+    let text = view.press(&[]).join("\n");
+    assert!(text.contains("state") && text.contains("trial") && !text.contains("step"), "{text}");
     for (width, height) in [(1, 1), (10, 3), (20, 5), (79, 8), (300, 100)] {
         view.terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
         for key in ['c', 'l', 'q', '?', 'x'] {
