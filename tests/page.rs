@@ -101,7 +101,10 @@ fn the_page_of_a_table_speaks_of_its_columns() {
     let script = r#"document.body.dataset.report = JSON.stringify({
         title: byId("counts-title").textContent, clocks: byId("clocks-text").textContent, hidden: byId("no-calendar").hidden });"#;
     let found = report(&html, script, &[]);
-    assert_eq!((found["title"].as_str(), found["hidden"].as_bool()), (Some("Counts against the rows observed"), Some(true)));
+    assert_eq!(
+        (found["title"].as_str(), found["hidden"].as_bool()),
+        (Some("Counts against the rows observed"), Some(true))
+    );
     let (words, first) = (found["clocks"].as_str().unwrap(), &truth.schema().given[0]);
     assert!(words.contains(&format!("the {} values of “{}”", first.size(), first.name)), "{words}");
     assert!(!words.contains("weekday"), "{words}");

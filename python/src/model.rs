@@ -119,18 +119,28 @@ impl Model {
         threads: Option<usize>,
     ) -> PyResult<Drawn<'py>> {
         let decode = temperature.map_or(Ok(Decode::Greedy), Decode::sample).map_err(input_error)?;
-        let groups = self.groups(conditions)?;
+        let conditions = self.rows(conditions, self.model.layout.given)?;
+        // As in `cvae predict`: a condition that no row of a table meets is answered all the same.
+        let known = if self.is_dates() {
+            self.groups_of(&conditions)?.into_iter().map(Some).collect()
+        } else {
+            conditions.iter().map(|condition| self.truth.find(condition)).collect::<Vec<_>>()
+        };
+        let places: Vec<usize> = (0..conditions.len()).collect();
         let sampler = Sampler::new(&self.model, decode, threads);
         let mut random = stream(seed, Purpose::Samples, 0);
         let (mut values, mut passes) = (Vec::new(), Vec::new());
-        for lines in groups.chunks(BLOCK.div_ceil(n.max(1))) {
-            let asked: Vec<usize> = lines.iter().flat_map(|group| std::iter::repeat_n(*group, n)).collect();
-            for part in asked.chunks(BLOCK) {
+        for lines in places.chunks(BLOCK.div_ceil(n.max(1))) {
+            let asked = lines.len() * n;
+            for start in (0..asked).step_by(BLOCK) {
+                // Not all at once: for millions of draws that would take long, without a look at Ctrl-C.
+                let part: Vec<usize> = (start..asked.min(start + BLOCK)).map(|draw| lines[draw / n]).collect();
                 py.detach(|| {
                     let mut rows = Rows::new(self.model.layout.given);
-                    part.iter().for_each(|group| rows.push(self.truth.condition(*group)));
+                    part.iter().for_each(|place| rows.push(conditions.row(*place)));
                     let drawn = sampler.draw(&rows, &mut random);
-                    let passing = |(group, row): (&usize, &[u16])| u8::from(self.truth.rank(*group, row).is_some());
+                    let rank = |place: usize, row: &[u16]| self.truth.rank(known[place]?, row);
+                    let passing = |(place, row): (&usize, &[u16])| u8::from(rank(*place, row).is_some());
                     passes.extend(part.iter().zip(drawn.iter()).map(passing));
                     values.extend(drawn.iter().flatten());
                 });
@@ -223,7 +233,10 @@ impl Model {
 
     /// Conditions `[n, given]`, each of which some row must meet, by their number in the truth.
     fn groups(&self, bytes: &[u8]) -> PyResult<Vec<usize>> {
-        let rows = self.rows(bytes, self.model.layout.given)?;
+        self.groups_of(&self.rows(bytes, self.model.layout.given)?)
+    }
+
+    fn groups_of(&self, rows: &Rows) -> PyResult<Vec<usize>> {
         let found = |(place, row): (usize, &[u16])| {
             let none = || input_error(format!("item {place}: no row meets {}", self.model.schema.label(row)));
             self.truth.find(row).ok_or_else(none)

@@ -37,7 +37,7 @@ def test_configs_are_checked_and_name_the_key_at_fault(tmp_path):
         ({"training": {"step": 3}}, "unknown field `step`"),
         ({"training": {"steps": "many"}}, "training"),
         ({"model": {"latent_dim": None}}, "model.latent_dim: a NoneType is not a value of a config"),
-        ({"model": {"latent_dim": [1]}}, "model.latent_dim"),
+        ({"model": {"latent_dim": [1]}}, "latent_dim"),
     ]:
         with pytest.raises(ValueError, match=words):
             cvae.Config(**values)
@@ -70,11 +70,14 @@ def test_a_table_is_fitted_sampled_scored_and_encoded(tmp_path):
     for wrong, words in [
         (asked.assign(age=[1.0, float("nan")]), "row 1, age: nan is not one of"),
         (asked.drop(columns="age"), "no column 'age'"),
-        ({"sex": "M", "age": 3}, "no row meets"),
     ]:
         with pytest.raises(ValueError, match=words):
             model.sample(wrong)
     assert len(model.sample(asked.iloc[:0])) == 0
+    # A condition that no row of the table meets is answered; its truth is unknown.
+    assert model.sample({"sex": "M", "age": 3}, to="lists")["passes"] == [False]
+    with pytest.raises(ValueError, match="no row meets"):
+        model.marginal({"sex": "M", "age": 3})
 
 
 def test_what_a_callback_raises_ends_training(tmp_path):

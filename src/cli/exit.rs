@@ -66,7 +66,8 @@ impl Exit {
         }
         let bad_input = |cause: &(dyn std::error::Error + 'static)| {
             let options = matches!(cause.downcast_ref(), Some(LaunchError::Options(_)));
-            let from = matches!(cause.downcast_ref(), Some(ContinuationError::NoTrial(_) | ContinuationError::Release(_)));
+            let from =
+                matches!(cause.downcast_ref(), Some(ContinuationError::NoTrial(_) | ContinuationError::Release(_)));
             options || from || cause.is::<BadInput>() || cause.is::<ConfigError>() || cause.is::<PlanError>()
         };
         if error.chain().any(bad_input) { Self::BadInput } else { Self::Failed }

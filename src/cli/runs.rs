@@ -211,7 +211,8 @@ fn remove(trials: &[String], runs: &Path, yes: bool) -> anyhow::Result<Exit> {
     if !yes {
         let all: u64 = folders.iter().map(|folder| size(folder)).sum();
         let names: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
-        let trials = if folders.len() == 1 { "this trial".to_owned() } else { format!("these {} trials", folders.len()) };
+        let trials =
+            if folders.len() == 1 { "this trial".to_owned() } else { format!("these {} trials", folders.len()) };
         output::say!("{}\nremove {trials}, {}? [y/N]", names.join("\n"), bytes_text(all));
         if !io::stdin().is_terminal() {
             return Err(BadInput("nobody can be asked here, nothing was removed; --yes removes them".to_owned()).into());

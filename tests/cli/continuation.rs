@@ -97,7 +97,9 @@ fn what_does_not_fit_is_said_before_anything_is_made() {
     let output = run(folder.path(), &MORE);
     assert_eq!(code(&output), 1);
     assert!(errors(&output).contains("first is not a finished trial"), "{}", errors(&output));
-    for (place, words) in [("nowhere", "nowhere is not the folder of a trial"), (release(), "is a release, which has no")] {
+    for (place, words) in
+        [("nowhere", "nowhere is not the folder of a trial"), (release(), "is a release, which has no")]
+    {
         let output = run(folder.path(), &["train", "tiny.toml", "--from", place, "--set", "training.steps=90"]);
         assert_eq!(code(&output), 2);
         assert!(errors(&output).contains(words), "{}", errors(&output));

@@ -65,8 +65,16 @@ fn a_view_whose_terminal_vanishes_ends_though_it_ignores_that() {
         .stdin(Stdio::piped())
         .spawn()
         .expect("the program script, of util-linux");
-    let is_so = |wanted: &dyn Fn() -> bool| (0..200).any(|_| wanted() || { sleep(Duration::from_millis(50)); false });
-    let shown = || fs::read(folder.path().join("shown")).is_ok_and(|bytes| bytes.windows(8).any(|word| word == b"exp/good"));
+    let is_so = |wanted: &dyn Fn() -> bool| {
+        (0..200).any(|_| {
+            wanted() || {
+                sleep(Duration::from_millis(50));
+                false
+            }
+        })
+    };
+    let shown =
+        || fs::read(folder.path().join("shown")).is_ok_and(|bytes| bytes.windows(8).any(|word| word == b"exp/good"));
     assert!(is_so(&shown), "the view opens");
     made.kill().unwrap();
     made.wait().unwrap();
