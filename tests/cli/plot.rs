@@ -140,7 +140,9 @@ fn a_trial_with_weights_gets_the_charts_of_what_it_generates() {
     let done = cvae(folder.path(), &["plot", trial.to_str().unwrap(), "-n", "2"]).output().unwrap();
     assert_eq!(code(&done), 0, "{}", errors(&done));
     let written = charts(&folder.path().join("plots/model"));
-    for name in ["training", "coverage", "diversity_MON_DEC_False_196", "latent_kl", "latent_day", "latent_plane"] {
+    for name in
+        ["training", "coverage", "diversity_MON_DEC_False_196", "latent_kl", "latent_day", "latent_plane", "angles"]
+    {
         assert!(written.iter().any(|(file, _)| file == &format!("{name}.svg")), "{name}");
     }
     let digest = |bytes: &[u8]| ::cvae::checksums::sha256(bytes);

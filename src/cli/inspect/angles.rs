@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::f64::consts::TAU;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -51,21 +51,49 @@ struct Unit {
 pub fn run(options: &Inspect, model: &Model) -> anyhow::Result<Exit> {
     let folder = options.folder();
     files::make_folder(folder)?;
-    let trunk = trunk_units(model);
-    let columns: Vec<ColumnFits> =
-        trunk.columns[..trunk.given].iter().map(|column| column_fits(column, trunk.angular)).collect();
-    let beyond =
-        |fits: &ColumnFits| fits.fits[..fits.found].iter().map(|fit| fit.coherence).sum::<f64>() - fits.by_chance;
-    let counted = (0..columns.len()).max_by(|a, b| beyond(&columns[*a]).total_cmp(&beyond(&columns[*b]))).unwrap_or(0);
-    let report = report(&trunk, columns, counted);
+    let found = Found::of(model);
     let mut written = vec![folder.join("angles.csv")];
-    write(&report, &written[0])?;
-    if trunk.angular {
-        written.extend(write_both(&clocks(&trunk, &report, counted), folder, "angles")?);
-    }
+    write(&found.report, &written[0])?;
+    written.extend(found.draw(folder)?);
     written.iter().for_each(|path| output::say!("wrote {}", path.display()));
-    output::print(&if options.json { output::json(&report)? } else { text(&report) })?;
+    output::print(&if options.json { output::json(&found.report)? } else { text(&found.report) })?;
     Ok(Exit::Done)
+}
+
+/// Draws the clocks of a model; none where its trunk has no angles.
+///
+/// # Errors
+/// When a file can't be written.
+pub fn draw(model: &Model, folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    Found::of(model).draw(folder)
+}
+
+/// What was found in a trunk.
+struct Found {
+    trunk: TrunkUnits,
+    report: Report,
+    /// Place of the column that most units count.
+    counted: usize,
+}
+
+impl Found {
+    fn of(model: &Model) -> Self {
+        let trunk = trunk_units(model);
+        let columns: Vec<ColumnFits> =
+            trunk.columns[..trunk.given].iter().map(|column| column_fits(column, trunk.angular)).collect();
+        let beyond =
+            |fits: &ColumnFits| fits.fits[..fits.found].iter().map(|fit| fit.coherence).sum::<f64>() - fits.by_chance;
+        let highest = (0..columns.len()).max_by(|a, b| beyond(&columns[*a]).total_cmp(&beyond(&columns[*b])));
+        let counted = highest.unwrap_or(0);
+        Self { report: report(&trunk, columns, counted), trunk, counted }
+    }
+
+    fn draw(&self, folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+        if !self.trunk.angular {
+            return Ok(Vec::new());
+        }
+        Ok(write_both(&clocks(&self.trunk, &self.report, self.counted), folder, "angles")?.to_vec())
+    }
 }
 
 fn report(trunk: &TrunkUnits, columns: Vec<ColumnFits>, counted: usize) -> Report {

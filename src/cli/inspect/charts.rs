@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Inspect, all, file_name, one, parse, pictures};
+use super::{Inspect, all, angles, file_name, one, parse, pictures};
 use crate::checksums::sha256;
 use crate::cli::exit::BadInput;
 use crate::cli::predict::DecodeKind;
@@ -26,8 +26,17 @@ const DRAWN: &str = "weights.sha256";
 const DIVERSITY: &str = "diversity_";
 
 /// The other charts.
-const NAMES: [&str; 8] =
-    ["coverage", "tv", "pass_rate", "latent_kl", "latent_digit", "latent_day", "latent_condition", "latent_plane"];
+const NAMES: [&str; 9] = [
+    "coverage",
+    "tv",
+    "pass_rate",
+    "latent_kl",
+    "latent_digit",
+    "latent_day",
+    "latent_condition",
+    "latent_plane",
+    "angles",
+];
 
 impl Charts {
     /// Charts from so many dates of each condition; this condition's diversity is shown.
@@ -38,7 +47,7 @@ impl Charts {
         Ok(Self { condition: parse(condition, &ValidDates::new())?, samples })
     }
 
-    /// Draws coverage, distance and pass rates over all conditions, the diversity of one, and the latent code.
+    /// Draws coverage, distance and pass rates over all conditions, the diversity of one, the latent code, and the angles.
     ///
     /// # Errors
     /// When the model can't be loaded, or a chart can't be written.
@@ -74,6 +83,7 @@ impl Charts {
             subject.valid.conditions().iter().flat_map(|of| subject.valid.of(*of).to_vec()).collect();
         let usage = latent_use(&subject.model, &crate::dates::rows(&dates));
         written.extend(pictures::draw(&subject, &dates, &usage, self.condition, folder)?);
+        written.extend(angles::draw(&subject.model, folder)?);
         // Last: beside it lies nothing of other weights.
         let drawn = folder.join(DRAWN);
         files::replace_text(&drawn, &digest(model)?)?;
