@@ -58,10 +58,9 @@ fn baselines_are_one_line_each_in_a_sweep_and_stand_beside_the_model_in_every_co
         assert!(!trial.join("model.safetensors").exists() && trial.join("SHA256SUMS").exists());
     }
     let metric = |trial: &std::path::Path, name: &str| -> f64 {
-        let table = fs::read_to_string(trial.join("metrics.csv")).unwrap();
-        let (names, values) = table.split_once('\n').unwrap();
-        let place = names.split(',').position(|known| known == name).unwrap();
-        values.trim().split(',').nth(place).unwrap().parse().unwrap()
+        let mut table = csv::Reader::from_path(trial.join("metrics.csv")).unwrap();
+        let place = table.headers().unwrap().iter().position(|known| known == name).unwrap();
+        table.records().next().unwrap().unwrap()[place].parse().unwrap()
     };
     assert_eq!((metric(&counts, "nll_gap_error"), metric(&counts, "active_units")), (0.0, 0.0));
     assert!(metric(&counts, "invalid_mass_train") < metric(&columns, "invalid_mass_train"));

@@ -77,6 +77,13 @@ fn a_table_is_trained_on_predicted_scored_and_inspected_without_a_config() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("vote=yes,town=Rome"));
     let output = run(folder.path(), &["inspect", "--model", "model", "--all"]);
     assert!(String::from_utf8_lossy(&output.stdout).contains("invalid mass"), "{}", errors(&output));
+    let json = |what: &str| -> Value {
+        let output = run(folder.path(), &["inspect", "--model", "model", what, "--json"]);
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", errors(&output)))
+    };
+    assert!(json("--all")["train"]["nll_gap"]["value"].is_f64());
+    let rows = json("age=30-39,sex=F")["rows"].as_array().unwrap().clone();
+    assert!((rows.iter().map(|row| row["truth"].as_f64().unwrap()).sum::<f64>() - 1.0).abs() < 1e-9);
     // The folder alone predicts, and says that it can't check.
     fs::remove_file(folder.path().join("survey.csv")).unwrap();
     let output = run(folder.path(), &predict);

@@ -1,5 +1,7 @@
 //! Models of tables and other tasks: a condition's marginal row by row, or all conditions' figures.
 
+use serde_json::json;
+
 use super::super::exit::{BadInput, Exit};
 use super::super::output;
 use super::Inspect;
@@ -33,7 +35,7 @@ pub fn run(options: &Inspect, model: &Model, config: &Config) -> anyhow::Result<
         measured.unwrap_or_default()
     };
     match &options.condition {
-        Some(text) => one(&truth, text, &of),
+        Some(text) => one(options, &truth, text, &of),
         None => all(options, &truth, config, &of),
     }
 }
@@ -44,7 +46,7 @@ type Marginals<'a> = &'a dyn Fn(&[usize]) -> Vec<crate::metrics::Marginal>;
 /// Rows of a condition that are shown.
 const SHOWN: usize = 30;
 
-fn one(truth: &Truth, text: &str, of: Marginals<'_>) -> anyhow::Result<Exit> {
+fn one(options: &Inspect, truth: &Truth, text: &str, of: Marginals<'_>) -> anyhow::Result<Exit> {
     let schema = truth.schema();
     let given = schema.parse_condition(text).map_err(|error| BadInput(error.to_string()))?;
     let group = truth.find(&given).ok_or_else(|| BadInput(format!("no row meets {}", schema.label(&given))))?;
@@ -52,6 +54,15 @@ fn one(truth: &Truth, text: &str, of: Marginals<'_>) -> anyhow::Result<Exit> {
     let mut rows: Vec<(usize, &[u16])> = truth.generated(group).enumerate().collect();
     let probabilities = truth.probabilities(group);
     rows.sort_by(|a, b| probabilities[b.0].total_cmp(&probabilities[a.0]));
+    if options.json {
+        let row = |(rank, row): &(usize, &[u16])| {
+            let Estimate { value, error } = marginal.rows[*rank];
+            json!({ "row": schema.row_label(row), "truth": probabilities[*rank], "model": value, "error": error })
+        };
+        let rows: Vec<_> = rows.iter().map(row).collect();
+        output::print(&serde_json::to_string_pretty(&json!({ "condition": schema.label(&given), "rows": rows }))?)?;
+        return Ok(Exit::Done);
+    }
     let shown = rows.iter().take(SHOWN).map(|(rank, row)| {
         let Estimate { value, error } = marginal.rows[*rank];
         vec![schema.row_label(row), format!("{:.5}", probabilities[*rank]), format!("{value:.5} ± {error:.5}")]
@@ -76,7 +87,7 @@ fn one(truth: &Truth, text: &str, of: Marginals<'_>) -> anyhow::Result<Exit> {
 
 fn all(options: &Inspect, truth: &Truth, config: &Config, of: Marginals<'_>) -> anyhow::Result<Exit> {
     let split = config.data.split(truth)?;
-    let mut lines = Vec::new();
+    let (mut lines, mut report) = (Vec::new(), serde_json::Map::new());
     let parts = match options.sealed {
         true => vec![("sealed", sealed_conditions(&split)?)],
         false => vec![("train", split.seen.as_slice()), ("validation", split.held_out.as_slice())],
@@ -86,6 +97,20 @@ fn all(options: &Inspect, truth: &Truth, config: &Config, of: Marginals<'_>) -> 
         let Some(summary) = MarginalSummary::of(&marginals.iter().collect::<Vec<_>>(), Weighting::ByRow) else {
             continue;
         };
+        let figure = |figure: Estimate| json!({ "value": figure.value, "error": figure.error });
+        let worst = truth.schema().label(truth.condition(groups[summary.worst]));
+        report.insert(
+            part.to_owned(),
+            json!({
+                "conditions": groups.len(),
+                "invalid_mass": figure(summary.invalid_mass),
+                "nll_gap": figure(summary.nll_gap),
+                "tv": figure(summary.tv),
+                "prior_mi": figure(summary.prior_mi),
+                "entropy_given_z": figure(summary.entropy_given_z),
+                "worst_condition": worst,
+            }),
+        );
         let text = |measure: Measure, figure: Estimate| measure.text(figure.value, figure.error);
         lines.push(vec![
             part.to_owned(),
@@ -95,8 +120,12 @@ fn all(options: &Inspect, truth: &Truth, config: &Config, of: Marginals<'_>) -> 
             text(Measure::TV, summary.tv),
             text(Measure::PRIOR_MI, summary.prior_mi),
             text(Measure::ENTROPY_GIVEN_Z, summary.entropy_given_z),
-            truth.schema().label(truth.condition(groups[summary.worst])),
+            worst,
         ]);
+    }
+    if options.json {
+        output::print(&serde_json::to_string_pretty(&report)?)?;
+        return Ok(Exit::Done);
     }
     let header =
         ["conditions", "number", "invalid mass", "NLL gap", "TV", "prior MI", "H(row given z)", "most invalid mass"];
