@@ -8,7 +8,7 @@ SHELL := /bin/bash
 CVAE := target/release/cvae
 PREDICTIONS := data/predictions.txt
 
-.PHONY: help libtorch build torch demo seeds plots report docs test test-libraries test-report test-parity test-export test-page test-python test-kill test-faults test-slurm fuzz deny lint release bench clean
+.PHONY: help libtorch build torch demo seeds plots report docs test test-libraries test-report test-parity test-export test-page test-python test-kill test-faults test-slurm fuzz deny lint release bench bench-peers clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/' | expand -t 18
@@ -111,6 +111,9 @@ release: build ## Measure model/ and write its card's tables; RUN=runs/... relea
 
 bench: build torch ## Measure against PyTorch and the machine's limit into benches/, some fifteen minutes; QUICK=1 to try it
 	QUICK=$(QUICK) python3 benches/bench.py
+
+bench-peers: build ## Measure TabularARGN, CTGAN and TVAE beside cvae into benches/PEERS.md (Python 3.11); LIMIT= seconds of training, DATA=, TOOLS=, QUICK=1
+	QUICK=$(QUICK) LIMIT=$(LIMIT) DATA=$(DATA) TOOLS=$(TOOLS) python3 benches/peers.py
 
 clean: ## Remove what was built (libtorch, data and runs stay)
 	cargo clean
