@@ -202,7 +202,10 @@ pub fn train_in(path: &Path, config: &Config, before: Option<&Predecessor>, watc
     if folder.metrics().exists() {
         output::say!("{}: finished earlier, nothing to do", path.display());
     } else {
-        output::say!("{}: training {} steps", path.display(), config.training.steps);
+        let steps = config.training.steps;
+        let what =
+            if config.model.kind.is_baseline() { "counting".to_owned() } else { format!("training {steps} steps") };
+        output::say!("{}: {what}", path.display());
     }
     let ending = if watch && watch::has_terminal() {
         watch::beside(vec![path.to_owned()], "cvae train", |unseen| run_trial(&folder, config, unseen))?
@@ -215,7 +218,10 @@ pub fn train_in(path: &Path, config: &Config, before: Option<&Predecessor>, watc
     match ending.with_context(|| format!("training in {} failed", path.display()))? {
         TrialEnding::Finished(metrics) => {
             output::print(&report(&metrics))?;
-            warn::show(&warnings(&Figures::of(&metrics)));
+            // Their remedies are those of training.
+            if !config.model.kind.is_baseline() {
+                warn::show(&warnings(&Figures::of(&metrics)));
+            }
             Ok(Exit::Done)
         }
         TrialEnding::Interrupted(step) => {
