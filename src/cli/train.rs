@@ -125,7 +125,8 @@ impl Train {
             return task(&path, &config, self.retry_failed);
         }
         // Before there is a folder of a trial that can't begin.
-        if !path.join("metrics.csv").exists() && !(config.data.is_dates() && config.data.split_by.is_empty()) {
+        let plain_dates = config.data.is_dates() && config.data.split_by.is_empty();
+        if !plain_dates && !path.join("metrics.csv").exists() {
             let place = self.config.as_ref().map_or(String::new(), |config| format!("{}: ", config.display()));
             prepared(&config.data).map_err(|error| BadInput(format!("{place}{error}")))?;
         }
