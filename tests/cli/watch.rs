@@ -57,7 +57,7 @@ fn without_a_terminal_watch_prints_a_table_and_ends() {
 fn a_view_whose_terminal_vanishes_ends_though_it_ignores_that() {
     let folder = runs();
     // The terminal hangs up as the program that made it is killed.
-    let inner = format!("echo $$ > pid; exec {} watch runs", env!("CARGO_BIN_EXE_cvae"));
+    let inner = format!("stty cols 120 rows 40; echo $$ > pid; exec {} watch runs", env!("CARGO_BIN_EXE_cvae"));
     let mut made = Command::new("bash")
         .args(["-c", "trap '' HUP; exec script -fqec \"$0\" shown > /dev/null", &inner])
         .current_dir(folder.path())

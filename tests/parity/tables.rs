@@ -37,7 +37,6 @@ fn both_programs_make_the_same_logits_and_rows_of_a_table() {
     for (name, more) in [
         ("multiplicative", &["model.latent_dim=3"][..]),
         ("additive", &["model.latent_dim=3", "model.trunk=additive", "model.heads=independent"]),
-        ("without z", &["model.latent_dim=0"]),
     ] {
         train(here, name, more);
         let (model, _) = load_model(&here.join(name)).unwrap();
