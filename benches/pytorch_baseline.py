@@ -173,7 +173,7 @@ def pair(model, prior, balanced):
 
 
 def objective(model, batch, noise, prior, weights, way, pairing):
-    """Loss, reconstruction, KL and reconstruction under codes from the prior, nats a date."""
+    """Loss, reconstruction, KL and reconstruction under codes from the prior, nats per date."""
     (condition, date), (beta, hybrid, free_bits) = batch, weights
     units = model.decoder.forced_units(condition, date)
     zero = torch.zeros(())

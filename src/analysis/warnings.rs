@@ -15,6 +15,8 @@ pub struct Figures {
     pub floor: f64,
     /// KL of the posterior from the prior, nats per date.
     pub kl: f64,
+    /// Whether the model has a latent code, which could collapse.
+    pub has_code: bool,
     /// Latent dimensions in use.
     pub active_units: usize,
     /// Pass rate of greedy decoding at z from the prior, all conditions.
@@ -28,13 +30,14 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// The figures that a finished trial logged.
-    pub fn of(metrics: &Row) -> Self {
+    /// The figures that a finished trial logged, of a model with a latent code or without.
+    pub fn of(metrics: &Row, has_code: bool) -> Self {
         let number = |measure| metrics.number(measure);
         Self {
             recon: number(Measure::TestRecon),
             floor: number(Measure::TestEntropyFloor),
             kl: number(Measure::TestKl),
+            has_code,
             active_units: metrics.count(Measure::ActiveUnits) as usize,
             greedy_pass: number(Measure::GreedyPass),
             held_out_pass: Some(number(Measure::GreedyPassValidation)).filter(|pass| pass.is_finite()),
@@ -90,7 +93,7 @@ pub fn warnings(figures: &Figures) -> Vec<Warning> {
     let bypass = (recon < floor && pass < UNKNOWN_CALENDAR).then_some(Warning::LatentBypass { recon, pass });
     // Where samples are so few that a perfect sampler would cover no more, coverage says nothing.
     let one_date = coverage < ONE_ROW * figures.expected_coverage;
-    let unused = kl < NO_INFORMATION || active_units == 0;
+    let unused = figures.has_code && (kl < NO_INFORMATION || active_units == 0);
     let collapse = (unused && one_date).then_some(Warning::PosteriorCollapse { kl, active_units, coverage });
     let gap = figures.held_out_pass.filter(|held_out| pass - held_out > CLEAR_GAP);
     let gap = gap.map(|held_out| Warning::HeldOutGap { held_out, all: pass });
@@ -164,6 +167,7 @@ mod tests {
             recon: 1.0,
             floor: 3.24,
             kl: 2.7,
+            has_code: true,
             active_units: 4,
             greedy_pass: 0.999,
             held_out_pass: Some(0.998),
@@ -191,6 +195,7 @@ mod tests {
         assert!(text.contains("14.0 %") && text.contains("beta.schedule"), "{text}");
         let collapse = Figures { recon: 3.24, kl: 0.0, active_units: 0, greedy_coverage: 0.065, ..sound() };
         assert_eq!(names(collapse), ["PosteriorCollapse"]);
+        assert!(names(Figures { has_code: false, ..collapse }).is_empty(), "without z nothing can collapse");
         let gap = Figures { held_out_pass: Some(0.9), ..sound() };
         assert_eq!(names(gap), ["HeldOutGap"]);
         assert_eq!(names(Figures { held_out_pass: None, ..sound() }), [""; 0]);
@@ -246,6 +251,7 @@ mod tests {
             recon: terms.recon,
             floor: data.mean_entropy(),
             kl: terms.kl,
+            has_code: true,
             active_units: latent_use(&model, rows).active_units(),
             greedy_pass: scores.pass.mean,
             held_out_pass: None,

@@ -221,7 +221,7 @@ pub fn train_in(path: &Path, config: &Config, before: Option<&Predecessor>, watc
             output::print(&report(&metrics))?;
             // Their remedies are those of training.
             if !config.model.kind.is_baseline() {
-                warn::show(&warnings(&Figures::of(&metrics)));
+                warn::show(&warnings(&Figures::of(&metrics, config.model.latent_dim > 0)));
             }
             Ok(Exit::Done)
         }

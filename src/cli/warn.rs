@@ -22,6 +22,7 @@ pub fn warnings_of(
         recon: terms.recon,
         floor: split.test.truth_entropy(population),
         kl: terms.kl,
+        has_code: model.layout.latent > 0,
         active_units: usage.active_units(),
         greedy_pass: all.pass.mean,
         held_out_pass: Scores::of(population, &held_out(split, tallies)).map(|scores| scores.pass.mean),

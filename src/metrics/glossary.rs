@@ -1,7 +1,6 @@
 //! The glossary of measures as Markdown: docs/columns.md.
 
-use super::measure::Measure;
-use super::measure::{Direction, Source, Spec};
+use super::measure::{Direction, Measure, Source, Spec};
 
 /// Training and validation conditions whose marginals a row of a history is measured by, at the most.
 pub const HISTORY_CONDITIONS: [usize; 2] = [512, 256];

@@ -17,6 +17,7 @@ mod plot;
 mod predict;
 mod provenance;
 mod resume;
+mod shipped;
 mod signals;
 mod streams;
 mod supply;

@@ -60,7 +60,7 @@ fn one(options: &Inspect, truth: &Truth, text: &str, of: Marginals<'_>) -> anyho
             json!({ "row": schema.row_label(row), "truth": probabilities[*rank], "model": value, "error": error })
         };
         let rows: Vec<_> = rows.iter().map(row).collect();
-        output::print(&serde_json::to_string_pretty(&json!({ "condition": schema.label(&given), "rows": rows }))?)?;
+        output::print(&output::json(&json!({ "condition": schema.label(&given), "rows": rows }))?)?;
         return Ok(Exit::Done);
     }
     let shown = rows.iter().take(SHOWN).map(|(rank, row)| {
@@ -124,7 +124,7 @@ fn all(options: &Inspect, truth: &Truth, config: &Config, of: Marginals<'_>) -> 
         ]);
     }
     if options.json {
-        output::print(&serde_json::to_string_pretty(&report)?)?;
+        output::print(&output::json(&report)?)?;
         return Ok(Exit::Done);
     }
     let header =

@@ -11,7 +11,7 @@ use crate::model::Decode;
 ///
 /// Each line holds four conditions, `[MON] [DEC] [False] [196]`; a date that follows them is ignored.
 /// Dates are written as the model generates them: none is checked against a calendar, masked or repaired
-/// unless --retries asks for it. The share of them that is right is told on standard error.
+/// unless --retries asks for it. The share of them that is right is reported on standard error.
 ///
 /// Models of other tasks and of tables read CSV with a header that names the given columns, in any order, and write the
 /// same rows with the generated columns; other columns are copied.
@@ -53,7 +53,7 @@ pub struct Predict {
     /// Predict the good lines where some are bad; the bad ones are copied without a date (exit code 3)
     #[arg(long)]
     pub keep_going: bool,
-    /// Draw dates that fail their conditions again, so many times at most; what this changes is told
+    /// Draw dates that fail their conditions again, so many times at most; what this changes is reported
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = crate::cli::whole::<u32>(0, 10_000),
           allow_negative_numbers = true)]
     pub retries: u32,
