@@ -165,7 +165,7 @@ fn what_a_pipe_takes_as_it_is_a_terminal_is_shown_escaped() {
     assert_eq!((code(&copied), text(&copied).trim_end()), (3, line));
     let shown = terminal(folder.path(), 200, "$0 predict -i in.txt - --keep-going");
     assert!(shown.contains("[196] \\u{1b}[31m\\u{9b}1m") && !shown.contains('\u{9b}'), "{shown:?}");
-    let shown = terminal(folder.path(), 200, "$0 train tiny.toml --print-folder --runs $'a\\e[31m'");
+    let shown = terminal(folder.path(), 200, "$0 train tiny.toml --print-folder --runs \"$(printf 'a\\033[31m')\"");
     assert!(shown.contains("a\\u{1b}[31m/tiny/") && !shown.contains("\u{1b}[31m"), "{shown:?}");
 }
 
