@@ -106,8 +106,10 @@ def libtorch():
     if os.environ.get("LIBTORCH_USE_PYTORCH"):
         return "of an installed PyTorch"
     own = os.environ.get("LIBTORCH")
-    place = pathlib.Path(own) / "build-version" if own else ROOT / ".libtorch" / "complete"
-    text = place.read_text() if place.exists() else f"in {place.parent}"
+    folder = pathlib.Path(own) if own else ROOT / ".libtorch"
+    # A released libtorch says its version in one file, `make libtorch` in the other.
+    said = [place.read_text() for place in (folder / "build-version", folder / "complete") if place.exists()]
+    text = said[0] if said else "of LIBTORCH, unknown"
     return text.splitlines()[0].removeprefix("torch==").split(" sha256")[0]
 
 
