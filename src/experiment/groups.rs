@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::config::Config;
 use super::engine::{needs_torch, on_gpu};
 use super::plan::Trial;
+use crate::training::Objective;
 
 /// Trials that train as one where nothing else is asked for: more make a GPU hardly faster.
 pub const TOGETHER: usize = 128;
@@ -37,7 +38,8 @@ pub fn groups(trials: &[Trial], most: Option<usize>) -> Vec<Vec<usize>> {
 fn shape(config: &Config) -> String {
     let (objective, batch_size) = (&config.objective, config.training.batch_size);
     let run = (config.engine, config.device, config.threads);
-    format!("{:?} {batch_size} {:?} {} {run:?}", config.model, objective.pairing, objective.codes)
+    let Objective { pairing, codes, noise, .. } = objective;
+    format!("{:?} {batch_size} {pairing:?} {codes} {noise:?} {run:?}", config.model)
 }
 
 #[cfg(test)]

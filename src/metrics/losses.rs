@@ -3,7 +3,7 @@
 use rand_chacha::ChaCha8Rng;
 
 use crate::model::{Decoder, DecoderBuffers, Encodings, Forward, Model, PairedCodes, Pairing, encode};
-use crate::random::{Cumulative, Purpose, normal, stream, uniform};
+use crate::random::{Cumulative, Noise, Purpose, normal, stream, uniform};
 use crate::task::{Groups, Rows};
 
 /// Losses over a data set, nats per row.
@@ -112,9 +112,18 @@ pub fn draw_codes(
     random: &mut ChaCha8Rng,
 ) -> PairedCodes {
     let mut drawn = paired_candidates(groups, conditions, codes, balanced, random);
-    drawn.z = normal(random, conditions.len() * codes * latent);
-    drawn.uniform = uniform(random, conditions.len() * codes);
+    draw_into(&mut drawn, latent, Noise::Independent, random);
     drawn
+}
+
+/// Draws the codes, `[latent]` each, and the numbers that choose their rows.
+pub fn draw_into(paired: &mut PairedCodes, latent: usize, noise: Noise, random: &mut ChaCha8Rng) {
+    let (conditions, codes) = (paired.counts.len(), paired.codes);
+    paired.z = match noise {
+        Noise::Independent => normal(random, conditions * codes * latent),
+        Noise::Stratified => (0..conditions).flat_map(|_| noise.normal(random, codes, latent)).collect(),
+    };
+    paired.uniform = uniform(random, conditions * codes);
 }
 
 /// The same without the codes, for an engine that draws them.

@@ -39,8 +39,8 @@ pub use information::{information, mean_by_row};
 pub use interval::half_width;
 pub use latent::{LatentUse, Projection, latent_use, latent_use_of, posterior_means, project};
 pub use losses::{
-    TestTerms, draw_codes, marginal_nll, paired_candidates, test_prior_recon, test_prior_recon_on, test_terms,
-    test_terms_on,
+    TestTerms, draw_codes, draw_into, marginal_nll, paired_candidates, test_prior_recon, test_prior_recon_on,
+    test_terms, test_terms_on,
 };
 pub use marginal::{Estimate, Marginal, MarginalSummary, marginals, mean_distance};
 pub use measure::{Direction, Measure, Source, Spec, Unit, percent};

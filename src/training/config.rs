@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::schedule::{BetaSchedule, Turn};
 use crate::model::Pairing;
+use crate::random::Noise;
 
 /// Steps, batches and the optimizer.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -68,11 +69,14 @@ pub struct Objective {
     pub codes: i64,
     /// KL of a latent dimension below which it is not pressed, nats (Kingma et al. 2016).
     pub free_bits: f64,
+    /// How the noise of a step is drawn: that of the posteriors over the rows of the batch, and codes from the prior over
+    /// those of a condition.
+    pub noise: Noise,
 }
 
 impl Default for Objective {
     fn default() -> Self {
-        Self { hybrid: 1.0, pairing: Pairing::default(), codes: 64, free_bits: 0.0 }
+        Self { hybrid: 1.0, pairing: Pairing::default(), codes: 64, free_bits: 0.0, noise: Noise::default() }
     }
 }
 

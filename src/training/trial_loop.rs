@@ -16,12 +16,12 @@ use super::observer::{Observer, Progress, TrainingError};
 use super::optimizer::{adam_hyperparams_since, learning_rate};
 use super::order::Order;
 use super::schedule::{BetaSchedule, Phase, ScheduleState};
-use crate::metrics::{Measure, Row, draw_codes, marginal_nll, paired_candidates};
+use crate::metrics::{Measure, Row, draw_into, marginal_nll, paired_candidates};
 use crate::model::{
     BulkDecoder, EngineError, Layout, Model, ModelConfig, ObjectiveWeights, Pairing, PriorCodes, StepInput, Terms,
     TrainingState, check_memory,
 };
-use crate::random::{Purpose, normal, stream};
+use crate::random::{Noise, Purpose, stream};
 use crate::task::Rows;
 
 /// Steps whose terms are read from the engine at once: a GPU is stopped by it, so not every step does.
@@ -180,21 +180,24 @@ impl<'a> TrialLoop<'a> {
         let (latent, hybrid) = (self.model.layout.latent, self.weights(step).hybrid);
         let TrainingConfig { seed, training, objective, .. } = &self.config;
         let mut random = stream(*seed, Purpose::Noise, step);
-        let count = if engine_draws { 0 } else { training.batch_size as usize * latent };
+        // No engine draws stratified noise.
+        let engine_draws = engine_draws && objective.noise == Noise::Independent;
+        let rows = if engine_draws { 0 } else { training.batch_size as usize };
         if engine_draws {
             self.noise_seed = random.random();
         }
-        self.noise = normal(&mut random, count);
+        self.noise = objective.noise.normal(&mut random, rows, latent);
         self.prior = match objective.pairing {
             _ if hybrid <= 0.0 || latent == 0 => PriorCodes::None,
-            Pairing::Own => PriorCodes::Own(normal(&mut random, count)),
+            Pairing::Own => PriorCodes::Own(objective.noise.normal(&mut random, rows, latent)),
             pairing => {
-                let (rows, codes) = (self.conditions.rows(step), objective.codes as usize);
+                let (conditions, codes) = (self.conditions.rows(step), objective.codes as usize);
                 let (groups, balanced) = (&self.data.train_groups, pairing == Pairing::Balanced);
-                PriorCodes::Paired(match engine_draws {
-                    true => paired_candidates(groups, rows, codes, balanced, &mut random),
-                    false => draw_codes(groups, rows, (codes, latent), balanced, &mut random),
-                })
+                let mut paired = paired_candidates(groups, conditions, codes, balanced, &mut random);
+                if !engine_draws {
+                    draw_into(&mut paired, latent, objective.noise, &mut random);
+                }
+                PriorCodes::Paired(paired)
             }
         };
     }

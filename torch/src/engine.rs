@@ -151,7 +151,14 @@ impl<'a> StepData<'a> {
         for input in inputs {
             noise.extend_from_slice(input.noise);
             match input.prior {
-                PriorCodes::None => {}
+                PriorCodes::None => match prior {
+                    PriorCodes::Paired(first) if !noise.is_empty() => {
+                        codes.resize(codes.len() + first.z.len(), 0.0);
+                        uniforms.resize(uniforms.len() + first.uniform.len(), 0.5);
+                    }
+                    PriorCodes::Own(first) if !noise.is_empty() => codes.resize(codes.len() + first.len(), 0.0),
+                    _ => {}
+                },
                 PriorCodes::Own(z) => codes.extend_from_slice(z),
                 PriorCodes::Paired(paired) => {
                     codes.extend_from_slice(&paired.z);

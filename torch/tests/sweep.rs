@@ -91,6 +91,30 @@ fn trials_that_train_as_one_are_the_trials_alone() {
 }
 
 #[test]
+fn trials_whose_noise_no_engine_draws_are_the_trials_alone_and_have_the_built_in_engines_losses() {
+    for pairing in ["objective.pairing=balanced", "objective.pairing=own"] {
+        let folders = [(); 3].map(|()| tempfile::tempdir().unwrap());
+        let [group, alone, built_in] = folders.each_ref().map(|folder| folder.path());
+        let sets = TRIALS.map(|(name, sets)| (name, [sets, &["objective.noise=stratified", pairing]].concat()));
+        let trials = sets.each_ref().map(|(name, sets)| (*name, sets.as_slice()));
+        let endings = train(group, &trials, None);
+        assert!(endings.iter().all(|ending| matches!(ending, Ok(TrialEnding::Finished(_)))), "{endings:?}");
+        for (name, sets) in trials {
+            assert!(train(alone, &[(name, sets)], None)[0].is_ok());
+            assert_alike(&group.join(name), &alone.join(name));
+            assert!(train(built_in, &[(name, &[sets, &["engine=builtin"]].concat())], None)[0].is_ok());
+            let losses = |root: &Path| {
+                let rows = History::read(&root.join(name).join("history.csv")).unwrap();
+                rows.iter().map(|row| row.number(Measure::TrainLoss)).collect::<Vec<_>>()
+            };
+            for (one, other) in losses(group).into_iter().zip(losses(built_in)) {
+                assert!((one - other).abs() < 2e-3 * other, "{name}: {one} {other}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_group_that_was_stopped_is_taken_up_and_may_then_be_another() {
     let (stopped, single) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let endings = train(stopped.path(), &TRIALS, Some(23));

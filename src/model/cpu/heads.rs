@@ -5,7 +5,9 @@
 use std::ops::Range;
 
 use super::codes::{add_transposed, by_codes, from_codes, transpose};
-use super::kernels::{bias_silu_add, cross_entropy, gate, gate_backward, resized, silu_backward_to};
+use super::kernels::{
+    bias_silu_add, cross_entropy, gate, gate_backward, resized, shared_gate_backward, silu_backward_to,
+};
 use super::products::{Matrix, backward, backward_add, forward, forward_strided, weight_gradient};
 use super::trunk::TrunkPass;
 use crate::model::layout::{Head, Linear};
@@ -21,6 +23,8 @@ pub struct HeadPass {
     latent_weights: Vec<f32>,
     latent_gradient: Vec<f32>,
     latent: Vec<f32>,
+    /// Rows of `latent`: one for each row, or one that all share where z is 0.
+    latent_rows: usize,
     gated: Vec<f32>,
     gated_slopes: Vec<f32>,
     hidden: Vec<f32>,
@@ -118,16 +122,17 @@ impl HeadPass {
 
     fn latent_layer(&mut self, head: &Head, weights: &[f32], n: usize, z: Option<&[f32]>) {
         let bias = &weights[head.latent.bias.clone()];
-        let latent = resized(&mut self.latent, n * 2 * head.width);
+        self.latent_rows = if z.is_some() { n } else { 1 };
+        let latent = resized(&mut self.latent, self.latent_rows * 2 * head.width);
         match z {
             Some(codes) => from_codes(latent, codes, &self.latent_weights, bias),
-            None => latent.chunks_exact_mut(2 * head.width).for_each(|row| row.copy_from_slice(bias)),
+            None => latent.copy_from_slice(bias),
         }
     }
 
     fn forward_gated(&mut self, head: &Head, weights: &[f32], units: &[f32], picked: &[usize]) {
         let (n, width, stride) = (picked.len(), head.width, stride(head));
-        let latent = resized(&mut self.latent, n * 2 * width);
+        let latent = resized(&mut self.latent, self.latent_rows * 2 * width);
         let (gated, gated_slopes) = (resized(&mut self.gated, n * width), resized(&mut self.gated_slopes, n * width));
         let (hidden, hidden_slopes) =
             (resized(&mut self.hidden, n * width), resized(&mut self.hidden_slopes, n * width));
@@ -153,7 +158,8 @@ impl HeadPass {
         let (n, width, stride) = (picked.len(), head.width, stride(head));
         let back = resized(&mut self.back, n * width);
         let hidden_back = resized(&mut self.hidden_back, n * width);
-        let (latent, logits) = (resized(&mut self.latent, n * 2 * width), resized(&mut self.logits, n * stride));
+        let latent = resized(&mut self.latent, self.latent_rows * 2 * width);
+        let logits = resized(&mut self.logits, n * stride);
         let matrix = |layer: &Linear| matrix(weights, layer);
         let (gated, hidden) = (Matrix::new(&self.gated, n, width), Matrix::new(&self.hidden, n, width));
         let sums = &mut gradient[head.output.bias.clone()];
@@ -170,7 +176,8 @@ impl HeadPass {
         backward_add(back, change, matrix(&head.hidden));
         let sums = &mut gradient[head.latent.bias.clone()];
         let units = (&trunk.units, &mut trunk.unit_gradient);
-        gate_backward(back, &self.gated_slopes, latent, sums, units.0, units.1, picked);
+        let gate_back = if z.is_some() { gate_backward } else { shared_gate_backward };
+        gate_back(back, &self.gated_slopes, latent, sums, units.0, units.1, picked);
         if let Some(codes) = z {
             by_codes(&mut self.latent_gradient, latent, codes, head.latent.inputs);
         }

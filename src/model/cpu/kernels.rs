@@ -66,12 +66,13 @@ pub fn silu_backward_to(out: &mut [f32], gradient: &[f32], slopes: &[f32], sums:
 }
 
 /// silu(units + units gate + shift) by rows: `picked` names each row's units in a table of `units`, and the latent
-/// layer's outputs `[n, 2 width]` are its gate and shift. `out` has as many rows as are picked.
+/// layer's outputs `[n, 2 width]`, or `[1, 2 width]` where all rows share one, are its gate and shift. `out` has as many
+/// rows as are picked.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub fn gate(out: &mut [f32], slopes: &mut [f32], latent: &[f32], units: &[f32], picked: &[usize]) {
     let width = out.len().checked_div(picked.len()).unwrap_or(1);
     let rows = out.chunks_exact_mut(width).zip(slopes.chunks_exact_mut(width));
-    for ((out, slopes), (latent, row)) in rows.zip(latent.chunks_exact(2 * width).zip(picked)) {
+    for ((out, slopes), (latent, row)) in rows.zip(latent.chunks_exact(2 * width).cycle().zip(picked)) {
         let units = &units[row * width..][..width];
         let (gates, shifts) = latent.split_at(width);
         for ((out, slope), (unit, (gate, shift))) in
@@ -112,6 +113,38 @@ pub fn gate_backward(
             *back += change.mul_add(*gate, *change);
             *gate = change * unit;
             *sum += *gate;
+        }
+    }
+}
+
+/// Back through [`gate`] where all rows share one row of the latent layer, `[2 width]`: what it leaves in `latent` is of
+/// no use.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
+pub fn shared_gate_backward(
+    gradient: &[f32],
+    slopes: &[f32],
+    latent: &mut [f32],
+    sums: &mut [f32],
+    units: &[f32],
+    unit_gradient: &mut [f32],
+    picked: &[usize],
+) {
+    let width = sums.len() / 2;
+    let (gate_sums, shift_sums) = sums.split_at_mut(width);
+    let (gates, shifts) = latent.split_at_mut(width);
+    let rows = gradient.chunks_exact(width).zip(slopes.chunks_exact(width));
+    for ((gradient, slopes), row) in rows.zip(picked) {
+        let units = &units[row * width..][..width];
+        let unit_gradient = &mut unit_gradient[row * width..][..width];
+        let inputs = gradient.iter().zip(slopes).zip(shift_sums.iter_mut());
+        for (shift, ((gradient, slope), sum)) in shifts.iter_mut().zip(inputs) {
+            *shift = gradient * slope;
+            *sum += *shift;
+        }
+        let inputs = shifts.iter().zip(units).zip(gate_sums.iter_mut());
+        for ((gate, back), ((change, unit), sum)) in gates.iter().zip(unit_gradient).zip(inputs) {
+            *back += change.mul_add(*gate, *change);
+            *sum += change * unit;
         }
     }
 }
