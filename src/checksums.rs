@@ -144,7 +144,7 @@ pub fn write(folder: &Path, names: &[&str], next: (&str, &[u8])) -> Result<(), F
     let mut text = String::new();
     for name in names {
         let path = folder.join(name);
-        let bytes = fs::read(&path).map_err(FileError::at("read", &path))?;
+        let bytes = files::read_bytes(&path)?;
         text += &format!("{}  {name}\n", sha256(&bytes));
     }
     text += &format!("{}  {}\n", sha256(next.1), next.0);

@@ -50,7 +50,7 @@ fn remedy(error: &io::Error) -> &'static str {
         io::ErrorKind::QuotaExceeded => "; free some room within your quota and run the same command again",
         io::ErrorKind::ReadOnlyFilesystem => "; choose a place that can be written to",
         io::ErrorKind::AlreadyExists => "; a file has that name, choose another place",
-        io::ErrorKind::NotADirectory => "; a part of the path is a file, check the path",
+        io::ErrorKind::NotADirectory => "; a folder is meant, and a part of the path is a file",
         _ => "",
     }
 }
@@ -193,9 +193,19 @@ pub fn replace_text(path: &Path, text: &str) -> Result<(), FileError> {
     replace(path, |partial| fs::write(partial, text))
 }
 
+/// Bytes of a name that names of partial files begin with: with what follows they stay within the 255 that file systems
+/// take.
+const STEM: usize = 200;
+
+/// What the names of a file's partial files begin with.
+fn stem(name: &str) -> &str {
+    &name[..name.floor_char_boundary(STEM)]
+}
+
 /// Where a file is written before it is renamed: hidden, beside its place, and another each time.
 pub fn partial_path(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = stem(&name);
     // Processes of several machines that share a folder may have the same id.
     let moment = jiff::Timestamp::now().subsec_nanosecond();
     path.with_file_name(format!(".{name}.{}-{moment}.partial", std::process::id()))
@@ -204,7 +214,8 @@ pub fn partial_path(path: &Path) -> PathBuf {
 /// Whether a file's name is that of a partial file of this one.
 pub fn is_partial(name: &str, of: &str) -> bool {
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    let own = name.strip_prefix('.').and_then(|name| name.strip_prefix(of)).and_then(|name| name.strip_prefix('.'));
+    let own = name.strip_prefix('.').and_then(|name| name.strip_prefix(stem(of)));
+    let own = own.and_then(|name| name.strip_prefix('.'));
     let own = own.and_then(|name| name.strip_suffix(".partial")).and_then(|name| name.split_once('-'));
     own.is_some_and(|(process, moment)| digits(process) && digits(moment))
 }
@@ -264,6 +275,15 @@ pub fn check_regular(path: &Path) -> Result<(), FileError> {
     Err(FileError::at("read", path)(cause))
 }
 
+/// Opens a regular file: a pipe in its place would have to be waited for.
+///
+/// # Errors
+/// As [`check_regular`], and those of the file system.
+pub fn open_regular(path: &Path) -> Result<File, FileError> {
+    check_regular(path)?;
+    File::open(path).map_err(FileError::at("read", path))
+}
+
 /// Makes a folder and those above it.
 ///
 /// # Errors
@@ -300,6 +320,17 @@ mod tests {
         assert!(!live.exists());
         assert!(others.iter().all(|name| folder.path().join(name).exists()));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), others.len() + 1);
+    }
+
+    #[test]
+    fn the_longest_names_that_file_systems_take_can_be_written() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a".repeat(255), "ä".repeat(127)] {
+            replace_text(&folder.path().join(&name), "text").unwrap();
+            let partial = partial_path(Path::new(&name));
+            assert!(is_partial(&partial.to_string_lossy(), &name) && partial.as_os_str().len() <= 255);
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 
     #[test]

@@ -50,7 +50,7 @@ fn bare(name: &str) -> PathBuf {
 fn experiments_that_were_not_run_are_named() {
     let bare = bare("missing");
     let text = typeset(&bare, Path::new("report/dl_problem.typ")).unwrap().text();
-    for experiment in ["seeds_gpu", "baselines", "latent_beta"] {
+    for experiment in ["sealed", "baselines", "latent_beta"] {
         // Lines break where they like.
         let words = text.split_whitespace().collect::<String>();
         assert!(words.contains(&format!("experiments/{experiment}.toml")), "{experiment}: {text}");

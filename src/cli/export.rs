@@ -1,6 +1,6 @@
 //! `cvae export`: results for other tools.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use super::exit::{BadInput, Exit};
 use super::{interrupt, output};
 use crate::export::{Export, Exported, Format};
+use crate::files::{self, FileError};
 
 /// Write histories, configs and metrics for other tools: TensorBoard, Parquet, JSON lines
 ///
@@ -69,12 +70,15 @@ impl ExportCommand {
             FormatName::Jsonl => Format::Jsonl,
         };
         let names = self.runs.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+        check_place(&self.output, format)?;
         let mut export = Export::new(self.runs, self.output.clone(), format);
         if !self.follow {
             return match export.update()? {
                 Some(exported) => {
+                    mark(&self.output)?;
                     self::say(&exported, &self.output);
-                    Ok(Exit::Done)
+                    let nothing = exported.trials == 0 && !exported.skipped.is_empty();
+                    Ok(if nothing { Exit::Failed } else { Exit::Done })
                 }
                 None => Err(BadInput(format!("no trial in {names}; name folders of runs, such as runs/quick")).into()),
             };
@@ -92,6 +96,7 @@ impl ExportCommand {
                 // Once is enough for what stays as it is.
                 exported.skipped.retain(|skipped| !told.contains(skipped));
                 told.extend_from_slice(&exported.skipped);
+                mark(&self.output)?;
                 self::say(&exported, &self.output);
             }
             due = Instant::now() + Duration::from_secs(self.every.into()).max(REST * began.elapsed());
@@ -100,7 +105,34 @@ impl ExportCommand {
     }
 }
 
-fn say(exported: &Exported, folder: &std::path::Path) {
+/// What says that the tables of a folder are an export's.
+const MARK: &str = ".cvae-export";
+
+fn mark(folder: &Path) -> Result<(), FileError> {
+    let path = folder.join(MARK);
+    if path.exists() { Ok(()) } else { files::replace_text(&path, "cvae export replaces its tables here.\n") }
+}
+
+/// Refuses a folder in which the user's own files would be replaced.
+fn check_place(folder: &Path, format: Format) -> Result<(), BadInput> {
+    if folder.join("config.toml").exists() {
+        return Err(BadInput(format!("{} is a run's folder; choose another one (-o)", folder.display())));
+    }
+    let extension = match format {
+        Format::Tensorboard => return Ok(()),
+        Format::Parquet => "parquet",
+        Format::Jsonl => "jsonl",
+    };
+    let tables = ["history", "trials"].map(|name| folder.join(name).with_extension(extension));
+    match tables.iter().find(|table| table.exists() && !folder.join(MARK).exists()) {
+        Some(table) => {
+            Err(BadInput(format!("{} is there, and no export wrote it; choose another folder (-o)", table.display())))
+        }
+        None => Ok(()),
+    }
+}
+
+fn say(exported: &Exported, folder: &Path) {
     exported.skipped.iter().for_each(|skipped| output::say!("warning: {skipped}"));
     let Exported { trials, rows, .. } = exported;
     output::say!("{}: {trials} trials, {rows} evaluations written", folder.display());

@@ -169,6 +169,28 @@ pub fn named_table(header: &[&str], rows: Vec<Vec<String>>) -> Table {
     table
 }
 
+/// The same with trials in its last column.
+pub fn trial_table(header: &[&str], rows: Vec<Vec<String>>) -> Table {
+    let mut table = long_table(header, rows);
+    if let Some(names) = table.column_mut(header.len().saturating_sub(1)) {
+        names.set_cell_alignment(CellAlignment::Left);
+    }
+    table
+}
+
+/// A table of many rows as the terminal takes it: without columns that don't fit, which a note names, apart from those that
+/// stay. To a pipe it goes whole.
+pub fn fitting(header: &[&str], rows: Vec<Vec<String>>, kept: &[usize], make: MakeTable) -> String {
+    let (text, dropped) = fitted(header, rows, kept, terminal_width(), make);
+    if !dropped.is_empty() {
+        say!("not shown, for lack of room: {}; a pipe takes all columns", dropped.join(", "));
+    }
+    text
+}
+
+/// What makes a table of a header and rows.
+pub type MakeTable = fn(&[&str], Vec<Vec<String>>) -> Table;
+
 /// A table as Markdown. By hand, since comfy-table's preset for it neither aligns
 /// numbers to the right nor escapes bars.
 pub fn markdown(header: &[&str], rows: &[Vec<String>]) -> String {
@@ -233,7 +255,7 @@ pub fn fitted(
     mut rows: Vec<Vec<String>>,
     kept: &[usize],
     width: Option<usize>,
-    make: fn(&[&str], Vec<Vec<String>>) -> Table,
+    make: MakeTable,
 ) -> (String, Vec<String>) {
     let (mut header, mut dropped) = (header.to_vec(), Vec::new());
     // Where each shown column stood at first.

@@ -110,17 +110,14 @@ fn list(roots: Vec<PathBuf>) -> anyhow::Result<Exit> {
         cells.chain([date(newest(trials)), bytes_text(bytes), figure(best(trials))]).collect()
     });
     let header = ["experiment", "trials", "finished", "running", "failed", "last write", "size", FIGURE.spec().heading];
-    let summary = output::long_table(&header, rows.collect());
+    let summary = output::fitting(&header, rows.collect(), &[0], output::long_table);
     let rows = experiments.values().flatten().map(|(trial, bytes)| {
         let name = format!("{}/{}", trial.experiment, trial.name);
         let cells = [trial.status.name().to_owned(), date(trial.modified()), bytes_text(*bytes)];
         cells.into_iter().chain([figure(Some(trial.last(FIGURE))), name]).collect()
     });
     let header = ["state", "last write", "size", FIGURE.spec().heading, "trial"];
-    let mut each = output::long_table(&header, rows.collect());
-    if let Some(names) = each.column_mut(header.len() - 1) {
-        names.set_cell_alignment(comfy_table::CellAlignment::Left);
-    }
+    let each = output::fitting(&header, rows.collect(), &[0, header.len() - 1], output::trial_table);
     output::print(&format!("{summary}\n{each}"))?;
     Ok(Exit::Done)
 }

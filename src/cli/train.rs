@@ -1,5 +1,6 @@
 //! `cvae train`: one run of one config.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -93,6 +94,7 @@ impl Train {
     /// When the config is wrong, the folder is in use, or training fails.
     pub fn run(self) -> anyhow::Result<Exit> {
         let data = self.data();
+        self.check_options(&data)?;
         let mut set: Vec<Override> = data.iter().chain(&self.set).chain(&self.device).cloned().collect();
         let before = self.from.as_deref().map(Predecessor::load).transpose().context("--from")?;
         if let Some(before) = &before {
@@ -147,6 +149,30 @@ impl Train {
             ("data.bins", (!bins.is_empty()).then(|| bins.into())),
         ];
         values.into_iter().filter_map(|(key, value)| Some(Override::new(key, value?))).collect()
+    }
+
+    /// Refuses a key that an option and `--set` set both, or one option twice: one of them would be lost without a word.
+    fn check_options(&self, data: &[Override]) -> Result<(), BadInput> {
+        let of_option = |set: &Override| set.key.strip_prefix("data.").unwrap_or(&set.key).to_owned();
+        for option in data.iter().chain(&self.device) {
+            let inside = |one: &str, other: &str| one.strip_prefix(other).is_some_and(|rest| rest.starts_with('.'));
+            let (key, name) = (&option.key, of_option(option));
+            let holds = |set: &&Override| {
+                let rest = key.strip_prefix(&format!("{}.", set.key));
+                rest.is_some_and(|rest| set.value.get(rest).is_some())
+            };
+            let both = self.set.iter().find(|set| set.key == *key || inside(&set.key, key) || holds(set));
+            if let Some(set) = both {
+                return Err(BadInput(format!("--set {}: --{name} sets {key} as well; keep one of the two", set.key)));
+            }
+        }
+        let mut names = HashSet::new();
+        match self.bins.iter().find(|(name, _)| !names.insert(name.as_str())) {
+            Some((name, _)) => {
+                Err(BadInput(format!("--bins: column {name:?} stands there twice; keep one of the two")))
+            }
+            None => Ok(()),
+        }
     }
 
     fn folder(&self, config: &Config) -> PathBuf {

@@ -54,6 +54,9 @@ pub fn remove_trial(path: &Path) -> Result<Left, FolderError> {
 /// Checks that a run has written the config of a folder.
 fn check_is_run(path: &Path) -> Result<(), FolderError> {
     let foreign = |name: &str, reason| Err(FolderError::NoRun { path: path.to_owned(), name: name.to_owned(), reason });
+    if path.is_symlink() {
+        return foreign("a link", "what it leads to may be another's");
+    }
     let config = files::read_text(&path.join("config.toml"))?;
     if path.join(RELEASE_WEIGHTS).exists() {
         return foreign(RELEASE_WEIGHTS, "it holds a release");
@@ -145,6 +148,13 @@ mod tests {
         let error = remove_trial(root.path()).unwrap_err().to_string();
         assert!(error.contains("no [provenance]"), "{error}");
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 2);
+        let (trial, link) = (root.path().join("trial"), root.path().join("link"));
+        drop(begin(&trial));
+        std::os::unix::fs::symlink(&trial, &link).unwrap();
+        assert!(remove_trial(&link).unwrap_err().to_string().contains("a link stands there"));
+        assert!(trial.join("config.toml").exists());
+        fs::remove_dir_all(trial).unwrap();
+        fs::remove_file(link).unwrap();
         fs::write(root.path().join("config.toml"), "[provenance]").unwrap();
         fs::write(root.path().join(RELEASE_WEIGHTS), "").unwrap();
         assert!(remove_trial(root.path()).unwrap_err().to_string().contains("holds a release"));

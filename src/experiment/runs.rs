@@ -227,7 +227,16 @@ impl Run {
         let results = path.join("results.csv");
         if reading.results && results.exists() {
             let known: HashSet<String> = folders.iter().map(|folder| name_of(folder)).collect();
-            for row in rows(&results)? {
+            // A table that can't be opened stands for itself, and the folders for the trials; one that differs from them
+            // is damaged.
+            let rows = match rows(&results) {
+                Err(reason @ TrialError::File(_)) => {
+                    run.skipped.push(Skipped { folder: results.clone(), reason });
+                    Vec::new()
+                }
+                rows => rows?,
+            };
+            for row in rows {
                 match run.trials.iter().find(|trial| trial.name == row.name) {
                     Some(trial) => trial.confirm(&row, &results)?,
                     // A folder that can't be read stands for itself.

@@ -1,7 +1,7 @@
 //! The tables that are exported: their columns, and rows of typed cells.
 
 use std::collections::HashMap;
-use std::io::{self, BufRead, BufWriter, Write};
+use std::io::{self, BufRead, BufWriter, Read, Write};
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -201,7 +201,9 @@ impl Measures {
 fn header(path: &Path) -> Vec<Measure> {
     let mut line = String::new();
     // What can't be read here is told of where the trial is read.
-    let _ = std::fs::File::open(path).and_then(|file| io::BufReader::new(file).read_line(&mut line));
+    const MOST: u64 = 1 << 20;
+    let opened = crate::files::open_regular(path).map(|file| io::BufReader::new(file.take(MOST)));
+    let _ = opened.map(|mut reader| reader.read_line(&mut line));
     line.trim_end().split(',').filter_map(Measure::named).collect()
 }
 

@@ -1,6 +1,5 @@
 //! Checkpoints: weights, moments and counters in one file, replaced by rename.
 
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -8,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::schedule::ScheduleState;
 use crate::checksums::ChecksumError;
+use crate::files;
 use crate::model::{
     Layout, Tensor, Tensors, TrainingState, Values, WeightsError, flat, load_tensors, named, save_tensors,
 };
@@ -63,6 +63,8 @@ pub enum CheckpointError {
     },
 }
 
+/// Longer than any run took: a thousand years.
+const MOST_SECONDS: f64 = 3.2e10;
 /// The counters travel as a tensor of bytes, so that one rename replaces everything at once.
 const STATE: &str = "state";
 const MODEL: &str = "model.";
@@ -98,9 +100,11 @@ impl Checkpoint {
             format!("step {step}, where the run has {steps}")
         } else if *summed > *step {
             format!("{summed} summed steps after step {step}")
+        } else if *summed == 0 && self.sums.iter().any(|sum| *sum != 0.0) {
+            "sums over no steps".to_owned()
         } else if self.pending.len() as u64 > *step || self.pending.len() >= window {
             format!("{} terms that the schedule has not seen", self.pending.len())
-        } else if !(seconds.is_finite() && *seconds >= 0.0) {
+        } else if !(0.0..=MOST_SECONDS).contains(seconds) {
             format!("{seconds} seconds of training")
         } else if !self.sums.iter().chain(self.pending.iter().flatten()).all(|term| term.is_finite()) {
             "terms of the loss that are not finite".to_owned()
@@ -126,7 +130,7 @@ impl Checkpoint {
             state: Place,
         }
         const MOST: u64 = 1 << 20;
-        let mut file = File::open(path).ok()?;
+        let mut file = files::open_regular(path).ok()?;
         let mut length = [0; 8];
         file.read_exact(&mut length).ok()?;
         let length = u64::from_le_bytes(length);
@@ -233,13 +237,14 @@ mod tests {
         refused(Checkpoint { step: 0, summed: 0, pending: Vec::new(), ..sound() }, "step 0");
         refused(Checkpoint { summed: u64::MAX, ..sound() }, "summed steps");
         refused(Checkpoint { pending: vec![[0.5; 4]; 10], step: 10, ..sound() }, "10 terms");
-        for seconds in [-1.0, f64::NAN, f64::INFINITY] {
+        for seconds in [-1.0, f64::NAN, f64::INFINITY, 1e300] {
             refused(Checkpoint { seconds, ..sound() }, "seconds of training");
         }
         for term in [f64::NAN, f64::NEG_INFINITY] {
             refused(Checkpoint { sums: [0.5, 0.5, term, 0.5], ..sound() }, "not finite");
             refused(Checkpoint { pending: vec![[0.5, 0.5, 0.5, term]], ..sound() }, "not finite");
         }
+        refused(Checkpoint { summed: 0, sums: [1.0; 4], ..sound() }, "sums over no steps");
         let mut schedule = ScheduleState::default();
         schedule.since = 8;
         refused(Checkpoint { schedule, ..sound() }, "a phase since step 8 after step 7");

@@ -318,6 +318,10 @@ fn a_pipe_in_the_place_of_a_file_of_a_run_hangs_nothing() {
                 "predict -i in.txt - --model runs/trial",
                 "train tiny.toml -o runs/trial",
                 "migrate runs --dry-run",
+                "runs runs",
+                "runs show runs/trial",
+                "watch runs --once",
+                "export runs --to jsonl -o exported",
             ] {
                 let output = shell(folder.path(), &format!("exec timeout -k 1 20 \"$0\" {command}"));
                 let ended = output.status.code();

@@ -170,6 +170,25 @@ fn what_a_pipe_takes_as_it_is_a_terminal_is_shown_escaped() {
 }
 
 #[test]
+fn lists_of_trials_fit_the_terminal_and_go_whole_to_a_pipe() {
+    let folder = folder();
+    let trial = folder.path().join("runs/experiment/trial");
+    fs::create_dir_all(&trial).unwrap();
+    for entry in fs::read_dir(model()).unwrap().map(|entry| entry.unwrap()) {
+        fs::copy(entry.path(), trial.join(entry.file_name())).unwrap();
+    }
+    for command in ["runs", "watch --once runs"] {
+        for columns in [60, 80, 120] {
+            let shown = terminal(folder.path(), columns, &format!("$0 {command} 2>/dev/null"));
+            assert!(widest(&shown) <= columns && shown.contains("experiment"), "{columns} {command}: {shown}");
+        }
+        let whole = text(&run(folder.path(), &command.split(' ').collect::<Vec<_>>()));
+        assert!(whole.lines().any(|line| line.chars().count() > 80) || command == "runs", "{whole}");
+        assert!(whole.contains("experiment/trial"), "{whole}");
+    }
+}
+
+#[test]
 fn what_a_failed_run_keeps_steers_no_terminal() {
     let folder = folder();
     let escape = "\u{1b}[31m";

@@ -54,6 +54,30 @@ fn without_a_terminal_watch_prints_a_table_and_ends() {
 }
 
 #[test]
+fn an_export_replaces_no_file_of_the_users_and_fails_where_nothing_can_be_exported() {
+    let folder = runs();
+    let export = |target: &str| run(folder.path(), &["export", "runs", "--to", "jsonl", "-o", target]);
+    fs::create_dir(folder.path().join("mine")).unwrap();
+    fs::write(folder.path().join("mine/trials.jsonl"), "mine").unwrap();
+    let output = export("mine");
+    assert_eq!(code(&output), 2);
+    assert!(errors(&output).contains("mine/trials.jsonl is there, and no export wrote it"), "{}", errors(&output));
+    assert_eq!(fs::read_to_string(folder.path().join("mine/trials.jsonl")).unwrap(), "mine");
+    let output = export("runs/exp/good");
+    assert_eq!(code(&output), 2);
+    assert!(errors(&output).contains("runs/exp/good is a run's folder"), "{}", errors(&output));
+    // Its own are replaced.
+    for _ in 0..2 {
+        assert_eq!(code(&export("exported")), 0);
+    }
+    fs::remove_dir_all(folder.path().join("runs/exp/bad")).unwrap();
+    fs::write(folder.path().join("runs/exp/good/metrics.csv"), "cut off").unwrap();
+    let output = export("nothing");
+    assert_eq!(code(&output), 1);
+    assert!(errors(&output).contains("runs/exp/good is left out"), "{}", errors(&output));
+}
+
+#[test]
 fn a_view_whose_terminal_vanishes_ends_though_it_ignores_that() {
     let folder = runs();
     // The terminal hangs up as the program that made it is killed.

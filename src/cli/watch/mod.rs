@@ -96,10 +96,8 @@ fn once(roots: Vec<PathBuf>) -> anyhow::Result<Exit> {
     let row = |place: &usize| Column::ALL.map(|column| column.text(&runs.trials()[*place], now)).to_vec();
     let counts: Vec<String> =
         runs.counts().into_iter().map(|(status, count)| format!("{count} {}", status.name())).collect();
-    let mut table = output::long_table(&header, app.shown.iter().map(row).collect());
-    if let Some(names) = table.column_mut(header.len() - 1) {
-        names.set_cell_alignment(comfy_table::CellAlignment::Left);
-    }
+    let rows = app.shown.iter().map(row).collect();
+    let table = output::fitting(&header, rows, &[0, header.len() - 1], output::trial_table);
     output::print(&format!("{table}\n{} trials: {}", runs.trials().len(), counts.join(", ")))?;
     Ok(Exit::Done)
 }

@@ -36,10 +36,7 @@ impl Launcher for Slurm {
     /// that is requeued takes it up at its checkpoint.
     fn launch(&self, order: &Order<'_>, _: &mut dyn SweepObserver) -> Result<Launched, LaunchError> {
         let options = split(order.options).map_err(|error| LaunchError::Options(format!("--sbatch: {error}")))?;
-        if options.iter().any(|option| is_option(option, "-a", "--array", "--ar")) {
-            let message = "--sbatch: the array is made of the trials; limit those that run at a time with --jobs";
-            return Err(LaunchError::Options(message.to_owned()));
-        }
+        check(&options).map_err(|problem| LaunchError::Options(format!("--sbatch: {problem}")))?;
         let handed: HashSet<String> = self
             .submissions(order.experiment)?
             .into_iter()
@@ -98,6 +95,62 @@ fn is_option(word: &str, short: &str, long: &str, least: &str) -> bool {
     let name = word.split('=').next().unwrap_or(word);
     let cut_short = name.len() >= least.len() && long.starts_with(name);
     cut_short || !short.is_empty() && !word.starts_with("--") && word.starts_with(short)
+}
+
+/// Options of sbatch that take no value as a word of its own; letters of short ones may stand together.
+const FLAGS: [&str; 19] = [
+    "--contiguous",
+    "--exclusive",
+    "--get-user-env",
+    "--hold",
+    "--ignore-pbs",
+    "--nice",
+    "--no-kill",
+    "--no-requeue",
+    "--overcommit",
+    "--oversubscribe",
+    "--parsable",
+    "--propagate",
+    "--quiet",
+    "--reboot",
+    "--requeue",
+    "--spread-job",
+    "--test-only",
+    "--use-min-nodes",
+    "--verbose",
+];
+const SHORT_FLAGS: &str = "HIOQWksv";
+
+/// Checks that words are options of sbatch and their values, and none that takes the place of the job.
+fn check(words: &[String]) -> Result<(), String> {
+    let mut takes_value = false;
+    for word in words {
+        // In -Ha0-3, -H stands before -a.
+        let letters = word.strip_prefix('-').filter(|rest| !rest.starts_with('-'));
+        let own =
+            letters.map(|letters| format!("-{}", letters.trim_start_matches(|letter| SHORT_FLAGS.contains(letter))));
+        let own = own.as_deref().unwrap_or(word.as_str());
+        if !word.starts_with('-') || word == "-" {
+            if !takes_value {
+                return Err(format!(
+                    "{word:?} is no option and no option's value, and sbatch would run it as the job; leave it out, or quote values with blanks"
+                ));
+            }
+            takes_value = false;
+            continue;
+        }
+        if is_option(own, "-a", "--array", "--ar") {
+            return Err("the array is made of the trials; limit those that run at a time with --jobs".to_owned());
+        }
+        let replaces =
+            [("", "--wrap", "--wr"), ("-h", "--help", "--h"), ("", "--usage", "--us"), ("-V", "--version", "--vers")];
+        if replaces.iter().any(|(short, long, least)| is_option(own, short, long, least)) {
+            return Err(format!("{word:?} takes the place of the job; leave it out"));
+        }
+        let is_flag = own == "-" || FLAGS.iter().any(|flag| word.len() > 4 && flag.starts_with(word.as_str()));
+        takes_value = !is_flag && if own.starts_with("--") { !own.contains('=') } else { own.len() == 2 };
+    }
+    Ok(())
 }
 
 /// Whether sbatch is to check the job only.
@@ -247,6 +300,33 @@ mod tests {
             assert!(!array(word), "{word}");
         }
         assert!(tries(&["--test".to_owned()]) && !tries(&["--time=3".to_owned()]));
+    }
+
+    #[test]
+    fn words_that_are_no_options_are_refused() {
+        let checked = |words: &[&str]| check(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+        for words in [
+            &["--time=30", "--partition", "short", "-p", "short", "-n1", "--exclusive", "-H", "--mail-type=END"][..],
+            &["--test-only"],
+            &["--output=/tmp/x %a"],
+            &["--hold", "--time", "5"],
+        ] {
+            assert_eq!(checked(words), Ok(()), "{words:?}");
+        }
+        for (words, reason) in [
+            (&["script.sh"][..], "\"script.sh\" is no option"),
+            (&["--output=/tmp/x", "%a"], "\"%a\" is no option"),
+            (&["--exclusive", "script.sh"], "script.sh"),
+            (&["-H", "script.sh"], "script.sh"),
+            (&["-p", "short", "script.sh"], "script.sh"),
+            (&["-Ha0-3"], "the array"),
+            (&["--arr=0-3"], "the array"),
+            (&["--wrap=ls"], "takes the place"),
+            (&["--help"], "takes the place"),
+            (&["-V"], "takes the place"),
+        ] {
+            assert!(checked(words).is_err_and(|problem| problem.contains(reason)), "{words:?}");
+        }
     }
 
     #[test]

@@ -144,7 +144,8 @@ fn collect(path: &Path, levels: usize, known: &impl Fn(&Path) -> bool, found: &m
 
 /// Whether a folder is one of a trial: a run writes its config first.
 fn is_trial(folder: &Path) -> bool {
-    folder.join("config.toml").is_file()
+    // A pipe in its place is told of where it is read.
+    fs::metadata(folder.join("config.toml")).is_ok_and(|found| !found.is_dir())
 }
 
 /// The name of a folder.

@@ -1,6 +1,6 @@
 //! Files that grow, read once: later only what was appended is read.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -54,7 +54,7 @@ impl Tail {
         if !appended {
             self.read = 0;
         }
-        let mut file = File::open(path)?;
+        let mut file = crate::files::open_regular(path).map_err(|error| error.cause)?;
         file.seek(SeekFrom::Start(self.read))?;
         let mut bytes = Vec::new();
         file.take(MOST).read_to_end(&mut bytes)?;
@@ -87,7 +87,7 @@ mod tests {
         fs::write(&path, "one\ntw").unwrap();
         assert_eq!(tail.read(&path).unwrap(), Growth::Anew("one\n".to_owned()));
         assert_eq!(tail.read(&path).unwrap(), Growth::Same);
-        let append = |text: &str| File::options().append(true).open(&path).unwrap().write_all(text.as_bytes());
+        let append = |text: &str| fs::File::options().append(true).open(&path).unwrap().write_all(text.as_bytes());
         append("o\nthree\nf").unwrap();
         assert_eq!(tail.read(&path).unwrap(), Growth::Lines("two\nthree\n".to_owned()));
         // As a run that is resumed replaces its history.

@@ -1,7 +1,7 @@
 //! One trial as its folder shows it now.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -90,9 +90,11 @@ impl LiveTrial {
             let text = files::read_text(&self.folder.join("config.toml")).unwrap_or_default();
             self.steps = toml::from_str::<Excerpt>(&text).unwrap_or_default().training.steps;
         }
-        let log = self.log.read(&self.folder.join("log.txt"))?;
+        // What can't be read, such as a pipe in its place, says nothing; the rest of the trial is still shown.
+        let log = self.log.read(&self.folder.join("log.txt")).unwrap_or(Growth::Same);
         self.pace.take(&log);
-        let mut new = self.points.take(&self.history.read(&self.folder.join("history.csv"))?);
+        let history = self.history.read(&self.folder.join("history.csv")).unwrap_or(Growth::Same);
+        let mut new = self.points.take(&history);
         new |= self.look_at_checkpoint();
         let status = self.look_at_status(locks);
         if status == Status::Failed {
@@ -186,7 +188,14 @@ impl LiveTrial {
 
 /// The end of a text file; empty where it can't be read.
 fn last_lines(path: &Path) -> String {
-    const MOST: usize = 1 << 18;
-    let bytes = fs::read(path).unwrap_or_default();
-    String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(MOST)..]).into_owned()
+    const MOST: u64 = 1 << 18;
+    let read = || {
+        let mut file = files::open_regular(path).ok()?;
+        let length = file.metadata().ok()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(MOST))).ok()?;
+        let mut bytes = Vec::new();
+        file.take(MOST).read_to_end(&mut bytes).ok()?;
+        Some(bytes)
+    };
+    String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
 }

@@ -39,7 +39,9 @@ pub struct Split {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum SplitError {
     /// A share that leaves one side empty.
-    #[error("holding out a share of {0} leaves no training or no test data; choose a share between 0.001 and 0.9")]
+    #[error(
+        "data.held_out: holding out a share of {0} leaves no training or no validation data; choose another share from 0.001 to 0.9, or give more data"
+    )]
     Share(f64),
     /// A structured split by a column that is not given.
     #[error("data.split_by: {name:?} is not a given column; the given columns are {known}")]

@@ -66,7 +66,12 @@ impl Raw {
                 let text = String::from_utf8_lossy(&record[place]);
                 match text.parse::<f64>() {
                     Ok(number) if number.is_finite() && number >= 0.0 => weights.push(number),
-                    _ => problem = Some(format!("the weight {text:?} is not a number from 0 up")),
+                    _ => {
+                        let column = &names[place];
+                        problem = Some(format!(
+                            "the weight {text:?} in column {column:?} is not a number from 0 up; name another column of weights"
+                        ));
+                    }
                 }
             }
             if let Some(problem) = problem {

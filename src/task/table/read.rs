@@ -61,6 +61,13 @@ impl<'a, R: Read> Records<'a, R> {
             let name = std::str::from_utf8(name).map_err(|_| wrong(format!("the header is {NOT_UTF8}")))?;
             names.push(name.trim().to_owned());
         }
+        // A field of several lines is one whose quotes are not closed, as good as always.
+        if let Some(name) = names.iter().find(|name| name.contains('\n')) {
+            let begin = name.lines().next().unwrap_or_default();
+            return Err(wrong(format!(
+                "the quotes around {begin:?} are not closed on this line; close or remove them"
+            )));
+        }
         if names.is_empty() {
             return Err(wrong("the file is empty; the first line must name the columns".to_owned()));
         }

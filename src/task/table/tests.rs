@@ -78,7 +78,10 @@ fn hostile_tables_end_in_errors_that_name_place_and_remedy() {
         assert!(problem.contains(expected), "{problem}\n{expected}");
     }
     let weighted = TableOptions { weight: Some("w".to_owned()), ..options(&["a"]) };
-    assert!(error(b"a,b,w\n1,2,-1\n", &weighted).contains("t.csv:2: the weight \"-1\" is not a number from 0 up"));
+    assert!(
+        error(b"a,b,w\n1,2,-1\n", &weighted)
+            .contains("t.csv:2: the weight \"-1\" in column \"w\" is not a number from 0 up")
+    );
     assert!(error(b"a,b,w\n1,2,0\n", &weighted).contains("no row has a weight above 0"));
     assert!(error(b"a,b\n1,2\n", &options(&[])).contains("name the columns that are given; the table has a, b"));
     assert!(error(b"a,b\n1,2\n", &options(&["a", "a"])).contains("named twice"));
