@@ -25,6 +25,7 @@ EXACT = ("invalid_mass", "nll_gap", "tv", "prior_mi", "entropy_given_z", "worst_
 # What is asked of the recipe: the column, its heading, how it is written, and the bar.
 ASKED = (
     ("invalid_mass", "invalid mass", lambda value: f"{1e5 * value:.1f}e-5", "at most 5e-5"),
+    ("sampled_pass", "sampled pass", lambda value: f"{100 * value:.4f} %", ""),
     ("greedy_pass", "greedy pass", lambda value: f"{100 * value:.4f} %", "at least 99.999 %"),
     ("tv", "tv", lambda value: f"{value:.4f}", "at most 0.01"),
     ("nll_gap", "NLL gap, nats", lambda value: f"{value:.5f}", "at most 0.001"),
@@ -57,6 +58,7 @@ def measured(folder):
         "greedy_tv": told["tv"]["value"],
         "train_seconds": float(seconds),
     }
+    row["sampled_pass"] = 1 - exact["invalid_mass"]["value"]
     for name in EXACT:
         row |= {name: exact[name]["value"], f"{name}_error": exact[name]["error"]}
     return row
@@ -69,9 +71,7 @@ def table(rows):
     for column, heading, written, bar in ASKED:
         means = [statistics.mean(row[column] for row in rows if row["data_seed"] == seed) for seed in seeds]
         half = STUDENT[len(means)] * statistics.stdev(means) / math.sqrt(len(means))
-        unit = " %" if written(0.5).endswith(" %") else ""
-        text = written(statistics.mean(means)).removesuffix(" %")
-        lines.append(f"| {heading} | {text} ± {written(half).removesuffix(' %')}{unit} | {bar} |")
+        lines.append(f"| {heading} | {written(statistics.mean(means))} ± {written(half).removesuffix(' %')} | {bar} |")
     return lines
 
 

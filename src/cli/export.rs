@@ -124,7 +124,7 @@ fn check_place(folder: &Path, format: Format) -> Result<(), BadInput> {
         Format::Jsonl => "jsonl",
     };
     let tables = ["history", "trials"].map(|name| folder.join(name).with_extension(extension));
-    match tables.iter().find(|table| table.exists() && !folder.join(MARK).exists()) {
+    match tables.iter().find(|table| table.is_file() && !folder.join(MARK).exists()) {
         Some(table) => {
             Err(BadInput(format!("{} is there, and no export wrote it; choose another folder (-o)", table.display())))
         }
