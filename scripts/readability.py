@@ -21,7 +21,7 @@ EASIEST = 50
 # The pages that a new reader meets first.
 EASY = ("README.md", "docs/tutorial.md")
 # Written by programs, or quoted.
-GENERATED = ("docs/commands.md", "docs/columns.md", "benches/RESULTS.md")
+GENERATED = ("docs/commands.md", "docs/columns.md", "benches/RESULTS.md", "benches/TIME_TO_QUALITY.md")
 # What stands for code within a line.
 CODE = "CODE"
 # Full stops that end no sentence.
