@@ -50,7 +50,7 @@ fn remedy(error: &io::Error) -> &'static str {
         io::ErrorKind::QuotaExceeded => "; free some room within your quota and run the same command again",
         io::ErrorKind::ReadOnlyFilesystem => "; choose a place that can be written to",
         io::ErrorKind::AlreadyExists => "; a file has that name, choose another place",
-        io::ErrorKind::NotADirectory => "; a folder is meant, and a part of the path is a file",
+        io::ErrorKind::NotADirectory => "; a folder is meant, and a part of it is a file, check the path",
         _ => "",
     }
 }
