@@ -13,15 +13,17 @@ import csv
 import math
 import pathlib
 import statistics
+import sys
 import tomllib
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent / "scripts"))
+from intervals import interval  # noqa: E402, found by the line above
+
 RUNS = HERE.parent / "runs" / "time_to_quality"
 # Of the model's failures, and nats above the entropy of the truth.
 BARS = {"invalid_mass": (1e-4, 5e-5), "nll_gap": (0.002, 0.001)}
 COLUMNS = ["recipe", "steps", "seed", "data_seed", "train_seconds", *BARS, *(f"{name}_error" for name in BARS)]
-# The two-sided 95 % quantile of Student's t by degrees of freedom.
-STUDENT = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
 
 
 def trials():
@@ -41,12 +43,6 @@ def trials():
             row[name] = float(metrics[f"{name}_validation"])
             row[f"{name}_error"] = float(metrics[f"{name}_validation_error"])
         yield row
-
-
-def interval(values):
-    """The mean of some values and half of its 95 % interval."""
-    half = STUDENT[len(values) - 1] * statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
-    return statistics.mean(values), half
 
 
 def reached(means, bar):

@@ -15,7 +15,10 @@ import pathlib
 import re
 import statistics
 import subprocess
+import tempfile
 import tomllib
+
+from intervals import interval
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CVAE = ROOT / "target" / "release" / "cvae"
@@ -42,14 +45,16 @@ ASKED = (
     ("worst_invalid_mass", "invalid mass, worst condition", lambda value: f"{value:.1e}", ""),
     ("train_seconds", "training on two threads, s", lambda value: f"{value:.0f}", "at most 180"),
 )
-# The two-sided 95 % quantile of Student's t with 4 degrees of freedom.
-STUDENT = {5: 2.776}
+# Splits that experiments/sealed.toml has.
+SPLITS = 5
 
 
 def measured(folder):
     """A trial's row."""
     words = [CVAE, "inspect", "--all", "--sealed", "--json", "--model", folder]
-    told = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+    with tempfile.TemporaryDirectory() as place:
+        # Where its tables and charts of every condition go.
+        told = json.loads(subprocess.run(words, cwd=place, check=True, capture_output=True, text=True).stdout)
     config = tomllib.loads((folder / "config.toml").read_text())
     with open(folder / "metrics.csv", newline="") as file:
         seconds = next(csv.DictReader(file))["train_seconds"]
@@ -77,14 +82,14 @@ def table(rows):
     lines = ["| figure, sealed conditions | measured | asked |", "|---|---:|---:|"]
     for column, heading, written, bar in ASKED:
         means = [statistics.mean(row[column] for row in rows if row["data_seed"] == seed) for seed in seeds]
-        half = STUDENT[len(means)] * statistics.stdev(means) / math.sqrt(len(means))
-        lines.append(f"| {heading} | {written(statistics.mean(means))} ± {written(half).removesuffix(' %')} | {bar} |")
+        mean, half = interval(means)
+        lines.append(f"| {heading} | {written(mean)} ± {written(half).removesuffix(' %')} | {bar} |")
     return lines
 
 
 def main():
     rows = [measured(folder.parent) for folder in sorted(RUNS.glob("*/model.safetensors"))]
-    if len({row["data_seed"] for row in rows}) not in STUDENT:
+    if len({row["data_seed"] for row in rows}) != SPLITS:
         raise SystemExit("sealed: the trials of five data seeds are asked for; run cvae sweep experiments/sealed.toml")
     with open(RUNS / "sealed.csv", "w", newline="") as file:
         written = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
