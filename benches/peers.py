@@ -154,24 +154,30 @@ def of_cvae(folder, spec):
         cut = "" if steps == all_steps else f"{steps:,} of {all_steps:,} steps"
     _, seconds = cvae("train", *options, *settings([]))
 
-    def draw(asked, out):
-        cvae("predict", "-i", asked, out, "--model", folder / "cvae", "--decode", "sample", "--threads", 1)
-
-    def gap():
-        if spec["kind"] == "sample":
-            return None
-        # The same weights beside a config whose data are the truth.
-        found = {}
-        for part in spec["parts"]:
-            copy = folder / f"cvae of {part}"
+    def beside(part):
+        """The same weights beside a config whose data are the truth of a part: all of its conditions are known."""
+        copy = folder / f"cvae of {part}"
+        if not copy.exists():
             shutil.copytree(folder / "cvae", copy, ignore=shutil.ignore_patterns("SHA256SUMS", "metrics.csv", "lock"))
             config = (copy / "config.toml").read_text()
+            # Single rows are held out: all conditions have rows that are not.
             for old, new in [(f'table = "{folder / "train.csv"}"', f'table = "{folder / f"truth {part}.csv"}"'),
                              ('split = "conditions"', 'split = "rows"'), ('weight = ""', 'weight = "weight"'), ('truth = "sample"', 'truth = "population"')]:
                 config = config.replace(old, new, 1)
             (copy / "config.toml").write_text(config)
-            # Single rows are held out: all conditions have rows that are not.
-            text, _ = cvae("inspect", "--model", copy, "--all", "--codes", 64 if QUICK else 1024, "--json")
+        return copy
+
+    def draw(asked, out):
+        part = asked.stem.removeprefix("asked ")
+        model = folder / "cvae" if spec["kind"] == "sample" else beside(part)
+        cvae("predict", "-i", asked, out, "--model", model, "--decode", "sample", "--threads", 1)
+
+    def gap():
+        if spec["kind"] == "sample":
+            return None
+        found = {}
+        for part in spec["parts"]:
+            text, _ = cvae("inspect", "--model", beside(part), "--all", "--codes", 64 if QUICK else 1024, "--json")
             found[part] = json.loads(text)["train"]["nll_gap"]["value"]
         return found
 

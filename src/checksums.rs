@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use crate::files::{self, FileError};
+use crate::printable::ShownPath;
 
 /// The file of checksums in a folder.
 pub const SUMS: &str = "SHA256SUMS";
@@ -30,7 +31,8 @@ pub enum ChecksumError {
     /// Its bytes are not those that were written.
     #[error(
         "{path} is damaged or was edited: it does not match its checksum in {SUMS}; \
-         restore it from a copy, or remove its folder and run the trial again"
+         restore it from a copy, or remove its folder and run the trial again",
+        path = .path.shown()
     )]
     Damaged {
         /// The file.
@@ -39,7 +41,8 @@ pub enum ChecksumError {
     /// Nothing says what its bytes should be.
     #[error(
         "{path} has no checksum in {SUMS} beside it, so damage could not be noticed; \
-         if you trust it, run in its folder: sha256sum {names} >> {SUMS}"
+         if you trust it, run in its folder: sha256sum {names} >> {SUMS}",
+        path = .path.shown()
     )]
     Unlisted {
         /// The file.
@@ -48,7 +51,10 @@ pub enum ChecksumError {
         names: String,
     },
     /// The file of checksums is none.
-    #[error("{path}:{line}: no line of sha256sum; restore the file from a copy, or make it again with sha256sum")]
+    #[error(
+        "{path}:{line}: no line of sha256sum; restore the file from a copy, or make it again with sha256sum",
+        path = .path.shown()
+    )]
     Sums {
         /// The file of checksums.
         path: PathBuf,

@@ -11,12 +11,13 @@ use std::time::Duration;
 
 mod streams;
 
+use crate::printable::ShownPath;
 use streams::linked;
 pub use streams::{is_standard_output, stream};
 
 /// A file operation that failed, with the file and what to do.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {action} {path}: {}", said(.action, .cause))]
+#[error("cannot {action} {path}: {}", said(.action, .cause), path = .path.shown())]
 pub struct FileError {
     /// What was tried: read, write, ...
     pub action: &'static str,

@@ -12,6 +12,7 @@ use super::settings::Setting;
 use crate::dates::{Condition, Holdout, Split, ValidDates};
 use crate::experiment::{Metrics, Outcome, Provenance, RunTrial};
 use crate::metrics::{Measure, Row};
+use crate::printable::ShownPath;
 
 /// A trial that is there twice: the same config, seed included.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +74,7 @@ fn same_folder(a: &RunTrial, b: &RunTrial) -> bool {
 
 fn place_of(trial: &RunTrial) -> String {
     match &trial.folder {
-        Some(folder) => folder.display().to_string(),
+        Some(folder) => folder.shown().to_string(),
         None => format!("{} (in results.csv)", trial.name),
     }
 }

@@ -13,6 +13,7 @@ use crate::analysis::{Setting, complete, distinct, groups, mixed_provenance, ran
 use crate::dates::{self, ValidDates};
 use crate::experiment::{Outcome, Reading, Run, RunTrial, to_csv};
 use crate::metrics::{Measure, Reference, Source, Unit};
+use crate::printable::ShownPath;
 
 /// Compare trials in a table, best first; trials that differ only in their seed share a row
 ///
@@ -138,7 +139,7 @@ impl Compare {
     }
 
     fn nothing(&self, trials: &[RunTrial]) -> BadInput {
-        let names: Vec<String> = self.runs.iter().map(|path| path.display().to_string()).collect();
+        let names: Vec<String> = self.runs.iter().map(|path| path.shown().to_string()).collect();
         let failed = trials.iter().filter(|trial| matches!(trial.outcome, Outcome::Failed(_))).count();
         let found = match (trials.len(), failed) {
             (0, _) => String::new(),

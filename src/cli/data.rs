@@ -12,6 +12,7 @@ use super::output;
 use crate::dates::{self, YearRange};
 use crate::experiment::DataConfig;
 use crate::files;
+use crate::printable::ShownPath;
 use crate::task::{self, Task};
 
 /// Write data.txt (every date with its conditions) and example_input.txt (conditions only), or another task's rows
@@ -90,6 +91,6 @@ fn write(path: &Path, fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<usiz
         lines = fill(&mut out)?;
         out.flush()
     })?;
-    output::say!("{}: {lines} lines", path.display());
+    output::say!("{}: {lines} lines", path.shown());
     Ok(())
 }

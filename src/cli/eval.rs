@@ -12,7 +12,6 @@ use super::score::score_file;
 use super::{output, warn};
 use crate::analysis::{Warning, WarningRecord};
 use crate::dates::{self, Condition, Date, DateError, DateTokens, LineError, ValidDates};
-use crate::experiment::load_model;
 use crate::files::FileError;
 use crate::metrics::{Failures, Population, Tally};
 use crate::task::Notation;
@@ -99,7 +98,7 @@ impl Eval {
     /// When the file can't be read, holds nothing, or a line has no conditions.
     pub fn run(self) -> anyhow::Result<Exit> {
         if let Some(folder) = &self.model
-            && let (model, config) = load_model(folder)?
+            && let (model, config) = super::load_model(Some(folder))?
             && model.schema.notation == Notation::Named
         {
             return score_file(&config.data.load()?.truth, &self.file, self.json);
@@ -173,7 +172,7 @@ impl Eval {
         tallies: &[(Condition, Tally)],
     ) -> anyhow::Result<(Vec<Warning>, Vec<SplitReport>)> {
         let Some(folder) = &self.model else { return Ok((Vec::new(), Vec::new())) };
-        let (model, config) = load_model(folder)?;
+        let (model, config) = super::load_model(Some(folder))?;
         let split = config.data.split(population)?;
         let of = |(name, groups): (&'static str, &[usize])| {
             let own = tallies.iter().map(|(_, tally)| tally).filter(|tally| groups.binary_search(&tally.group).is_ok());

@@ -11,6 +11,7 @@ use super::exit::{BadInput, Exit};
 use super::{interrupt, output};
 use crate::export::{Export, Exported, Format};
 use crate::files::{self, FileError};
+use crate::printable::ShownPath;
 
 /// Write histories, configs and metrics for other tools: TensorBoard, Parquet, JSON lines
 ///
@@ -69,7 +70,7 @@ impl ExportCommand {
             FormatName::Parquet => Format::Parquet,
             FormatName::Jsonl => Format::Jsonl,
         };
-        let names = self.runs.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+        let names = self.runs.iter().map(|path| path.shown().to_string()).collect::<Vec<_>>().join(", ");
         check_place(&self.output, format)?;
         let mut export = Export::new(self.runs, self.output.clone(), format);
         if !self.follow {
@@ -116,7 +117,7 @@ fn mark(folder: &Path) -> Result<(), FileError> {
 /// Refuses a folder in which the user's own files would be replaced.
 fn check_place(folder: &Path, format: Format) -> Result<(), BadInput> {
     if folder.join("config.toml").exists() {
-        return Err(BadInput(format!("{} is a run's folder; choose another one (-o)", folder.display())));
+        return Err(BadInput(format!("{} is a run's folder; choose another one (-o)", folder.shown())));
     }
     let extension = match format {
         Format::Tensorboard => return Ok(()),
@@ -126,7 +127,7 @@ fn check_place(folder: &Path, format: Format) -> Result<(), BadInput> {
     let tables = ["history", "trials"].map(|name| folder.join(name).with_extension(extension));
     match tables.iter().find(|table| table.is_file() && !folder.join(MARK).exists()) {
         Some(table) => {
-            Err(BadInput(format!("{} is there, and no export wrote it; choose another folder (-o)", table.display())))
+            Err(BadInput(format!("{} is there, and no export wrote it; choose another folder (-o)", table.shown())))
         }
         None => Ok(()),
     }
@@ -135,5 +136,5 @@ fn check_place(folder: &Path, format: Format) -> Result<(), BadInput> {
 fn say(exported: &Exported, folder: &Path) {
     exported.skipped.iter().for_each(|skipped| output::say!("warning: {skipped}"));
     let Exported { trials, rows, .. } = exported;
-    output::say!("{}: {trials} trials, {rows} evaluations written", folder.display());
+    output::say!("{}: {trials} trials, {rows} evaluations written", folder.shown());
 }

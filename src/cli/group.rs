@@ -10,6 +10,7 @@ use super::exit::Exit;
 use super::{interrupt, output, torch, warn};
 use crate::experiment::{Config, FolderError, RunFolder, Status, TrialEnding, rebuild, run_trials};
 use crate::metrics::Measure;
+use crate::printable::ShownPath;
 use crate::training::{Observer, Phase, Progress, Row};
 
 /// Trains the trials in these folders as one, those that failed earlier only where they are to be run again, and
@@ -24,7 +25,7 @@ pub fn task(trials: &[(PathBuf, Config)], retry_failed: bool) -> anyhow::Result<
     for (path, config) in trials {
         RunFolder::check_name(path, config)?;
         if !retry_failed && RunFolder::status(path)? == Status::Failed {
-            output::say!("{}: failed earlier, --retry-failed runs it again", path.display());
+            output::say!("{}: failed earlier, --retry-failed runs it again", path.shown());
             failed += 1;
             continue;
         }
@@ -38,14 +39,14 @@ pub fn task(trials: &[(PathBuf, Config)], retry_failed: bool) -> anyhow::Result<
         folder.stamp(config)?;
     }
     let steps = open.iter().map(|(_, config)| config.training.steps).sum();
-    output::say!("{}: training {} trials as one", first.parent().unwrap_or(first).display(), open.len());
+    output::say!("{}: training {} trials as one", first.parent().unwrap_or(first).shown(), open.len());
     let bar = output::bar(steps, "{bar:30} {pos}/{len} steps of all trials  {elapsed} gone, {eta} left");
     let stop = interrupt::listen();
     let members: Vec<_> = open.iter().map(|(folder, config)| (folder, *config)).collect();
     let watches = open.iter().map(|_| Watch { bar: bar.clone(), stop: Arc::clone(&stop), step: None }).collect();
     let mut interrupted = 0;
     run_trials(&members, watches, &mut |place, ending| {
-        let name = members[place].0.path().display();
+        let name = members[place].0.path().shown();
         match &ending {
             Ok(TrialEnding::Finished(metrics)) => {
                 let pass = output::percent(metrics.number(Measure::SampledPass));

@@ -7,9 +7,11 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
+use super::exit::BadInput;
 use super::is_standard_stream;
 use crate::dates::Lines;
 use crate::files::FileError;
+use crate::printable::ShownPath;
 
 /// An open input.
 #[derive(Debug)]
@@ -42,7 +44,7 @@ impl Input {
     ///
     /// # Errors
     /// When it can't be opened.
-    pub fn open(path: &Path) -> Result<Self, FileError> {
+    pub fn open(path: &Path) -> Result<Self, BadInput> {
         let (name, standard) = match is_standard_stream(path) {
             true => (PathBuf::from("standard input"), true),
             false => (path.to_owned(), false),
@@ -58,7 +60,7 @@ impl Input {
             };
             Ok((file, kind))
         };
-        let (file, kind) = open().map_err(FileError::at("read", &name))?;
+        let (file, kind) = open().map_err(|error| BadInput(FileError::at("read", &name)(error).to_string()))?;
         Ok(Self { name, file, kind })
     }
 
@@ -66,7 +68,7 @@ impl Input {
     ///
     /// # Errors
     /// When it can't be read.
-    pub fn open_for_rereading(path: &Path) -> Result<Self, FileError> {
+    pub fn open_for_rereading(path: &Path) -> anyhow::Result<Self> {
         let mut input = Self::open(path)?;
         if input.kind != Kind::File {
             input.file = spool(&mut Limited::new(&input.file, input.kind, MOST), &input.name)?;
@@ -77,7 +79,7 @@ impl Input {
 
     /// What messages call it.
     pub fn name(&self) -> String {
-        self.name.display().to_string()
+        self.name.shown().to_string()
     }
 
     /// Adds the input's name to an error of reading it.

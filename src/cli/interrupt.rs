@@ -15,6 +15,7 @@ use signal_hook::iterator::Signals;
 use super::output;
 use crate::experiment::is_worker;
 use crate::files;
+use crate::printable::ShownPath;
 use crate::signals::{ENDING, is_ignored};
 
 /// Set by the first signal, where a run listens.
@@ -103,7 +104,7 @@ fn end() {
     let unwritten = files::abandon();
     output::clear_bars();
     for path in &unwritten {
-        output::say!("interrupted; {} was not written, its partial file is removed", path.display());
+        output::say!("interrupted; {} was not written, its partial file is removed", path.shown());
     }
     if unwritten.is_empty() {
         output::say!("interrupted");

@@ -11,6 +11,7 @@ use super::exit::{BadInput, CODES, Exit};
 use super::{Arguments, output, reference};
 use crate::experiment::nearest;
 use crate::files;
+use crate::printable::ShownPath;
 
 /// Print a manual page, or write those of all commands into a folder
 #[derive(Debug, Args)]
@@ -46,7 +47,7 @@ impl Manual {
             for (name, text) in &pages {
                 files::replace_text(&folder.join(format!("{name}.1")), text)?;
             }
-            output::say!("{}: {} pages", folder.display(), pages.len());
+            output::say!("{}: {} pages", folder.shown(), pages.len());
             return Ok(Exit::Done);
         }
         let wanted = self.command.map_or("cvae".to_owned(), |command| format!("cvae-{command}"));

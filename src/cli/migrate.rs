@@ -7,6 +7,7 @@ use clap::Args;
 use super::exit::{BadInput, Exit};
 use super::output;
 use crate::experiment::plan_moves;
+use crate::printable::ShownPath;
 
 /// Rename trials of earlier versions to the names that they have now
 ///
@@ -36,7 +37,7 @@ impl Migrate {
         for path in &self.runs {
             let found = plan_moves(path, 2)?;
             if found.is_empty() {
-                return Err(BadInput(format!("no trials in {}; name a folder of runs", path.display())).into());
+                return Err(BadInput(format!("no trials in {}; name a folder of runs", path.shown())).into());
             }
             all.extend(found);
         }
@@ -45,11 +46,11 @@ impl Migrate {
                 moves.apply()?;
             }
             for (old, new) in &moves.renamed {
-                output::print(&format!("{} -> {new}", moves.experiment.join(old).display()))?;
+                output::print(&format!("{} -> {new}", moves.experiment.join(old).shown()))?;
             }
             let would = if self.dry_run { "to be " } else { "" };
             let table = if moves.stale { format!(", results.csv {would}rebuilt") } else { String::new() };
-            let (place, renamed, kept) = (moves.experiment.display(), moves.renamed.len(), moves.kept);
+            let (place, renamed, kept) = (moves.experiment.shown(), moves.renamed.len(), moves.kept);
             output::say!("{place}: {renamed} trials {would}renamed, {kept} named so already{table}");
         }
         Ok(Exit::Done)

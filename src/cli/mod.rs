@@ -43,7 +43,7 @@ use clap::{Parser, Subcommand};
 
 use crate::experiment::{self, Config, Override, OverrideError};
 use crate::model::Model;
-use crate::printable::printable;
+use crate::printable::{ShownPath, printable};
 
 pub use exit::{BadInput, Exit};
 
@@ -168,12 +168,18 @@ impl Arguments {
 /// # Errors
 /// When a file is missing or damaged, or config and weights don't fit each other.
 fn load_model(folder: Option<&Path>) -> anyhow::Result<(Model, Config)> {
-    match folder {
-        None => Ok(experiment::released_model()?),
-        Some(folder) => experiment::load_model(folder).with_context(|| {
-            format!("cannot load a model from {} (--model names a release or a finished run)", folder.display())
-        }),
+    let Some(folder) = folder else { return Ok(experiment::released_model()?) };
+    let place = format!("cannot load a model from {} (--model names a release or a finished run)", folder.shown());
+    if !folder.join("config.toml").exists()
+        && let Some(trial) = experiment::first_model(folder)
+    {
+        let problem = format!("{place}: it holds the folders of trials; name one of them, such as {}", trial.shown());
+        return Err(exit::BadInput(problem).into());
     }
+    if !folder.exists() {
+        return Err(exit::BadInput(format!("{place}: there is no such folder; check the path")).into());
+    }
+    experiment::load_model(folder).context(place)
 }
 
 /// `-` stands for standard input and output.

@@ -11,7 +11,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::closed;
 use crate::files::FileError;
 pub use crate::metrics::percent;
-use crate::printable::{is_hidden, printable};
+use crate::printable::{is_hidden, one_line, printable};
 
 /// Prints a message to standard error, with control characters escaped, above the progress bars.
 macro_rules! say {
@@ -142,7 +142,7 @@ pub fn stdout_failed() -> impl FnOnce(io::Error) -> FileError {
 pub fn table(header: &[&str], rows: Vec<Vec<String>>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(header.to_vec());
-    table.add_rows(rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect::<Vec<_>>()));
+    table.add_rows(rows.iter().map(|row| row.iter().map(|cell| one_line(cell)).collect::<Vec<_>>()));
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
@@ -198,7 +198,7 @@ pub fn markdown(header: &[&str], rows: &[Vec<String>]) -> String {
     let align = |place| if place == 0 { "---" } else { "---:" }.to_owned();
     let head =
         [line(header.iter().map(|cell| (*cell).to_owned()).collect()), line((0..header.len()).map(align).collect())];
-    let cell = |cell: &String| printable(cell).replace('|', "\\|");
+    let cell = |cell: &String| one_line(cell).replace('|', "\\|");
     let rows = rows.iter().map(|row| line(row.iter().map(cell).collect()));
     head.into_iter().chain(rows).collect::<Vec<_>>().join("\n")
 }

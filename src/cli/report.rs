@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::exit::{BadInput, Exit};
 use super::plot;
+use crate::printable::ShownPath;
 
 /// The typesetter: a program of its own, since it takes minutes to build.
 const TYPESETTER: &str = "cvae-report";
@@ -32,7 +33,7 @@ impl Report {
     pub fn run(self) -> anyhow::Result<Exit> {
         let document = self.root.join("report/dl_problem.typ");
         if !document.exists() {
-            let root = self.root.display();
+            let root = self.root.shown();
             return Err(BadInput(format!(
                 "no report/dl_problem.typ in {root}; name the repository's root with --root"
             ))
@@ -41,7 +42,7 @@ impl Report {
         let typesetter = typesetter()?;
         plot::logs(&self.root.join("runs"), &self.root.join("plots"))?;
         let status = Command::new(&typesetter).arg(&self.root).status();
-        let status = status.with_context(|| format!("cannot start {}", typesetter.display()))?;
+        let status = status.with_context(|| format!("cannot start {}", typesetter.shown()))?;
         Ok(if status.success() { Exit::Done } else { Exit::Failed })
     }
 }
@@ -57,6 +58,6 @@ fn typesetter() -> anyhow::Result<PathBuf> {
     anyhow::bail!(
         "the typesetter is not built ({} is missing); make report builds it, or cargo build --release -p {TYPESETTER}, \
          which takes some ten minutes once",
-        place.display()
+        place.shown()
     )
 }

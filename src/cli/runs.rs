@@ -17,7 +17,7 @@ use crate::experiment::{
     trial_folders,
 };
 use crate::metrics::{Measure, Unit};
-use crate::printable::printable;
+use crate::printable::{ShownPath, one_line, printable};
 
 /// List experiments and trials; show one; remove some
 ///
@@ -84,7 +84,7 @@ impl Runs {
 }
 
 fn list(roots: Vec<PathBuf>) -> anyhow::Result<Exit> {
-    let names = roots.iter().map(|root| root.display().to_string()).collect::<Vec<_>>().join(", ");
+    let names = roots.iter().map(|root| root.shown().to_string()).collect::<Vec<_>>().join(", ");
     let mut runs = LiveRuns::new(roots);
     runs.look(Duration::MAX);
     let trials = runs.trials();
@@ -135,12 +135,12 @@ fn find(text: &str, runs: &Path) -> Result<PathBuf, BadInput> {
     match (found.pop(), found.as_slice()) {
         (Some(folder), []) => Ok(folder),
         (Some(folder), [other, ..]) => {
-            let (a, b) = (folder.display(), other.display());
+            let (a, b) = (folder.shown(), other.shown());
             Err(BadInput(format!("{text} is the name of several trials, {a} and {b} among them; name its folder")))
         }
         (None, _) => Err(BadInput(format!(
             "{text} is neither the folder of a trial nor the name or hash of one in {}; cvae runs lists them",
-            runs.display()
+            runs.shown()
         ))),
     }
 }
@@ -148,11 +148,11 @@ fn find(text: &str, runs: &Path) -> Result<PathBuf, BadInput> {
 fn show(folder: &Path) -> anyhow::Result<Exit> {
     let reading = Reading { demand: ChecksumPolicy::WithSums, histories: true, results: false };
     let trial = RunTrial::read(folder, reading)?
-        .ok_or_else(|| BadInput(format!("{} holds no config.toml; name the folder of a trial", folder.display())))?;
+        .ok_or_else(|| BadInput(format!("{} holds no config.toml; name the folder of a trial", folder.shown())))?;
     let mut live = LiveTrial::new(String::new(), trial.name.clone(), folder.to_owned());
     live.look(&mut false).map_err(crate::files::FileError::at("read", folder))?;
     let mut lines = vec![
-        ("folder", folder.display().to_string()),
+        ("folder", folder.shown().to_string()),
         ("state", live.status.name().to_owned()),
         ("steps", format!("{} of {}", live.step(), live.steps.unwrap_or_default())),
         ("last write", date(live.modified())),
@@ -178,7 +178,7 @@ fn show(folder: &Path) -> anyhow::Result<Exit> {
         "differs",
         if changed.is_empty() { "in nothing from the defaults".to_owned() } else { changed.join("\n            ") },
     ));
-    let mut text = format!("{}\n", printable(&trial.name));
+    let mut text = format!("{}\n", one_line(&trial.name));
     for (title, value) in lines {
         text += &format!("{title:<12}{}\n", printable(&value));
     }
@@ -191,7 +191,7 @@ fn show(folder: &Path) -> anyhow::Result<Exit> {
             };
             vec![measure.name().to_owned(), value]
         });
-        text += &output::long_table(&["measure", "value"], rows.collect()).to_string();
+        text += &output::on_terminal(&mut output::long_table(&["measure", "value"], rows.collect()));
     }
     output::print(text.trim_end())?;
     Ok(Exit::Done)
@@ -201,13 +201,13 @@ fn remove(trials: &[String], runs: &Path, yes: bool) -> anyhow::Result<Exit> {
     let folders: BTreeSet<PathBuf> = trials.iter().map(|trial| find(trial, runs)).collect::<Result<_, _>>()?;
     for folder in &folders {
         if RunFolder::status(folder)? == Status::Running {
-            let problem = format!("{} is running, nothing was removed; stop it first", folder.display());
+            let problem = format!("{} is running, nothing was removed; stop it first", folder.shown());
             return Err(BadInput(problem).into());
         }
     }
     if !yes {
         let all: u64 = folders.iter().map(|folder| size(folder)).sum();
-        let names: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
+        let names: Vec<String> = folders.iter().map(|folder| folder.shown().to_string()).collect();
         let trials =
             if folders.len() == 1 { "this trial".to_owned() } else { format!("these {} trials", folders.len()) };
         output::say!("{}\nremove {trials}, {}? [y/N]", names.join("\n"), bytes_text(all));
@@ -225,9 +225,9 @@ fn remove(trials: &[String], runs: &Path, yes: bool) -> anyhow::Result<Exit> {
     let mut failed = None;
     for folder in folders {
         match remove_trial(&folder) {
-            Ok(Left::Nothing) => output::say!("{}: removed", folder.display()),
+            Ok(Left::Nothing) => output::say!("{}: removed", folder.shown()),
             Ok(Left::Others(names)) => {
-                output::say!("{}: removed, but for {}, which no run wrote", folder.display(), names.join(", "));
+                output::say!("{}: removed, but for {}, which no run wrote", folder.shown(), names.join(", "));
             }
             Err(error) => {
                 failed = Some(error);

@@ -180,5 +180,5 @@ fn text(score: &Score) -> String {
             beside(&|own| own.median.to_string()),
         ),
     ];
-    output::table(&["measure", "value", "perfect sampler"], rows).to_string()
+    output::on_terminal(&mut output::table(&["measure", "value", "perfect sampler"], rows))
 }

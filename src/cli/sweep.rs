@@ -14,10 +14,11 @@ use super::exit::{BadInput, Exit};
 use super::train::task;
 use super::{group, output, warn, watch};
 use crate::experiment::{
-    Experiment, LAUNCHERS, Launched, Launcher, Order, Override, Status, Submitted, SweepEnding, Trial, groups, rebuild,
-    step_seconds,
+    DataConfig, Experiment, LAUNCHERS, Launched, Launcher, Order, Override, Status, Submitted, SweepEnding, Trial,
+    groups, prepared, rebuild, step_seconds,
 };
 use crate::files;
+use crate::printable::ShownPath;
 
 /// Run all trials of an experiment; run again, it does only what is missing
 ///
@@ -109,7 +110,24 @@ impl Sweep {
         if let Some(index) = self.index {
             return self.task(&experiment, index);
         }
+        self.check_data(&experiment)?;
         self.launch(&experiment)
+    }
+
+    /// Loads and splits the data of all trials that are to be trained, each once: before the first of them begins.
+    fn check_data(&self, experiment: &Experiment) -> anyhow::Result<()> {
+        let mut checked: Vec<&DataConfig> = Vec::new();
+        for (trial, status) in experiment.trials.iter().zip(experiment.statuses()?) {
+            let data = &trial.config.data;
+            // Conditions of dates can always be split.
+            let plain = data.is_dates() && data.split_by.is_empty();
+            if plain || status == Status::Finished || checked.contains(&data) {
+                continue;
+            }
+            prepared(data).map_err(|error| BadInput(format!("{}: {error}", self.config.shown())))?;
+            checked.push(data);
+        }
+        Ok(())
     }
 
     /// The trials in groups that train as one.
@@ -221,7 +239,7 @@ fn ended(experiment: &Experiment, ending: SweepEnding) -> anyhow::Result<Exit> {
     let finished = rebuilt.as_ref().map_or(0, |rebuilt| rebuilt.finished);
     let damaged = rebuilt.map_or(0, |rebuilt| warn::skipped(&rebuilt.skipped));
     let results = experiment.folder.join("results.csv");
-    output::say!("{}\n{}: {finished} finished trials", states(&experiment.statuses()?), results.display());
+    output::say!("{}\n{}: {finished} finished trials", states(&experiment.statuses()?), results.shown());
     if ending.interrupted {
         output::say!("interrupted; the same command goes on from there");
         return Ok(Exit::Interrupted);

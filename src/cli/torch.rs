@@ -8,6 +8,7 @@ use anyhow::Context;
 use super::output;
 use crate::experiment::{Config, NeedsTorch, needs_torch, torch_program};
 use crate::model::engine;
+use crate::printable::ShownPath;
 
 /// Goes on as `cvae-torch`, with the same arguments, where a config asks for it and this program is not it.
 ///
@@ -34,10 +35,10 @@ pub(super) fn hand_over(need: NeedsTorch) -> anyhow::Result<()> {
         anyhow::bail!(
             "{} needs {}, which is missing; build it with make torch, or set device = \"cpu\" and engine = \"builtin\"",
             need.key,
-            program.display()
+            program.shown()
         );
     }
-    output::say!("{}: starting {}", need.key, program.display());
+    output::say!("{}: starting {}", need.key, program.shown());
     let mut words = std::env::args_os();
     let mut command = Command::new(&program);
     // The same name, so that help and errors speak of the program that was called.
@@ -45,5 +46,5 @@ pub(super) fn hand_over(need: NeedsTorch) -> anyhow::Result<()> {
         command.arg0(name);
     }
     let error = command.args(words).exec();
-    Err(error).with_context(|| format!("cannot start {}; make torch builds it again", program.display()))
+    Err(error).with_context(|| format!("cannot start {}; make torch builds it again", program.shown()))
 }

@@ -19,6 +19,7 @@ use crate::experiment::{
 };
 use crate::files;
 use crate::metrics::Measure;
+use crate::printable::ShownPath;
 use crate::training::{Observer, Phase, Progress, Row};
 
 /// Train one config; run again, it resumes what was interrupted and repeats nothing
@@ -106,7 +107,7 @@ impl Train {
             None => ConfigFile::of_text("", name, &set)?,
         };
         if let Some(before) = &before {
-            before.check(&config).map_err(|error| BadInput(format!("{}: {error}", name.display())))?;
+            before.check(&config).map_err(|error| BadInput(format!("{}: {error}", name.shown())))?;
         }
         let path = self.output.clone().unwrap_or_else(|| self.folder(&config));
         if self.print_folder {
@@ -129,7 +130,7 @@ impl Train {
         // Before there is a folder of a trial that can't begin.
         let plain_dates = config.data.is_dates() && config.data.split_by.is_empty();
         if !plain_dates && !path.join("metrics.csv").exists() {
-            let place = self.config.as_ref().map_or(String::new(), |config| format!("{}: ", config.display()));
+            let place = self.config.as_ref().map_or(String::new(), |config| format!("{}: ", config.shown()));
             prepared(&config.data).map_err(|error| BadInput(format!("{place}{error}")))?;
         }
         train_in(&path, &config, before.as_ref(), self.watch)
@@ -198,7 +199,7 @@ pub fn task(path: &Path, config: &Config, retry_failed: bool) -> anyhow::Result<
     RunFolder::check_name(path, config)?;
     if !retry_failed && RunFolder::status(path)? == Status::Failed {
         let kept = files::read_text(&path.join("error.txt"))?;
-        output::say!("{}: failed earlier, --retry-failed runs it again: {}", path.display(), kept.trim());
+        output::say!("{}: failed earlier, --retry-failed runs it again: {}", path.shown(), kept.trim());
         return Ok(Exit::Failed);
     }
     match train_in(path, config, None, false)? {
@@ -224,15 +225,15 @@ pub fn train_in(path: &Path, config: &Config, before: Option<&Predecessor>, watc
     if let Some(before) = before
         && let Some(words) = before.hand_over(&folder, config)?
     {
-        output::say!("{}: {words}", path.display());
+        output::say!("{}: {words}", path.shown());
     }
     if folder.metrics().exists() {
-        output::say!("{}: finished earlier, nothing to do", path.display());
+        output::say!("{}: finished earlier, nothing to do", path.shown());
     } else {
         let steps = config.training.steps;
         let what =
             if config.model.kind.is_baseline() { "counting".to_owned() } else { format!("training {steps} steps") };
-        output::say!("{}: {what}", path.display());
+        output::say!("{}: {what}", path.shown());
     }
     let ending = if watch && watch::has_terminal() {
         watch::beside(vec![path.to_owned()], "cvae train", |unseen| run_trial(&folder, config, unseen))?
@@ -242,7 +243,7 @@ pub fn train_in(path: &Path, config: &Config, before: Option<&Predecessor>, watc
         bar.finish();
         ending
     };
-    match ending.with_context(|| format!("training in {} failed", path.display()))? {
+    match ending.with_context(|| format!("training in {} failed", path.shown()))? {
         TrialEnding::Finished(metrics) => {
             output::print(&report(&metrics))?;
             // Their remedies are those of training.

@@ -9,6 +9,7 @@ use super::identity::{Identity, flatten};
 use super::provenance::Provenance;
 use crate::checksums::ChecksumError;
 use crate::files::FileError;
+use crate::printable::ShownPath;
 use crate::training::TrainingConfig;
 
 /// A config whose values have been checked. There is no other way to make one than [`ConfigFile::check`].
@@ -33,7 +34,7 @@ pub enum ConfigError {
     #[error(transparent)]
     Checksum(#[from] ChecksumError),
     /// No TOML, an unknown key, or a value of the wrong type; the message holds line and column.
-    #[error("{path}: {message}")]
+    #[error("{path}: {message}", path = .path.shown())]
     Parse {
         /// The file.
         path: PathBuf,

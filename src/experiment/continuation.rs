@@ -15,6 +15,7 @@ use crate::checksums::{ChecksumPolicy, sha256};
 use crate::files;
 use crate::metrics::{Measure, Row};
 use crate::model::{Model, TrainingState};
+use crate::printable::ShownPath;
 use crate::training::{BetaSchedule, Checkpoint, History, Phase, ScheduleState};
 
 /// A finished trial that another one goes on from.
@@ -38,13 +39,13 @@ pub enum ContinuationError {
     #[error(transparent)]
     Trial(Box<TrialError>),
     /// There is no trial there.
-    #[error("{} is not the folder of a trial: it has no config.toml; cvae runs lists trials", .0.display())]
+    #[error("{} is not the folder of a trial: it has no config.toml; cvae runs lists trials", .0.shown())]
     NoTrial(PathBuf),
     /// It has not finished.
-    #[error("{} is not a finished trial; the command that started it continues it", .0.display())]
+    #[error("{} is not a finished trial; the command that started it continues it", .0.shown())]
     Unfinished(PathBuf),
     /// It is a release: how training stood at its end is not known.
-    #[error("{} is a release, which has no history.csv; name the folder of the trial", .0.display())]
+    #[error("{} is a release, which has no history.csv; name the folder of the trial", .0.shown())]
     Release(PathBuf),
     /// The config does not fit what was trained.
     #[error("{key}: {problem}")]
@@ -98,7 +99,7 @@ impl Predecessor {
     /// # Errors
     /// The first key that does not fit.
     pub fn check(&self, config: &Config) -> Result<(), ContinuationError> {
-        let folder = self.folder.display();
+        let folder = self.folder.shown();
         let misfit = |key: &str, problem| Err(ContinuationError::Misfit { key: key.to_owned(), problem });
         let (steps, done) = (config.training.steps, self.steps());
         if steps <= done {
@@ -199,7 +200,7 @@ impl Predecessor {
         let digest = sha256(&files::read_bytes(&weights).map_err(FolderError::from)?);
         let moments =
             if has_moments { "Adam's moments with it" } else { "Adam's moments begin at 0: its checkpoint is gone" };
-        let words = format!("goes on from {} after step {step}; {moments}", self.folder.display());
+        let words = format!("goes on from {} after step {step}; {moments}", self.folder.shown());
         note(&folder.log(), &format!("{words}; SHA-256 of its weights {digest}"));
         state.save(&folder.checkpoint(), &self.model.layout, training).map_err(crate::training::TrainingError::from)?;
         Ok(Some(words))

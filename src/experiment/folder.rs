@@ -11,6 +11,7 @@ use super::provenance::Provenance;
 use super::source::resolved;
 pub use super::status::Status;
 use crate::files::{self, FileError};
+use crate::printable::ShownPath;
 
 /// What a trial calls its weights.
 pub(super) const TRIAL_WEIGHTS: &str = "model.safetensors";
@@ -54,7 +55,10 @@ pub enum FolderError {
     #[error("cannot read {0}: it is not a file; remove it")]
     NotAFile(PathBuf),
     /// A folder that is to be removed as a trial's, and is none.
-    #[error("{path} is no run's folder: {name} stands there ({reason}); name the folder of a trial")]
+    #[error(
+        "{path} is no run's folder: {name} stands there ({reason}); name the folder of a trial",
+        path = .path.shown()
+    )]
     NoRun {
         /// The folder.
         path: PathBuf,
@@ -65,7 +69,8 @@ pub enum FolderError {
     },
     /// The folder holds what no run wrote, and a run might overwrite or remove it.
     #[error(
-        "{path} holds {name} and is not a run's folder ({reason}); name an empty folder, or one that is not there yet"
+        "{path} holds {name} and is not a run's folder ({reason}); name an empty folder, or one that is not there yet",
+        path = .path.shown()
     )]
     Foreign {
         /// The folder.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::checksums::{self, ChecksumError, ChecksumPolicy};
 use crate::files::{self, FileError};
 use crate::metrics::{Measure, Row, Table, TableError};
+use crate::printable::ShownPath;
 use crate::training::{Evaluation, Phase};
 
 /// The final metrics of a trial.
@@ -25,7 +26,10 @@ pub enum MetricsError {
     #[error(transparent)]
     Table(#[from] TableError),
     /// The file is damaged.
-    #[error("{path}: {reason}; another version wrote it or it was edited, remove it and run the trial again")]
+    #[error(
+        "{path}: {reason}; another version wrote it or it was edited, remove it and run the trial again",
+        path = .path.shown()
+    )]
     Format {
         /// The file.
         path: PathBuf,

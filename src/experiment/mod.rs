@@ -62,4 +62,4 @@ pub use results::{Rebuilt, rebuild, to_csv};
 pub use runs::{Outcome, Reading, Run, RunTrial, Skipped};
 #[cfg(test)]
 use source::Source;
-pub use trial::{TrialEnding, TrialError, load_model, prepared, run_trial, run_trials, weights_file};
+pub use trial::{TrialEnding, TrialError, first_model, load_model, prepared, run_trial, run_trials, weights_file};

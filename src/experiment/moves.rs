@@ -13,6 +13,7 @@ use super::source::resolved;
 use super::trial::TrialError;
 use super::{Config, legacy};
 use crate::files::{self, FileError};
+use crate::printable::ShownPath;
 
 /// What is to be done in one experiment's folder.
 #[derive(Clone, Debug)]
@@ -40,22 +41,22 @@ pub enum MovesError {
     #[error(transparent)]
     Trial(Box<TrialError>),
     /// A process writes to it.
-    #[error("{} is running; wait for it to end, or end it", .0.display())]
+    #[error("{} is running; wait for it to end, or end it", .0.shown())]
     Running(PathBuf),
     /// The name says another config than the folder holds.
     #[error(
         "the name of {} does not belong to its config.toml, which was edited or is of an older version; \
          rename the folder to something without a hash, or remove it",
-        .0.display()
+        .0.shown()
     )]
     Stranger(PathBuf),
     /// Two folders would have one name.
-    #[error("{} and {} are the same trial; remove one of them", .0.display(), .1.display())]
+    #[error("{} and {} are the same trial; remove one of them", .0.shown(), .1.shown())]
     Same(PathBuf, PathBuf),
     /// Rebuilding results.csv would lose rows.
     #[error(
         "{} has a row of {trial}, which has no folder; it is rebuilt from the folders, so move it out of the way first",
-        .path.display()
+        .path.shown()
     )]
     Orphan {
         /// The results.csv.

@@ -1,5 +1,6 @@
 //! Values replaced on the command line or by a sweep: `key=value` with a dotted path as key.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -31,7 +32,7 @@ impl FromStr for Override {
 
     fn from_str(text: &str) -> Result<Self, OverrideError> {
         let (key, value) = parted(text).ok_or(OverrideError::Form)?;
-        let (key, value) = (key.trim(), value.trim());
+        let (key, value) = (&*plain(key.trim()), value.trim());
         if value.is_empty() || key.split('.').any(str::is_empty) {
             return Err(OverrideError::Form);
         }
@@ -65,6 +66,27 @@ fn parted(text: &str) -> Option<(&str, &str)> {
     // Quotes that nothing closes are no quotes.
     let (key, value) = text.split_at(at.or_else(|| text.find('='))?);
     Some((key, &value[1..]))
+}
+
+/// A dotted path without the quotes that TOML allows around its parts; parts that hold a dot keep theirs.
+fn plain(key: &str) -> Cow<'_, str> {
+    let nested = || {
+        let mut table = toml::from_str::<toml::Table>(&format!("{key} = 0")).ok()?;
+        let mut parts = Vec::new();
+        loop {
+            let (part, value) = table.into_iter().next()?;
+            parts.push(part);
+            match value {
+                toml::Value::Table(inner) => table = inner,
+                _ => return Some(parts),
+            }
+        }
+    };
+    let quoted = key.contains(['"', '\'']);
+    match quoted.then(nested).flatten() {
+        Some(parts) if parts.iter().all(|part| !part.is_empty() && !part.contains('.')) => parts.join(".").into(),
+        _ => key.into(),
+    }
 }
 
 /// Whether a text is a whole number, however large; those that TOML does not take for one begin with a 0.
@@ -158,6 +180,10 @@ mod tests {
         assert_eq!(parse("a=[1, 2]").value.as_array().map(Vec::len), Some(2));
         assert_eq!(parse("beta.schedule=constant").value.as_str(), Some("constant"));
         assert_eq!(parse("a.b = 3").to_string(), "a.b=3");
+        for quoted in ["\"a\".\"b\"=3", "'a'.b = 3", "a . \"b\" = 3"] {
+            assert_eq!(parse(quoted), parse("a.b=3"), "{quoted}");
+        }
+        assert_eq!(parse("data.bins.\"c.d\"=3").key, "data.bins.\"c.d\"");
         for text in ["seed", "=3", "seed=", "a..b=1", "seed=1\nthreads=2", "seed=1\n[beta]\nlow=0"] {
             assert_eq!(text.parse::<Override>(), Err(OverrideError::Form), "{text}");
         }

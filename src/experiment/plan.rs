@@ -13,6 +13,7 @@ use super::names::{Known, trial_names};
 use super::overrides::Override;
 use super::source::{Origin, Source};
 use crate::files::FileError;
+use crate::printable::ShownPath;
 
 /// A config with all its trials.
 #[derive(Debug)]
@@ -43,7 +44,7 @@ pub enum PlanError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The sweep.
-    #[error("{path}:{error}")]
+    #[error("{path}:{error}", path = .path.shown())]
     Grid {
         /// The file.
         path: PathBuf,
@@ -61,7 +62,10 @@ pub enum PlanError {
         place: String,
     },
     /// Two trials that are the same by meaning.
-    #[error("{path}{place}: this trial is the same as an earlier one ({name}); remove one of them{hint}")]
+    #[error(
+        "{path}{place}: this trial is the same as an earlier one ({name}); remove one of them{hint}",
+        path = .path.shown()
+    )]
     Duplicate {
         /// The file.
         path: PathBuf,
@@ -89,7 +93,7 @@ impl Experiment {
         let points = expand(source.own().1).map_err(|error| PlanError::Grid { path: path.to_owned(), error })?;
         if let Some((set, placed)) = swept(overrides, &points) {
             let (line, column) = position(source.own().1, placed.at);
-            let place = format!("{}:{line}:{column}", path.display());
+            let place = format!("{}:{line}:{column}", path.shown());
             return Err(PlanError::Swept { set: set.to_string(), key: placed.set.key.clone(), place });
         }
         let stem = path.file_stem().unwrap_or_default();

@@ -16,6 +16,7 @@ use super::trial::{TrialError, weights_file};
 use crate::checksums::{self, ChecksumPolicy};
 use crate::files::{self, FileError};
 use crate::metrics::{Measure, Row, Table, TableError};
+use crate::printable::ShownPath;
 
 /// The state of a trial.
 #[derive(Clone, Debug)]
@@ -69,7 +70,7 @@ pub struct Skipped {
 
 impl fmt::Display for Skipped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is left out: {}", self.folder.display(), self.reason)
+        write!(f, "{} is left out: {}", self.folder.shown(), self.reason)
     }
 }
 

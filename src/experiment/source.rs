@@ -10,6 +10,7 @@ use super::locate::{locate, position};
 use super::overrides::Override;
 use crate::checksums::{self, ChecksumPolicy};
 use crate::files;
+use crate::printable::ShownPath;
 
 /// A config file with those it builds on (`base = "other.toml"`, relative to it), read and merged.
 #[derive(Clone, Debug)]
@@ -174,7 +175,7 @@ impl Source {
             Origin::Sweep(offset) => {
                 let (path, text) = self.own();
                 let (line, column) = position(text, offset);
-                format!("{}:{line}:{column}", path.display())
+                format!("{}:{line}:{column}", path.shown())
             }
         }
     }
@@ -182,7 +183,7 @@ impl Source {
     /// Where the last of the files that give one of these keys gives it; the first of the keys, where it gives several.
     fn place_of(&self, keys: &[&str]) -> String {
         let mut found = self.layers.iter().rev().flat_map(|layer| keys.iter().filter_map(|key| layer.place(key)));
-        found.next().unwrap_or_else(|| format!("{} (default value)", self.own().0.display()))
+        found.next().unwrap_or_else(|| format!("{} (default value)", self.own().0.shown()))
     }
 }
 
@@ -211,7 +212,7 @@ impl Layer {
     /// File, line and column of a key's value.
     fn place(&self, key: &str) -> Option<String> {
         let (line, column) = locate(&self.text, key)?;
-        Some(format!("{}:{line}:{column}", self.path.display()))
+        Some(format!("{}:{line}:{column}", self.path.shown()))
     }
 }
 
@@ -219,7 +220,7 @@ fn read(path: &Path, demand: ChecksumPolicy) -> Result<String, ConfigError> {
     let bytes = files::read_at_most(path, LARGEST)?;
     checksums::check(path, &bytes, demand)?;
     hints::utf8(bytes)
-        .map_err(|((line, column), problem)| ConfigError::value(format!("{}:{line}:{column}", path.display()), problem))
+        .map_err(|((line, column), problem)| ConfigError::value(format!("{}:{line}:{column}", path.shown()), problem))
 }
 
 fn parse(text: &str, path: &Path) -> Result<ConfigFile, ConfigError> {

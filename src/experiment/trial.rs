@@ -18,7 +18,7 @@ use crate::dates::SplitError;
 use crate::files::{self, FileError};
 use crate::metrics::{Population, TableError};
 use crate::model::{EngineError, Model, WeightsError};
-use crate::printable::printable;
+use crate::printable::{ShownPath, printable};
 use crate::task::{Split, dates};
 use crate::training::{Ending, Evaluation, Observer, Trainer, TrainingError, TrialData, TrialLoop};
 
@@ -64,19 +64,19 @@ pub enum TrialError {
     /// A folder without weights.
     #[error(
         "{} holds no weights: neither {RELEASE_WEIGHTS} nor {TRIAL_WEIGHTS}; name a release or a finished run",
-        .0.display()
+        .0.shown()
     )]
     NoWeights(PathBuf),
     /// A baseline, which has no weights.
     #[error(
         "{} is a baseline (model.kind), which has no weights; its figures are in metrics.csv, for cvae compare and cvae plot",
-        .0.display()
+        .0.shown()
     )]
     Baseline(PathBuf),
     /// A folder with the weights of a release and of a trial: one config can't be that of both.
     #[error(
         "{} holds both {RELEASE_WEIGHTS} and {TRIAL_WEIGHTS}; remove the one that is not of its config.toml",
-        .0.display()
+        .0.shown()
     )]
     TwoWeights(PathBuf),
     /// A trial that goes on from another one has not been given it.
@@ -366,6 +366,13 @@ pub fn load_model(folder: &Path) -> Result<(Model, Config), TrialError> {
     }
     let model = Model::load(config.model, dates::schema(), &weights_file(folder)?)?;
     Ok((model, config))
+}
+
+/// The first folder inside this one that a model can be loaded from, by name.
+pub fn first_model(folder: &Path) -> Option<PathBuf> {
+    let mut inside: Vec<PathBuf> = folder.read_dir().ok()?.flatten().map(|entry| entry.path()).collect();
+    inside.sort();
+    inside.into_iter().find(|path| path.join("config.toml").exists() && weights_file(path).is_ok())
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub use table::{Cell, Column, Kind, Measures};
 use crate::checksums::ChecksumPolicy;
 use crate::experiment::{Reading, RunTrial, TrialError, trial_folders};
 use crate::files::{self, FileError};
+use crate::printable::ShownPath;
 
 /// A format that results can be written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,7 +136,7 @@ impl Trials {
                 Err(TrialError::File(error)) if error.cause.kind() == std::io::ErrorKind::NotFound => continue,
                 Err(error) => error.to_string(),
             };
-            exported.skipped.push(format!("{} is left out: {skipped}", folder.display()));
+            exported.skipped.push(format!("{} is left out: {skipped}", folder.shown()));
         }
         Ok(exported)
     }

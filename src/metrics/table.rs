@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::measure::Measure;
 use super::row::{CellError, Row};
 use crate::checksums::{self, ChecksumError, ChecksumPolicy};
+use crate::printable::ShownPath;
 
 /// A CSV file in memory.
 #[derive(Clone, Debug)]
@@ -21,7 +22,7 @@ pub enum TableError {
     #[error(transparent)]
     Checksum(#[from] ChecksumError),
     /// The file is not CSV.
-    #[error("{path}: {reason}; restore the file, or remove it and run the trial again")]
+    #[error("{path}: {reason}; restore the file, or remove it and run the trial again", path = .path.shown())]
     Format {
         /// The file.
         path: PathBuf,
@@ -30,7 +31,8 @@ pub enum TableError {
     },
     /// A column is missing.
     #[error(
-        "{path}: no column {column:?}; it was edited or written by another version: run the trial again, or restore the file"
+        "{path}: no column {column:?}; it was edited or written by another version: run the trial again, or restore the file",
+        path = .path.shown()
     )]
     Column {
         /// The file.
@@ -39,7 +41,10 @@ pub enum TableError {
         column: String,
     },
     /// A value does not fit its column.
-    #[error("{path}, row {row}, column {column:?}: {fault}; restore the file, or run the trial again")]
+    #[error(
+        "{path}, row {row}, column {column:?}: {fault}; restore the file, or run the trial again",
+        path = .path.shown()
+    )]
     Cell {
         /// The file.
         path: PathBuf,
@@ -53,7 +58,8 @@ pub enum TableError {
     /// A row says otherwise than the trial's own files.
     #[error(
         "{path}: {column:?} of {trial} is {found:?} there and {expected:?} in its folder; the table is damaged, was \
-         edited or is older than the trial: remove it, and cvae compare FOLDER --csv or cvae sweep makes it again"
+         edited or is older than the trial: remove it, and cvae compare FOLDER --csv or cvae sweep makes it again",
+        path = .path.shown()
     )]
     Stale {
         /// The file.

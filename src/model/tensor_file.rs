@@ -14,6 +14,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
 use crate::checksums::{self, ChecksumError, ChecksumPolicy, sha256};
 use crate::files::{self, FileError};
+use crate::printable::ShownPath;
 
 /// Why weights could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +23,7 @@ pub enum WeightsError {
     #[error(transparent)]
     File(#[from] FileError),
     /// The file is not a weight file.
-    #[error("{path} is not a readable safetensors file ({reason}); copy it again or train again")]
+    #[error("{path} is not a readable safetensors file ({reason}); copy it again or train again", path = .path.shown())]
     Format {
         /// The file.
         path: PathBuf,
@@ -30,7 +31,10 @@ pub enum WeightsError {
         reason: String,
     },
     /// The file is damaged.
-    #[error("{path} is damaged: it does not match the checksum in its header; copy it again or train again")]
+    #[error(
+        "{path} is damaged: it does not match the checksum in its header; copy it again or train again",
+        path = .path.shown()
+    )]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -39,7 +43,10 @@ pub enum WeightsError {
     #[error(transparent)]
     Checksum(#[from] ChecksumError),
     /// The file holds another model.
-    #[error("{path} does not fit the config beside it: {mismatch}; use the config that the weights were trained with")]
+    #[error(
+        "{path} does not fit the config beside it: {mismatch}; use the config that the weights were trained with",
+        path = .path.shown()
+    )]
     Mismatch {
         /// The file.
         path: PathBuf,

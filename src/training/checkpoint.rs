@@ -11,6 +11,7 @@ use crate::files;
 use crate::model::{
     Layout, Tensor, Tensors, TrainingState, Values, WeightsError, flat, load_tensors, named, save_tensors,
 };
+use crate::printable::ShownPath;
 
 /// Everything about a run that is not a tensor.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -54,7 +55,7 @@ pub enum CheckpointError {
     #[error(transparent)]
     Weights(#[from] WeightsError),
     /// The counters.
-    #[error("{path} can't be taken up: {reason}; remove it to train from the start")]
+    #[error("{path} can't be taken up: {reason}; remove it to train from the start", path = .path.shown())]
     State {
         /// The file.
         path: PathBuf,

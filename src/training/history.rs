@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::checksums::{ChecksumPolicy, sha256};
 use crate::files::{self, FileError};
 use crate::metrics::{Measure, Row, Table, TableError};
+use crate::printable::ShownPath;
 
 /// A history file of a run in progress.
 #[derive(Debug)]
@@ -26,7 +27,10 @@ pub enum HistoryError {
     #[error(transparent)]
     File(#[from] FileError),
     /// A column that this version does not know.
-    #[error("{path}: unknown column {column:?}; a newer version wrote it: resume the run with that version")]
+    #[error(
+        "{path}: unknown column {column:?}; a newer version wrote it: resume the run with that version",
+        path = .path.shown()
+    )]
     Column {
         /// The file.
         path: PathBuf,

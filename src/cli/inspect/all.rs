@@ -21,6 +21,7 @@ use crate::figures::{Histogram, Panel, Rate, Rates, count, write_both};
 use crate::files;
 use crate::metrics::{Scores, Summary, Tally, Worst, coverage, tv};
 use crate::model::Decode;
+use crate::printable::ShownPath;
 use crate::random::{Purpose, stream};
 use crate::task::{Column, Split};
 
@@ -109,7 +110,7 @@ pub fn run(options: &Inspect, subject: &Subject) -> anyhow::Result<Exit> {
     write_rows(subject, &rows, &table)?;
     let mut written = vec![table];
     written.extend(draw(options, subject, &tallies, folder)?);
-    written.iter().for_each(|path| output::say!("wrote {}", path.display()));
+    written.iter().for_each(|path| output::say!("wrote {}", path.shown()));
     warn::show(&warnings);
     if options.json {
         output::print(&output::json(&report)?)?;

@@ -13,6 +13,7 @@ use crate::cli::output;
 use crate::figures::{Clock, Clocks, Ring, write_both};
 use crate::files;
 use crate::model::Model;
+use crate::printable::ShownPath;
 
 /// Clocks that are drawn, at the most.
 const CLOCKS: usize = 8;
@@ -55,7 +56,7 @@ pub fn run(options: &Inspect, model: &Model) -> anyhow::Result<Exit> {
     let mut written = vec![folder.join("angles.csv")];
     write(&found.report, &written[0])?;
     written.extend(found.draw(folder)?);
-    written.iter().for_each(|path| output::say!("wrote {}", path.display()));
+    written.iter().for_each(|path| output::say!("wrote {}", path.shown()));
     output::print(&if options.json { output::json(&found.report)? } else { text(&found.report) })?;
     Ok(Exit::Done)
 }
@@ -138,7 +139,7 @@ fn text(report: &Report) -> String {
         vec![fits.column.clone(), fits.values.to_string(), of, format!("{:.2}", fits.by_chance), three(fits.threshold)]
     };
     let header = ["given column", "values", "count it", "by chance", "coherence above"];
-    let columns = output::table(&header, report.columns.iter().map(row).collect());
+    let columns = output::fitting(&header, report.columns.iter().map(row).collect(), &[0, 2], output::table);
     let names: Vec<&str> =
         report.found.first().into_iter().flat_map(|unit| unit.others.keys()).map(String::as_str).collect();
     let turns = format!("turns per {}", report.counted);
@@ -148,7 +149,7 @@ fn text(report: &Report) -> String {
         let fit = [unit.fit.unit.to_string(), unit.fit.frequency.to_string(), format!("{:.4}", unit.fit.coherence)];
         fit.into_iter().chain(unit.others.values().map(|value| three(*value))).collect()
     };
-    let units = output::long_table(&header, report.found[..shown].iter().map(row).collect());
+    let units = output::fitting(&header, report.found[..shown].iter().map(row).collect(), &[0, 2], output::long_table);
     let what = match report.kind {
         "angles" => format!(
             "coherence: 1 where an angle places the values of {} at equal distances on the circle; other columns: 1 where \

@@ -19,6 +19,7 @@ use crate::metrics::{
     LatentUse, Marginal, MarginalSummary, Population, Summary, Variety, Weighting, Worst, information, latent_use,
     marginals, test_terms, variety,
 };
+use crate::printable::ShownPath;
 
 /// Draws of z for each date in the mutual information.
 const INFORMATION_DRAWS: usize = 32;
@@ -115,7 +116,7 @@ pub fn run(options: &Inspect, subject: &Subject, condition: Option<Condition>) -
     write_rows(subject, &measured, &table)?;
     let mut written = vec![table];
     written.extend(pictures::draw(subject, &dates, &usage, shown, folder)?);
-    written.iter().for_each(|path| output::say!("wrote {}", path.display()));
+    written.iter().for_each(|path| output::say!("wrote {}", path.shown()));
     warn::show(&warnings);
     if options.json {
         output::print(&output::json(&report)?)?;

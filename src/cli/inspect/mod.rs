@@ -28,6 +28,7 @@ use crate::dates::{Condition, LineError, ValidDates, parse_line};
 use crate::experiment::{Config, NeedsTorch, prepared};
 use crate::metrics::{Draws, Population, Tally, Trained, draw_in_bulk, tally_drawn, tally_model};
 use crate::model::{BulkDecoder, Decode, DeviceChoice, EngineError, EngineKind, EngineOptions, Model, bulk_decoder};
+use crate::printable::ShownPath;
 use crate::task::{Notation, Split};
 
 /// Show the diversity of one condition's samples, of every condition's, or the use of the latent code
@@ -252,7 +253,7 @@ impl Inspect {
     /// Refuses a place that can't be meant, before minutes of measuring.
     fn check_output(&self) -> Result<(), BadInput> {
         let Some(path) = &self.output else { return Ok(()) };
-        let (name, several) = (path.display(), self.all || self.latent || self.angles);
+        let (name, several) = (path.shown(), self.all || self.latent || self.angles);
         if several && (path.is_file() || is_picture(path)) {
             return Err(BadInput(format!("-o {name}: several files are written; name a folder, such as inspect")));
         }

@@ -15,6 +15,7 @@ use crate::cli::warn;
 use crate::dates::{Condition, DateTokens};
 use crate::figures::{Calendar, Cell, count, write_both, write_file};
 use crate::metrics::{Draws, Tally, draw_samples};
+use crate::printable::ShownPath;
 
 /// Everything about one condition.
 #[derive(Debug, Serialize)]
@@ -57,7 +58,7 @@ pub fn run(options: &Inspect, subject: &Subject, condition: Condition) -> anyhow
     let calendar = calendar(options, subject, condition, &tally, &counts);
     // Files first: who reads the text may stop reading.
     for path in draw(options, &calendar, condition)? {
-        output::say!("wrote {}", path.display());
+        output::say!("wrote {}", path.shown());
     }
     warn::show(&warnings);
     if options.json {

@@ -20,6 +20,7 @@ use super::{output, warn};
 use crate::analysis::{best, distinct, mixed_provenance, named};
 use crate::experiment::{Outcome, Reading, Run};
 use crate::figures::{Chart, both, write_both};
+use crate::printable::ShownPath;
 
 /// Draw charts of runs: training, pass rates, sweeps, ablations, and what the weights generate
 ///
@@ -96,7 +97,7 @@ pub(super) fn found(paths: &[PathBuf]) -> anyhow::Result<Vec<Run>> {
         if found.is_empty() {
             return Err(BadInput(format!(
                 "no run (config.toml or results.csv) in {}; name a folder that cvae train or cvae sweep wrote",
-                path.display()
+                path.shown()
             ))
             .into());
         }
@@ -180,7 +181,7 @@ fn draw(run: &Run, folder: &Path, charts: Option<&Charts>) -> anyhow::Result<()>
 }
 
 fn say_removed(charts: &[PathBuf]) {
-    charts.iter().for_each(|path| output::say!("removed {}, a chart of an earlier call", path.display()));
+    charts.iter().for_each(|path| output::say!("removed {}, a chart of an earlier call", path.shown()));
 }
 
 /// Where charts go.
@@ -196,7 +197,7 @@ impl Place {
                 self.say_written(&write_both(&chart, &self.folder, name)?)?;
             }
             Drawn::Skipped(why) => {
-                output::say!("left out of {}: {name}, since {why}", self.folder.display());
+                output::say!("left out of {}: {name}, since {why}", self.folder.shown());
                 // What an earlier call drew there is no longer true of the run.
                 let files = both(Path::new(""), name);
                 say_removed(&self.listed.remove(|listed| files.iter().any(|file| file == Path::new(listed)))?);
@@ -206,7 +207,7 @@ impl Place {
     }
 
     fn say_written(&mut self, paths: &[PathBuf]) -> anyhow::Result<()> {
-        paths.iter().for_each(|path| output::say!("wrote {}", path.display()));
+        paths.iter().for_each(|path| output::say!("wrote {}", path.shown()));
         Ok(self.listed.add(paths)?)
     }
 }

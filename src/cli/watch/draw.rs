@@ -12,6 +12,7 @@ use super::app::{App, Mode, Panes};
 use super::cells::{Column, printable_line, short_name};
 use super::curves;
 use crate::experiment::{LiveRuns, LiveTrial, Status};
+use crate::printable::ShownPath;
 
 /// What the first and last line tell beside the trials.
 #[derive(Clone, Copy, Debug, Default)]
@@ -97,7 +98,7 @@ fn list(frame: &mut Frame<'_>, area: Rect, app: &mut App, runs: &LiveRuns, now: 
     };
     let [table, below] = Layout::vertical([Constraint::Min(0), Constraint::Length(curves_height)]).areas(area);
     if runs.trials().is_empty() {
-        let roots: Vec<String> = runs.roots().iter().map(|root| printable_line(&root.display().to_string())).collect();
+        let roots: Vec<String> = runs.roots().iter().map(|root| printable_line(&root.shown().to_string())).collect();
         frame.render_widget(Paragraph::new(format!("\nno trial yet in {}", roots.join(", "))), table);
         return;
     }
@@ -197,7 +198,7 @@ fn log(frame: &mut Frame<'_>, area: Rect, app: &mut App, runs: &LiveRuns, up: us
     let end = lines.len() - up;
     let shown = lines[end.saturating_sub(page)..end].iter().map(|line| Line::from(printable_line(line)));
     let place = format!("  lines {} to {end} of {}", end.saturating_sub(page) + 1, lines.len());
-    let title = printable_line(&trial.folder.display().to_string());
+    let title = printable_line(&trial.folder.shown().to_string());
     frame.render_widget(Paragraph::new(Line::from(vec![title.bold(), place.dim()])), head);
     frame.render_widget(Paragraph::new(shown.collect::<Vec<_>>()).alignment(Alignment::Left), rest);
     (app.page, app.mode) = (page, Mode::Log(up));

@@ -20,6 +20,7 @@ use super::folder::{FolderError, RunFolder, Status};
 use super::plan::{Experiment, Trial};
 use super::provenance::Provenance;
 use crate::files::FileError;
+use crate::printable::ShownPath;
 
 /// Every launcher; `--launcher` takes their names, and the first one if none is named.
 pub static LAUNCHERS: [&dyn Launcher; 2] = [&local::Local, &slurm::Slurm];
@@ -164,7 +165,7 @@ pub enum LaunchError {
         cause: std::io::Error,
     },
     /// A scheduler's command refused.
-    #[error("{command} refused {path}: {message}")]
+    #[error("{command} refused {path}: {message}", path = .path.shown())]
     Refused {
         /// The command.
         command: &'static str,

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Column, Kind, Rows, Schema, Truth};
 use crate::files::{self, FileError};
+use crate::printable::ShownPath;
 
 /// The most combinations of values that are enumerated.
 pub const MOST_CELLS: usize = 1 << 22;
@@ -40,7 +41,7 @@ pub enum NetworkError {
     #[error(transparent)]
     File(#[from] FileError),
     /// It is not what its name says.
-    #[error("{path}: {problem}")]
+    #[error("{path}: {problem}", path = .path.shown())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -56,7 +57,7 @@ pub enum NetworkError {
         problem: String,
     },
     /// The same in a file.
-    #[error("{path}: {error}")]
+    #[error("{path}: {error}", path = .path.shown())]
     In {
         /// The file.
         path: PathBuf,

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::{TableError, parquet};
 use crate::files::{self, FileError};
+use crate::printable::ShownPath;
 
 /// Opens a file for reading.
 ///
@@ -31,7 +32,7 @@ fn text<R: Read>(mut source: R, path: &Path) -> Result<Text<R>, TableError> {
     source.read_to_end(&mut head).map_err(failed)?;
     let text = parquet::to_csv(&head).map_err(|problem| {
         let code = "import pandas, sys; pandas.read_parquet(sys.argv[1]).to_csv(sys.argv[2], index=False)";
-        let remedy = format!("else convert it to CSV, as with python3 -c '{code}' {} table.csv", path.display());
+        let remedy = format!("else convert it to CSV, as with python3 -c '{code}' {} table.csv", path.shown());
         TableError::Format { path: path.to_owned(), line: 0, problem: format!("{problem}; {remedy}") }
     })?;
     Ok(Cursor::new(text).chain(source.take(0)))
