@@ -187,6 +187,7 @@ pub fn short(key: &str) -> String {
         "beta.high" => "β high".to_owned(),
         "model.latent_dim" => "latent size".to_owned(),
         "data.split" => "split".to_owned(),
+        "data.seed" => "data seed".to_owned(),
         key => key.rsplit('.').next().unwrap_or(key).replace('_', " "),
     }
 }

@@ -34,6 +34,8 @@ pub struct StepConfig {
     pub divergence: f64,
     /// Steps between checkpoints.
     pub checkpoint_every: u64,
+    /// Whether training rows are drawn so that each condition comes equally often, however many rows it has.
+    pub balanced: bool,
     /// Whether the last checkpoint is kept at the end, so that `cvae train --from` can take Adam's moments over.
     pub keep_checkpoint: bool,
 }
@@ -52,6 +54,7 @@ impl Default for StepConfig {
             gradient_clip: 1.0,
             divergence: 100.0,
             checkpoint_every: 500,
+            balanced: false,
             keep_checkpoint: false,
         }
     }

@@ -14,6 +14,8 @@ pub struct TrialData<'a> {
     // Weights of training rows and of conditions.
     weights: Vec<f64>,
     masses: Vec<f64>,
+    // Probabilities of training rows given their condition.
+    shares: Vec<f64>,
     pub(super) test: TestData<'a>,
     /// Rows on which a model of a sample is chosen, single observations; none of an exact truth.
     pub(super) validation: Option<Rows>,
@@ -31,6 +33,9 @@ impl<'a> TrialData<'a> {
     pub fn new(population: &'a Population, split: &Split) -> Self {
         let Split { train, test, held_out, seen, .. } = split;
         let masses = (0..train.truth.len()).map(|group| train.truth.mass(group)).collect();
+        let given = train.truth.schema().given.len();
+        let mass = |row: &[u16]| train.truth.find(&row[..given]).map_or(1.0, |group| train.truth.mass(group));
+        let shares = train.rows.iter().zip(&train.weights).map(|(row, weight)| weight / mass(row)).collect();
         let measured: usize = seen.iter().chain(held_out).map(|group| population.count(*group)).sum();
         let stride = measured.div_ceil(MOST_MEASURED).max(1);
         let thin = |groups: &[usize]| groups.iter().copied().step_by(stride).collect();
@@ -45,6 +50,7 @@ impl<'a> TrialData<'a> {
             train_groups: train.truth.groups().clone(),
             weights: train.weights.clone(),
             masses,
+            shares,
             test: TestData { population, train: thin(seen), validation: thin(held_out), rows, groups },
             validation,
         }
@@ -55,14 +61,17 @@ impl<'a> TrialData<'a> {
         self.test.population.schema().notation == Notation::Dates
     }
 
-    /// The order in which training rows come.
-    pub(super) fn row_order(&self, batch: usize, seed: u64) -> Order {
+    /// The order in which training rows come: by their probability, or by that given their condition alone.
+    pub(super) fn row_order(&self, batch: usize, seed: u64, balanced: bool) -> Order {
+        if balanced {
+            return Order::weighted(&self.shares, batch, Purpose::Order, seed);
+        }
         Order::weighted(&self.weights, batch, Purpose::Order, seed)
     }
 
     /// The order in which conditions come whose codes are paired.
-    pub(super) fn condition_order(&self, batch: usize, seed: u64) -> Order {
-        match self.train_groups.is_uniform() {
+    pub(super) fn condition_order(&self, batch: usize, seed: u64, balanced: bool) -> Order {
+        match balanced || self.train_groups.is_uniform() {
             // Where rows are equally likely, conditions take turns.
             true => Order::of_each(self.masses.len(), batch, Purpose::Conditions, seed),
             false => Order::weighted(&self.masses, batch, Purpose::Conditions, seed),
@@ -98,6 +107,18 @@ mod tests {
         let split = Split::of(&population, &SplitOptions::of_conditions(0.1, 1)).unwrap();
         let data = TrialData::new(&population, &split);
         assert!(!data.is_dates() && data.validation.is_none());
+        // Shares of a condition's rows add up to 1, so that balanced batches have each condition equally often.
+        let sum: f64 = data.shares.iter().sum();
+        assert!((sum - data.train_groups.len() as f64).abs() < 1e-6, "{sum}");
+        let mut conditions = vec![0; population.len()];
+        let mut order = data.row_order(50_000, 1, true);
+        for row in order.rows(0) {
+            conditions[population.find(&data.train.row(*row as usize)[..4]).unwrap()] += 1;
+        }
+        let expected = 50_000.0 / data.train_groups.len() as f64;
+        let excess: f64 = split.seen.iter().map(|group| (f64::from(conditions[*group]) - expected).powi(2)).sum();
+        let dispersion = excess / (split.seen.len() as f64 * expected);
+        assert!((0.9..1.1).contains(&dispersion), "{dispersion}");
         // Half of the mass of a condition is on its first row.
         let first =
             data.test.rows.iter().filter(|row| {

@@ -99,10 +99,10 @@ impl<'a> TrialLoop<'a> {
             History::begin(history, &Measure::of_history(given))?
         };
         state.history = history.digest();
-        let (seed, batch_size) = (config.seed, config.training.batch_size);
-        let order = data.row_order(batch_size as usize, seed);
+        let (seed, batch_size, balanced) = (config.seed, config.training.batch_size, config.training.balanced);
+        let order = data.row_order(batch_size as usize, seed, balanced);
         let grouped = (batch_size / config.objective.codes).max(1) as usize;
-        let conditions = data.condition_order(grouped, seed);
+        let conditions = data.condition_order(grouped, seed, balanced);
         // A uniform guess of many columns costs more than one of a date.
         let guess: f64 = schema.generated.iter().map(|column| (column.size() as f64).ln()).sum();
         let divergence = config.training.divergence.max(if data.is_dates() { 0.0 } else { 10.0 * guess });

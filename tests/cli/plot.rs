@@ -173,8 +173,8 @@ fn columns_that_were_not_logged_are_named_and_leave_the_rest() {
     let done = run(folder.path(), &["plot", "--logs", grid.to_str().unwrap()]);
     assert_eq!(code(&done), 0, "{}", errors(&done));
     let svg = |name: &str| fs::read_to_string(folder.path().join(format!("plots/grid/{name}.svg"))).unwrap();
-    assert!(svg("sweep").contains("Not logged by every trial: greedy_coverage_ratio."), "{}", svg("sweep"));
-    assert!(svg("training").contains("Not logged by every trial: test_recon."), "{}", svg("training"));
+    assert!(svg("sweep").contains("Not shown, since some trials did not log it: greedy coverage"), "{}", svg("sweep"));
+    assert!(svg("training").contains("Not shown at every step, since some trials did not log it: "), "{}", svg("training"));
 }
 
 #[test]

@@ -91,8 +91,8 @@ pub const CUT: &str = "Intervals end where nothing is possible beyond.";
 pub fn present(measures: &[Measure], settings: &[Setting<'_>]) -> (Vec<Measure>, Option<String>) {
     let has = |measure: &Measure| settings.iter().all(|setting| setting.has(*measure));
     let (there, lacking): (Vec<Measure>, Vec<Measure>) = measures.iter().partition(|measure| has(measure));
-    let names: Vec<&str> = lacking.iter().map(|measure| measure.name()).collect();
-    let note = (!names.is_empty()).then(|| format!("Not logged by every trial: {}.", names.join(" and ")));
+    let names: Vec<String> = lacking.iter().map(|measure| title(*measure)).collect();
+    let note = (!names.is_empty()).then(|| format!("Not shown, since some trials did not log it: {}.", names.join("; ")));
     (there, note)
 }
 

@@ -62,7 +62,7 @@ pub fn distortion(run: &Run) -> Drawn<Facets> {
         ..Facet::default()
     };
     Drawn::Chart(Facets {
-        title: format!("{}: rate against distortion, held-out dates", run.name),
+        title: format!("experiment {}: rate against distortion, held-out dates", run.name),
         notes: notes(run, &settings),
         columns: 1,
         facet: (540, 382),

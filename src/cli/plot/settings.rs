@@ -56,7 +56,7 @@ pub fn ranking(run: &Run) -> Drawn<Ranking> {
     let said: Vec<String> = scales.into_iter().chain(cut).chain(note).collect();
     let what = if seeds { "each seed".to_owned() } else { "means over seeds with 95 % intervals".to_owned() };
     Drawn::Chart(Ranking {
-        title: format!("{}: {what}", run.name),
+        title: format!("experiment {}: {what}", run.name),
         notes: if said.is_empty() { said } else { vec![said.join(" ")] },
         guide: "1/7: right month, decade and leap year, random day".to_owned(),
         settings: settings.iter().map(|setting| (setting.label.clone(), setting.failed())).collect(),

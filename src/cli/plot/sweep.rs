@@ -99,7 +99,7 @@ pub fn lines(run: &Run) -> Drawn<Facets> {
     said.extend(cut.then(|| CUT.to_owned()));
     said.extend(note);
     Drawn::Chart(Facets {
-        title: format!("{}: means over seeds with 95 % intervals", run.name),
+        title: format!("experiment {}: means over seeds with 95 % intervals", run.name),
         notes: if said.is_empty() { said } else { vec![said.join(" ")] },
         columns: 3,
         facet: (344, 262),
@@ -144,7 +144,7 @@ pub fn maps(run: &Run) -> Drawn<HeatMaps> {
         best: chosen(run, *measure),
     };
     Drawn::Chart(HeatMaps {
-        title: format!("{}: means over seeds", run.name),
+        title: format!("experiment {}: means over seeds", run.name),
         notes: edge_note(run, &measures).into_iter().chain(note).collect(),
         x: ("final KL weight β".to_owned(), betas),
         y: ("latent size".to_owned(), latents),

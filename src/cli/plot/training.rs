@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Drawn;
+use super::measures::title;
 use crate::analysis::{Setting, best, named};
 use crate::experiment::{Run, RunTrial};
 use crate::figures::{Axis, Facet, Facets, Guide, Look, Names, Point, Scale, Series};
 use crate::metrics::{Measure, Row};
+use crate::task::DATES;
 
 /// The share of random days that fall on the right weekday.
 const SEVENTH: f64 = 1.0 / 7.0;
@@ -91,8 +93,8 @@ fn remarks(histories: &[&[Row]], measures: &[Measure]) -> Option<String> {
         .then(|| format!("After step {least:.0} means are of the seeds that have come so far, {reached} at the end."));
     let rows = || histories.iter().flat_map(|history| history.iter());
     let lacking = measures.iter().filter(|measure| rows().any(|row| !row.has(**measure)));
-    let lacking: Vec<&str> = lacking.map(|measure| measure.name()).collect();
-    let lacking = (!lacking.is_empty()).then(|| format!("Not logged by every trial: {}.", lacking.join(" and ")));
+    let lacking: Vec<String> = lacking.map(|measure| title(*measure)).collect();
+    let lacking = (!lacking.is_empty()).then(|| format!("Not shown at every step, since some trials did not log it: {}.", lacking.join(", ")));
     let said: Vec<String> = unequal.into_iter().chain(lacking).collect();
     (!said.is_empty()).then(|| said.join(" "))
 }
@@ -157,9 +159,9 @@ pub fn losses(run: &Run) -> Drawn<Facets> {
     };
     let across = steps(&histories);
     let both = |title: &str, [train, test]: [Measure; 2]| {
-        let mut series = lines(&histories, train, "training rows", 0);
-        series.extend(lines(&histories, test, "validation rows", 5));
-        Facet { title: title.to_owned(), x: across.clone(), y: axis("nats per row"), series, ..Facet::default() }
+        let mut series = lines(&histories, train, &format!("training {}s", noun(run)), 0);
+        series.extend(lines(&histories, test, &format!("validation {}s", noun(run)), 5));
+        Facet { title: title.to_owned(), x: across.clone(), y: axis(&format!("nats per {}", noun(run))), series, ..Facet::default() }
     };
     let each = |title: &str, measure: Measure, y: Axis| {
         let line = |history: &&[Row]| Series {
@@ -175,9 +177,9 @@ pub fn losses(run: &Run) -> Drawn<Facets> {
     let beta = each("KL weight β, each trial", Measure::Beta, from_zero("β"));
     let closed = beta.series.iter().flat_map(|series| &series.points).any(|point| point.y.is_infinite());
     let mut elbo = Facet {
-        title: "−ELBO at β = 1, validation rows".to_owned(),
+        title: format!("−ELBO at β = 1, validation {}s", noun(run)),
         x: across.clone(),
-        y: axis("nats per row"),
+        y: axis(&format!("nats per {}", noun(run))),
         series: lines(&histories, Measure::TestElbo, "", 5),
         ..Facet::default()
     };
@@ -199,7 +201,7 @@ pub fn losses(run: &Run) -> Drawn<Facets> {
     let shown: Vec<Measure> =
         terms.concat().into_iter().chain([Measure::Beta, Measure::Lr, Measure::TestElbo]).collect();
     Drawn::Chart(Facets {
-        title: format!("{}: losses in training, {} ({})", run.name, setting.label, trials(histories.len())),
+        title: format!("experiment {}: losses in training, {} ({})", run.name, setting.label, trials(histories.len())),
         notes: closed.into_iter().chain(remarks(&histories, &shown)).chain(left_out(run)).collect(),
         columns: 3,
         facet: (344, 270),
@@ -236,13 +238,20 @@ fn with_seventh(mut facets: Vec<Facet>) -> Vec<Facet> {
     facets
 }
 
+/// What a row is called in charts.
+fn noun(run: &Run) -> &'static str {
+    let of = |key: &str| run.trials.first().and_then(|trial| trial.value(key)).unwrap_or_default();
+    let other = !of("data.table").is_empty() || !of("data.network").is_empty();
+    if other || ![DATES, ""].contains(&of("data.task")) { "row" } else { "date" }
+}
+
 /// The panels of pass rates: measures with their names and colours.
-fn fields(histories: &[&[Row]]) -> Vec<(Measure, String, usize)> {
+fn fields(histories: &[&[Row]], noun: &str) -> Vec<(Measure, String, usize)> {
     let logged = histories.iter().flat_map(|history| history.iter()).flat_map(Row::measures);
     let columns: BTreeSet<Measure> = logged.filter(|measure| measure.is_of_column()).collect();
     let name = |measure: Measure| measure.name().trim_start_matches("greedy_pass_").replace('_', " ");
     let columns = columns.into_iter().map(|measure| (measure, name(measure)));
-    let all = columns.chain([(Measure::GreedyValidRow, "row that exists".to_owned())]);
+    let all = columns.chain([(Measure::GreedyValidRow, format!("{noun} that exists"))]);
     all.enumerate().map(|(colour, (measure, name))| (measure, name, colour)).collect()
 }
 
@@ -264,7 +273,7 @@ pub fn pass_by_field(run: &Run) -> Drawn<Facets> {
         Ok(found) => found,
         Err(why) => return Drawn::Skipped(why),
     };
-    let (fields, joint, across) = (fields(&histories), joint(), steps(&histories));
+    let (fields, joint, across) = (fields(&histories, noun(run)), joint(), steps(&histories));
     let facet = |title: &str, measures: &[(Measure, String, usize)]| {
         let mut series = Vec::new();
         for (measure, name, colour) in measures {
@@ -279,7 +288,7 @@ pub fn pass_by_field(run: &Run) -> Drawn<Facets> {
         with_seventh(vec![facet("greedy, each given column alone", &fields), facet("all columns together", &joint)]);
     let shown: Vec<Measure> = fields.iter().chain(&joint).map(|(measure, ..)| *measure).collect();
     Drawn::Chart(Facets {
-        title: format!("{}: pass rates in training, {} ({})", run.name, setting.label, seeds(histories.len())),
+        title: format!("experiment {}: pass rates in training, {} ({})", run.name, setting.label, seeds(histories.len())),
         notes: said(&facets, remarks(&histories, &shown)).into_iter().chain(left_out(run)).collect(),
         columns: 2,
         facet: (500, 312),
@@ -300,9 +309,9 @@ pub fn pass_by_setting(run: &Run) -> Drawn<Facets> {
     let mut facets = vec![
         Facet { title: "greedy pass rate".to_owned(), x: across.clone(), ..Facet::default() },
         Facet {
-            title: "−ELBO at β = 1, validation rows".to_owned(),
+            title: format!("−ELBO at β = 1, validation {}s", noun(run)),
             x: across.clone(),
-            y: axis("nats per row"),
+            y: axis(&format!("nats per {}", noun(run))),
             ..Facet::default()
         },
     ];
@@ -324,7 +333,7 @@ pub fn pass_by_setting(run: &Run) -> Drawn<Facets> {
     facets[0].guides.push(seventh(across.range.unwrap_or((0.0, 1.0))));
     facets[0].y = rates("share of the samples", &facets[0].series);
     Drawn::Chart(Facets {
-        title: format!("{}: every setting in training (means over seeds)", run.name),
+        title: format!("experiment {}: every setting in training (means over seeds)", run.name),
         notes: said(&facets, remark).into_iter().chain(left_out(run)).collect(),
         columns: 2,
         facet: (500, 312),
