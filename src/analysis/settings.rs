@@ -91,8 +91,9 @@ impl Setting<'_> {
 /// named that. With `each`, every trial is a setting of its own and is called as its folder.
 pub fn groups(trials: &[RunTrial], each: bool) -> Vec<Setting<'_>> {
     let mut groups: BTreeMap<Vec<&(String, String)>, Setting> = BTreeMap::new();
+    let seeds = if each { &[] } else { seeds(trials) };
     for trial in trials {
-        let key = trial.config.iter().filter(|(key, _)| each || key != "seed").collect();
+        let key = trial.config.iter().filter(|(key, _)| !seeds.contains(&key.as_str())).collect();
         let label = trial.name.clone();
         groups.entry(key).or_insert_with(|| Setting { label, trials: Vec::new() }).trials.push(trial);
     }
@@ -126,10 +127,21 @@ pub fn named(trials: &[RunTrial]) -> Vec<Setting<'_>> {
 
 /// The keys, seeds apart, that trials differ in, in the order of the config.
 pub fn varying(trials: &[RunTrial]) -> Vec<String> {
-    let Some(first) = trials.first() else { return Vec::new() };
-    let keys = first.config.iter().map(|(key, _)| key).filter(|key| *key != "seed");
-    let differs = |key: &&String| trials.iter().any(|trial| trial.value(key) != first.value(key));
-    keys.filter(differs).cloned().collect()
+    let seeds = seeds(trials);
+    differing(trials).filter(|key| !seeds.contains(&key.as_str())).cloned().collect()
+}
+
+/// The keys whose values are averaged over: the seed of training, and that of the split where trials differ in more than
+/// these two.
+fn seeds(trials: &[RunTrial]) -> &'static [&'static str] {
+    const SEEDS: [&str; 2] = ["seed", "data.seed"];
+    if differing(trials).all(|key| SEEDS.contains(&key.as_str())) { &SEEDS[..1] } else { &SEEDS }
+}
+
+/// The keys that trials differ in, in the order of the config.
+fn differing(trials: &[RunTrial]) -> impl Iterator<Item = &String> {
+    let keys = trials.first().into_iter().flat_map(|first| first.config.iter().map(move |(key, _)| (first, key)));
+    keys.filter(|(first, key)| trials.iter().any(|trial| trial.value(key) != first.value(key))).map(|(_, key)| key)
 }
 
 /// The values of a key, in order of size where they are numbers.
@@ -224,6 +236,22 @@ pub(super) mod tests {
         assert_eq!(labels, expected.map(|(label, count)| (label.to_owned(), count)));
         assert_eq!(varying(&trials), ["model.heads", "beta.value"]);
         assert_eq!(values(&trials, "beta.value"), ["0.6", "1.0"]);
+    }
+
+    #[test]
+    fn seeds_of_splits_are_averaged_over_where_something_else_differs() {
+        let of = |seed, split, beta| {
+            let config = [("seed", seed), ("data.seed", split), ("beta.value", beta)];
+            RunTrial { outcome: Outcome::Unfinished, ..trial(&config, &[]) }
+        };
+        let mut trials = vec![of("1", "11", "0.6"), of("2", "12", "0.6"), of("1", "12", "0.6")];
+        let sizes =
+            |trials: &[RunTrial]| settings(trials).iter().map(|setting| setting.trials.len()).collect::<Vec<_>>();
+        assert_eq!((varying(&trials), sizes(&trials)), (vec!["data.seed".to_owned()], vec![1, 2]));
+        assert_eq!(groups(&trials, false).len(), 2);
+        trials.push(of("1", "11", "1.0"));
+        assert_eq!((varying(&trials), sizes(&trials)), (vec!["beta.value".to_owned()], vec![3, 1]));
+        assert_eq!((groups(&trials, false).len(), groups(&trials, true).len()), (2, 4));
     }
 
     #[test]

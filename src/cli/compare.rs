@@ -17,8 +17,9 @@ use crate::printable::ShownPath;
 
 /// Compare trials in a table, best first; trials that differ only in their seed share a row
 ///
-/// A row over several seeds shows means over those that finished, with 95 % confidence intervals (Student's t). Trials
-/// that failed or are unfinished are counted beside them.
+/// A row over several seeds shows means over those that finished, with 95 % confidence intervals (Student's t). Seeds of
+/// splits (data.seed) are averaged over as well, unless nothing else differs. Trials that failed or are unfinished
+/// are counted beside them.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cvae compare runs/quick

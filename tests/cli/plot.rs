@@ -174,7 +174,11 @@ fn columns_that_were_not_logged_are_named_and_leave_the_rest() {
     assert_eq!(code(&done), 0, "{}", errors(&done));
     let svg = |name: &str| fs::read_to_string(folder.path().join(format!("plots/grid/{name}.svg"))).unwrap();
     assert!(svg("sweep").contains("Not shown, since some trials did not log it: greedy coverage"), "{}", svg("sweep"));
-    assert!(svg("training").contains("Not shown at every step, since some trials did not log it: "), "{}", svg("training"));
+    assert!(
+        svg("training").contains("Not shown at every step, since some trials did not log it: "),
+        "{}",
+        svg("training")
+    );
 }
 
 #[test]

@@ -92,7 +92,8 @@ pub fn present(measures: &[Measure], settings: &[Setting<'_>]) -> (Vec<Measure>,
     let has = |measure: &Measure| settings.iter().all(|setting| setting.has(*measure));
     let (there, lacking): (Vec<Measure>, Vec<Measure>) = measures.iter().partition(|measure| has(measure));
     let names: Vec<String> = lacking.iter().map(|measure| title(*measure)).collect();
-    let note = (!names.is_empty()).then(|| format!("Not shown, since some trials did not log it: {}.", names.join("; ")));
+    let note =
+        (!names.is_empty()).then(|| format!("Not shown, since some trials did not log it: {}.", names.join("; ")));
     (there, note)
 }
 

@@ -94,7 +94,8 @@ fn remarks(histories: &[&[Row]], measures: &[Measure]) -> Option<String> {
     let rows = || histories.iter().flat_map(|history| history.iter());
     let lacking = measures.iter().filter(|measure| rows().any(|row| !row.has(**measure)));
     let lacking: Vec<String> = lacking.map(|measure| title(*measure)).collect();
-    let lacking = (!lacking.is_empty()).then(|| format!("Not shown at every step, since some trials did not log it: {}.", lacking.join(", ")));
+    let lacking = (!lacking.is_empty())
+        .then(|| format!("Not shown at every step, since some trials did not log it: {}.", lacking.join(", ")));
     let said: Vec<String> = unequal.into_iter().chain(lacking).collect();
     (!said.is_empty()).then(|| said.join(" "))
 }
@@ -161,7 +162,13 @@ pub fn losses(run: &Run) -> Drawn<Facets> {
     let both = |title: &str, [train, test]: [Measure; 2]| {
         let mut series = lines(&histories, train, &format!("training {}s", noun(run)), 0);
         series.extend(lines(&histories, test, &format!("validation {}s", noun(run)), 5));
-        Facet { title: title.to_owned(), x: across.clone(), y: axis(&format!("nats per {}", noun(run))), series, ..Facet::default() }
+        Facet {
+            title: title.to_owned(),
+            x: across.clone(),
+            y: axis(&format!("nats per {}", noun(run))),
+            series,
+            ..Facet::default()
+        }
     };
     let each = |title: &str, measure: Measure, y: Axis| {
         let line = |history: &&[Row]| Series {
@@ -288,7 +295,12 @@ pub fn pass_by_field(run: &Run) -> Drawn<Facets> {
         with_seventh(vec![facet("greedy, each given column alone", &fields), facet("all columns together", &joint)]);
     let shown: Vec<Measure> = fields.iter().chain(&joint).map(|(measure, ..)| *measure).collect();
     Drawn::Chart(Facets {
-        title: format!("experiment {}: pass rates in training, {} ({})", run.name, setting.label, seeds(histories.len())),
+        title: format!(
+            "experiment {}: pass rates in training, {} ({})",
+            run.name,
+            setting.label,
+            seeds(histories.len())
+        ),
         notes: said(&facets, remarks(&histories, &shown)).into_iter().chain(left_out(run)).collect(),
         columns: 2,
         facet: (500, 312),
