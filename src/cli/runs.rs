@@ -139,7 +139,8 @@ fn find(text: &str, runs: &Path) -> Result<PathBuf, BadInput> {
             Err(BadInput(format!("{text} is the name of several trials, {a} and {b} among them; name its folder")))
         }
         (None, _) => Err(BadInput(format!(
-            "{text} is neither the folder of a trial nor the name or hash of one in {}; cvae runs lists them",
+            "{} is neither the folder of a trial nor the name or hash of one in {}; cvae runs lists them",
+            one_line(text),
             runs.shown()
         ))),
     }

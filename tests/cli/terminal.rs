@@ -37,12 +37,16 @@ fn tables_fit_the_terminal() {
     let folder = folder();
     let long = format!("[MON] [DEC] [False] [196] {}", "x".repeat(300));
     fs::write(folder.path().join("out.txt"), format!("{long}\n[MON] [DEC] [False] [196] 3-12-1962\n")).unwrap();
+    fs::write(folder.path().join("small.csv"), "a,b\n1,x\n1,y\n2,x\n").unwrap();
     for columns in [40, 60, 80, 100] {
         for command in [
             "compare $1",
             "eval out.txt",
             "inspect --all -n 1 --codes 2 --model $1",
             "inspect --latent -n 1 --codes 2 --model $1",
+            "inspect --angles --model $1",
+            "runs show $1",
+            "score small.csv small.csv --given a",
         ] {
             if columns != 60 && command.starts_with("inspect") {
                 continue;
@@ -58,6 +62,28 @@ fn tables_fit_the_terminal() {
     assert!(widest(&wide) > 100, "{wide}");
     let narrow = terminal(folder.path(), 60, "$0 compare $1");
     assert!(narrow.contains("--wide shows all"), "{narrow}");
+}
+
+#[test]
+fn a_name_with_line_ends_forges_no_line() {
+    let folder = folder();
+    let name = "a\nerror: forged\tb";
+    for command in [
+        vec!["train", name],
+        vec!["eval", name],
+        vec!["predict", "-i", name, "-"],
+        vec!["predict", "-i", "-", "-", "--model", name],
+        vec!["compare", name],
+        vec!["plot", name],
+        vec!["runs", "show", name],
+        vec!["score", name, name, "--given", "a"],
+        vec!["train", "--table", name, "--given", "a"],
+        vec!["train", "--network", name, "--given", "a"],
+    ] {
+        let said = run(folder.path(), &command);
+        let said = errors(&said);
+        assert!(said.contains("forged") && said.lines().all(|line| !line.starts_with("error: forged")), "{said}");
+    }
 }
 
 #[test]
@@ -195,7 +221,8 @@ fn what_a_failed_run_keeps_steers_no_terminal() {
     let grid = "base = \"tiny.toml\"\ndata = { table = \"t.csv\", given = [\"a\"] }\n[sweep]\nseeds = [1]\n";
     fs::write(folder.path().join("grid.toml"), grid).unwrap();
     fs::write(folder.path().join("t.csv"), format!("{escape},b\n1,2\n")).unwrap();
-    assert_eq!(code(&run(folder.path(), &["sweep", "grid.toml"])), 1);
+    // A task of a scheduler looks at its data when it begins.
+    assert_eq!(code(&run(folder.path(), &["sweep", "grid.toml", "--index", "0"])), 1);
     let trial = fs::read_dir(folder.path().join("runs/grid")).unwrap().flatten().map(|entry| entry.path());
     let trial = trial.into_iter().find(|path| path.is_dir()).unwrap();
     for name in ["error.txt", "log.txt"] {
