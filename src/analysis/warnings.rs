@@ -130,15 +130,14 @@ impl fmt::Display for Warning {
             Self::LatentBypass { recon, pass } => write!(
                 f,
                 "latent bypass: the posterior reconstructs to {recon:.2} nats, but only {:.1} % of the samples from the \
-                 prior pass (a random day gives 14.3 %). z carries the date past the condition. Keep beta at 1 or \
-                 above until the decoder knows the calendar: beta.schedule = \"phased\" with beta.high = inf, or a \
-                 lower beta.calendar.",
+                 prior pass. z carries the answer past the condition. Keep beta at 1 or above until the decoder knows the \
+                 condition: beta.schedule = \"phased\" with beta.high = inf, for dates a lower beta.calendar.",
                 100.0 * pass
             ),
             Self::PosteriorCollapse { kl, active_units, coverage } => write!(
                 f,
                 "posterior collapse: KL {kl:.3} nats, {active_units} active latent dimensions, and greedy decoding \
-                 covers {:.1} % of the valid dates. z decides nothing. Lower beta.low or beta.value, train longer, or \
+                 covers {:.1} % of the valid answers. z decides nothing. Lower beta.low or beta.value, train longer, or \
                  take --decode sample, whose variety does not need z.",
                 100.0 * coverage
             ),

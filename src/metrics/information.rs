@@ -1,25 +1,50 @@
 //! How many nats about the date its code carries.
 
+use std::borrow::Cow;
+use std::ops::ControlFlow;
+
 use super::population::stream_index;
 use crate::model::{Encodings, Model, encode};
-use crate::random::{Purpose, normal, stream};
-use crate::task::Truth;
+use crate::random::{Cumulative, Purpose, normal, stream};
+use crate::task::{Rows, Truth};
 
 /// Mutual information I(z; row | condition) for each of these conditions, nats, 0..=H(row | condition).
 ///
 /// Under the aggregated posterior q(z | c), the mean of q(z | y, c) over the condition's rows by their probabilities
 /// (Hoffman and Johnson 2016): E[log q(z | y, c) - log q(z | c)]. The rows are enumerated, so that q(z | c) is exact and
-/// only z is drawn, `draws` times for each row.
-pub fn information(model: &Model, truth: &Truth, conditions: &[usize], draws: usize, seed: u64) -> Vec<(usize, f64)> {
+/// only z is drawn, `draws` times for each row. The work is quadratic in a condition's rows: of more than [`MOST_ROWS`] as
+/// many are drawn, which limits the estimate to the logarithm of that; and of many conditions with many rows, some are
+/// measured that are spread evenly over all. None where `going`, asked before each condition, wants an end.
+pub fn information(
+    model: &Model,
+    truth: &Truth,
+    conditions: &[usize],
+    (draws, seed): (usize, u64),
+    going: &mut dyn FnMut() -> ControlFlow<()>,
+) -> Option<Vec<(usize, f64)>> {
     let measure = |group: &usize| {
-        let rows = truth.rows(*group);
         let index = stream_index(truth.schema(), truth.condition(*group));
         let mut random = stream(seed, Purpose::Information, index);
+        let (mut rows, mut probabilities) = (truth.rows(*group), Cow::Borrowed(truth.probabilities(*group)));
+        if rows.len() > MOST_ROWS {
+            let choose = Cumulative::new(&probabilities);
+            let drawn: Vec<u32> = (0..MOST_ROWS).map(|_| choose.draw(&mut random) as u32).collect();
+            let mut some = Rows::default();
+            some.gather(&rows, &drawn);
+            (rows, probabilities) = (some, vec![1.0 / MOST_ROWS as f64; MOST_ROWS].into());
+        }
         let noise = normal(&mut random, rows.len() * draws * model.layout.latent);
-        (*group, information_of(&encode(model, &rows), truth.probabilities(*group), &noise))
+        (*group, information_of(&encode(model, &rows), &probabilities, &noise))
     };
-    conditions.iter().map(measure).collect()
+    let pairs = |group: &usize| truth.count(*group).min(MOST_ROWS).pow(2);
+    let stride = conditions.iter().map(pairs).sum::<usize>().div_ceil(MOST_PAIRS).max(1);
+    conditions.iter().step_by(stride).map(|group| going().is_continue().then(|| measure(group))).collect()
 }
+
+/// Rows of a condition that are looked at, at the most.
+const MOST_ROWS: usize = 1024;
+/// Pairs of rows over all conditions, at about the most.
+const MOST_PAIRS: usize = 1 << 26;
 
 /// The mean of figures of conditions by their masses: of the mutual information, comparable with the mean entropy over
 /// rows, its limit.

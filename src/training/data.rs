@@ -23,6 +23,8 @@ pub struct TrialData<'a> {
 
 /// Rows of the conditions that evaluations look at, at the most: all of the tasks that the program knows.
 const MOST_MEASURED: usize = 200_000;
+/// Conditions of a sample that evaluations look at, at the most: about as many as dates have.
+const MOST_CONDITIONS: usize = 7000;
 /// Test rows that losses are computed over, at the most, where they are drawn.
 const MOST_TESTED: usize = 20_000;
 /// Observations that a model is chosen on.
@@ -37,7 +39,9 @@ impl<'a> TrialData<'a> {
         let mass = |row: &[u16]| train.truth.find(&row[..given]).map_or(1.0, |group| train.truth.mass(group));
         let shares = train.rows.iter().zip(&train.weights).map(|(row, weight)| weight / mass(row)).collect();
         let measured: usize = seen.iter().chain(held_out).map(|group| population.count(*group)).sum();
-        let stride = measured.div_ceil(MOST_MEASURED).max(1);
+        let most_conditions = if population.kind() == Kind::Sample { MOST_CONDITIONS } else { usize::MAX };
+        let conditions = seen.len() + held_out.len();
+        let stride = measured.div_ceil(MOST_MEASURED).max(conditions.div_ceil(most_conditions)).max(1);
         let thin = |groups: &[usize]| groups.iter().copied().step_by(stride).collect();
         let (rows, groups) = tested(test);
         let validation = (population.kind() == Kind::Sample).then(|| {

@@ -9,7 +9,7 @@ use crate::metrics::{
     tally_model, test_prior_recon, test_prior_recon_on, test_terms, test_terms_on,
 };
 use crate::model::{BulkDecoder, Decode, EngineError, Model};
-use crate::task::{Groups, Rows};
+use crate::task::{Groups, Kind, Rows};
 
 /// Metrics of a model at one moment.
 #[derive(Clone, Debug)]
@@ -127,7 +127,7 @@ impl Drawn {
         let latent = model.layout.latent;
         let greedy = draw_in_bulk(decoder, population, &data.conditions(), budget.samples, Decode::Greedy, seed)?;
         // Without z every code is the same.
-        let codes = if latent == 0 { budget.codes.min(1) } else { budget.codes };
+        let codes = if latent == 0 { budget.codes.min(1) } else { codes(data, budget) };
         let marginals = match codes {
             0 => Vec::new(),
             codes => {
@@ -183,7 +183,7 @@ pub fn evaluate(
             let run = (seed, budget.threads);
             let measured = match drawn {
                 Some(drawn) => drawn.marginals.clone(),
-                None => marginals(model, population, &conditions, budget.codes, run, &mut of)?,
+                None => marginals(model, population, &conditions, codes(data, budget), run, &mut of)?,
             };
             Some(exact(data, budget, (&train, &validation), &measured))
         }
@@ -193,8 +193,12 @@ pub fn evaluate(
         let first = (0..groups.len()).map(|group| &groups.rows().row(groups.range(group).start)[..given]);
         first.filter_map(|given| population.find(given)).collect()
     };
-    let information = (budget.end && budget.codes > 0)
-        .then(|| mean_by_row(population, &information(model, population, &tested(), INFORMATION_DRAWS, seed)));
+    let information = if budget.end && budget.codes > 0 {
+        let run = (INFORMATION_DRAWS, seed);
+        Some(mean_by_row(population, &information(model, population, &tested(), run, &mut || progress(1.0))?))
+    } else {
+        None
+    };
     let pairing = (objective.pairing, objective.codes as usize);
     Some(Evaluation {
         given: population.schema().given.iter().map(|column| column.name.clone()).collect(),
@@ -215,6 +219,22 @@ pub fn evaluate(
 pub(super) fn exact_conditions(data: &TestData<'_>, budget: EvalBudget) -> (Vec<usize>, Vec<usize>) {
     let [most_train, most_validation] = if budget.end { [usize::MAX; 2] } else { HISTORY_CONDITIONS };
     (spread(&data.train, most_train), spread(&data.validation, most_validation))
+}
+
+/// Values times codes in the marginals of a sample, at about the most: a minute of two cores.
+const MOST_CELLS: usize = 150_000_000;
+/// Codes that are left of those that a config asks for, however large a sample is.
+const LEAST_CODES: usize = 64;
+
+/// Codes of each condition in the marginals: fewer than asked for, where a large sample is measured.
+fn codes(data: &TestData<'_>, budget: EvalBudget) -> usize {
+    if data.population.kind() == Kind::Exact {
+        return budget.codes;
+    }
+    let (train, validation) = exact_conditions(data, budget);
+    let rows: usize = train.iter().chain(&validation).map(|group| data.population.count(*group)).sum();
+    let cells = rows * data.population.schema().generated.len();
+    budget.codes.min((MOST_CELLS / cells.max(1)).max(LEAST_CODES))
 }
 
 /// What the marginals of these conditions come to.
@@ -248,7 +268,7 @@ pub(super) fn exact(
     let worst = summaries.iter().find(|(part, ..)| *part == Part::All).map(|(.., summary)| conditions[summary.worst]);
     let schema = data.population.schema();
     let worst = worst.map(|group| schema.label(data.population.condition(group))).unwrap_or_default();
-    Exact { codes: budget.codes, summaries, worst }
+    Exact { codes: codes(data, budget), summaries, worst }
 }
 
 /// At most so many of these conditions, spread evenly over them.

@@ -1,5 +1,6 @@
 //! `--latent`: exact marginals, what the code carries and decides, and what given codes decode to.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
@@ -139,7 +140,10 @@ fn measure(options: &Inspect, subject: &Subject, conditions: Vec<usize>) -> anyh
         marginals(model, population, &conditions, codes, run, &mut output::on_bar(&bar)).unwrap_or_default();
     let seconds = started.elapsed().as_secs_f64();
     bar.set_message("mutual information");
-    let information = information(model, population, &conditions, INFORMATION_DRAWS, options.seed);
+    let information = information(model, population, &conditions, (INFORMATION_DRAWS, options.seed), &mut || {
+        ControlFlow::Continue(())
+    })
+    .unwrap_or_default();
     bar.set_message("what z decides");
     let variety = variety(model, population, &conditions, (CODES, DRAWS), run, &mut output::on_bar(&bar));
     output::end_bar(&bar);
