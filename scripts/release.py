@@ -94,18 +94,33 @@ def measure():
             by_month = invalid_by_month(list(csv.DictReader(table)))
         dates = f"{place}/dates.txt"
         output(f"cvae predict -i {INPUT} {dates}")
-        examples = pathlib.Path(folder, "dates.txt").read_text().splitlines()[:5]
+        lines = pathlib.Path(folder, "dates.txt").read_text().splitlines()
+        # Spread over the file, which goes through the months over and over.
+        examples = [lines[(2 * place + 1) * len(lines) // 10] for place in range(5)]
         found["rust"] = json.loads(output(f"cvae eval {dates} --json"))
         output(f"{python} model/predict.py -i {INPUT} {dates}")
         found["python"] = json.loads(output(f"{sys.executable} model/eval.py {dates} --json"))
         output(f"cvae predict -i data/data.txt {dates} --decode sample")
         found["failures"] = json.loads(output(f"cvae eval {dates} --json --show 8"))
+        february = february_failures(folder)
     for report in found.values():
         for long in ("conditions", "traversals", "interpolation", "dimensions", "seconds", "nll_seconds"):
             if isinstance(report.get(long), (list, dict)) or "seconds" in long:
                 report.pop(long, None)
         report["ten_worst"] = report.pop("ten_worst", [])[:3]
-    return {"weights_sha256": digest(), "examples": examples, "invalid_by_month": by_month, **found}
+    return {"weights_sha256": digest(), "examples": examples, "invalid_by_month": by_month, "february": february, **found}
+
+
+def february_failures(folder):
+    """What 2,000 sampled dates of each condition of February fail at."""
+    asked, dates = pathlib.Path(folder, "february.txt"), pathlib.Path(folder, "february_dates.txt")
+    lines = (ROOT / "data" / "data.txt").read_text().splitlines()
+    conditions = {line.rsplit(" ", 1)[0] for line in lines if "[FEB]" in line}
+    asked.write_text("".join(condition + "\n" for condition in sorted(conditions)))
+    output(f"cvae predict -i {asked} {dates} -n 2000 --decode sample")
+    report = json.loads(output(f"cvae eval {dates} --json --show 100000"))
+    absent = sum("no such day" in failure["reason"] for failure in report["failures"])
+    return {"dates": report["lines"], "failures": report["lines"] - report["passes"], "no_such_day": absent}
 
 
 def invalid_by_month(conditions):
