@@ -8,6 +8,7 @@ use super::exit::Exit;
 use super::{is_standard_stream, load_model, output, plot, rows};
 use crate::experiment::RELEASE;
 use crate::page::{Page, PageModel, PageRun};
+use crate::printable::ShownPath;
 
 /// Write one HTML page: runs as a table with curves and heat maps, and a model that runs in the browser
 ///
@@ -50,7 +51,7 @@ impl PageCommand {
         let all_read = rows::write(&self.output, |out| out.write_all(html.as_bytes()))?;
         if all_read && !is_standard_stream(&self.output) {
             let trials: usize = runs.iter().map(|run| run.trials.len()).sum();
-            let (place, size) = (self.output.display(), html.len() as f64 / 1e6);
+            let (place, size) = (self.output.shown(), html.len() as f64 / 1e6);
             output::say!("wrote {place}: {trials} trials and {name}, {size:.1} MB");
         }
         Ok(Exit::Done)

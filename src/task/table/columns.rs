@@ -82,6 +82,13 @@ impl Raw {
         if rows == 0 {
             return Err(records.wrong(0, "there are no rows below the header".to_owned()));
         }
+        if let Some(place) = weight
+            && !weights.iter().sum::<f64>().is_finite()
+        {
+            let problem =
+                format!("the weights in column {:?} add up to no number; divide them by a large one", names[place]);
+            return Err(records.wrong(0, problem));
+        }
         Ok(Self { names, weights: weight.map(|_| weights), rows, columns })
     }
 

@@ -1,9 +1,11 @@
 //! Reading records of CSV or of Parquet, with errors in the words of a table.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufReader, Chain, Cursor, Read, Take};
 use std::path::Path;
+use std::rc::Rc;
 
 use super::{TableError, parquet};
 use crate::files::{self, FileError};
@@ -38,9 +40,24 @@ fn text<R: Read>(mut source: R, path: &Path) -> Result<Text<R>, TableError> {
     Ok(Cursor::new(text).chain(source.take(0)))
 }
 
+/// Counts the quotes that go through it.
+struct Counted<R> {
+    inner: R,
+    quotes: Rc<Cell<usize>>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.inner.read(bytes)?;
+        self.quotes.set(self.quotes.get() + bytes[..count].iter().filter(|byte| **byte == b'"').count());
+        Ok(count)
+    }
+}
+
 /// Records of a table with a header.
 pub struct Records<'a, R> {
-    reader: csv::Reader<Text<R>>,
+    reader: csv::Reader<Counted<Text<R>>>,
+    quotes: Rc<Cell<usize>>,
     path: &'a Path,
     /// Names of the columns.
     pub names: Vec<String>,
@@ -53,7 +70,9 @@ impl<'a, R: Read> Records<'a, R> {
     /// # Errors
     /// When it is none: empty, with empty or repeated names, or not UTF-8.
     pub fn new(source: R, path: &'a Path) -> Result<Self, TableError> {
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text(source, path)?);
+        let quotes = Rc::new(Cell::new(0));
+        let source = Counted { inner: text(source, path)?, quotes: Rc::clone(&quotes) };
+        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(source);
         let header = reader.byte_headers().map_err(|error| fault(path, &error))?.clone();
         let wrong = |problem: String| TableError::Format { path: path.to_owned(), line: 1, problem };
         let mut names = Vec::new();
@@ -82,16 +101,21 @@ impl<'a, R: Read> Records<'a, R> {
         if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
             return Err(wrong(format!("two columns are called {twice:?}; rename one of them")));
         }
-        Ok(Self { reader, path, names, record: csv::ByteRecord::new() })
+        Ok(Self { reader, quotes, path, names, record: csv::ByteRecord::new() })
     }
 
     /// The next record, with its line; none at the end.
     ///
     /// # Errors
-    /// When it has another number of fields than the header, or can't be read.
+    /// When it has another number of fields than the header, can't be read, or ends within quotes.
     pub fn read(&mut self) -> Result<Option<(&csv::ByteRecord, u64)>, TableError> {
+        let before = self.record.position().map_or(1, csv::Position::line);
         let more = self.reader.read_byte_record(&mut self.record).map_err(|error| fault(self.path, &error))?;
         let line = self.record.position().map_or(0, csv::Position::line);
+        // Quotes come in pairs. A field whose quotes are not closed would take the rest of the file in.
+        if !more && !self.quotes.get().is_multiple_of(2) {
+            return Err(self.wrong(before, UNCLOSED.to_owned()));
+        }
         Ok(more.then_some((&self.record, line)))
     }
 
@@ -101,6 +125,9 @@ impl<'a, R: Read> Records<'a, R> {
     }
 }
 
+/// What a quote without another one is.
+const UNCLOSED: &str =
+    "a quote is not closed, here or in a line before; close or remove it, and write \"\" for a quote within quotes";
 /// What text of another encoding is.
 pub const NOT_UTF8: &str = "not UTF-8 text; convert the file, as with iconv -f LATIN1 -t UTF-8";
 

@@ -83,6 +83,13 @@ fn hostile_tables_end_in_errors_that_name_place_and_remedy() {
             .contains("t.csv:2: the weight \"-1\" in column \"w\" is not a number from 0 up")
     );
     assert!(error(b"a,b,w\n1,2,0\n", &weighted).contains("no row has a weight above 0"));
+    let huge = error(b"a,b,w\n1,2,1e308\n1,3,1e308\n", &weighted);
+    assert!(huge.contains("the weights in column \"w\" add up to no number"), "{huge}");
+    for unclosed in [&b"a,b\n1,2\n1,\"3\n2,2\n2,3\n"[..], b"a,b\n1,2\n1,3\"x\n"] {
+        let said = error(unclosed, &options(&["a"]));
+        assert!(said.contains("t.csv:3: a quote is not closed"), "{said}");
+    }
+    assert!(parse(b"a,b\n1,\"2\n2\"\n1,\"3\"\"\"\n2,x\n", &options(&["a"])).is_ok());
     assert!(error(b"a,b\n1,2\n", &options(&[])).contains("name the columns that are given; the table has a, b"));
     assert!(error(b"a,b\n1,2\n", &options(&["a", "a"])).contains("named twice"));
 }
