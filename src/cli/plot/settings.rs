@@ -2,13 +2,14 @@
 
 use super::Drawn;
 use super::measures::{CUT, interval, is_cut, is_share, present, title, wide_axis};
+use super::training::is_of_dates;
 use crate::analysis::{Mean, Setting, UNCHANGED, named};
 use crate::experiment::Run;
 use crate::figures::{Axis, Figures, Mark, Ranking, Scale};
 use crate::metrics::Measure;
 
 /// More settings than these are read better in a table.
-const SETTINGS: usize = 24;
+const SETTINGS: usize = 40;
 
 /// The columns, as far as they were logged: the first four.
 const SHOWN: [Measure; 5] =
@@ -46,7 +47,7 @@ pub fn ranking(run: &Run) -> Drawn<Ranking> {
     for measure in &measures {
         let means: Vec<Mean> = settings.iter().map(|setting| setting.mean(*measure)).collect();
         cut |= means.iter().any(|mean| is_cut(*measure, mean));
-        figures.push(column(*measure, &means, &settings));
+        figures.push(column(*measure, &means, &settings, run.trials.iter().all(is_of_dates)));
     }
     let on = |scale: Scale| figures.iter().any(|figures| figures.axis.scale == scale);
     let scales = [(Scale::Logit, "Shares are on logit scales"), (Scale::Log, "nats on a logarithmic one")];
@@ -74,7 +75,7 @@ fn each_seed(settings: Vec<Setting<'_>>) -> Vec<Setting<'_>> {
     each
 }
 
-fn column(measure: Measure, means: &[Mean], settings: &[Setting<'_>]) -> Figures {
+fn column(measure: Measure, means: &[Mean], settings: &[Setting<'_>], dates: bool) -> Figures {
     let mark = |(mean, setting): (&Mean, &Setting)| {
         let none = if setting.failed() > 0 { "failed" } else { "not finished" };
         let words = if mean.mean.is_finite() { interval(measure, mean) } else { none.to_owned() };
@@ -86,7 +87,7 @@ fn column(measure: Measure, means: &[Mean], settings: &[Setting<'_>]) -> Figures
     Figures {
         // Shares begin at 0 where the scale has one.
         axis: Axis { title: name, zero: true, ..axis },
-        guide: pass.then_some(1.0 / 7.0),
+        guide: (pass && dates).then_some(1.0 / 7.0),
         marks: means.iter().zip(settings).map(mark).collect(),
     }
 }

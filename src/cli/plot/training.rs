@@ -247,9 +247,13 @@ fn with_seventh(mut facets: Vec<Facet>) -> Vec<Facet> {
 
 /// What a row is called in charts.
 fn noun(run: &Run) -> &'static str {
-    let of = |key: &str| run.trials.first().and_then(|trial| trial.value(key)).unwrap_or_default();
-    let other = !of("data.table").is_empty() || !of("data.network").is_empty();
-    if other || ![DATES, ""].contains(&of("data.task")) { "row" } else { "date" }
+    if run.trials.iter().all(is_of_dates) { "date" } else { "row" }
+}
+
+/// Whether a trial is of the home task.
+pub fn is_of_dates(trial: &RunTrial) -> bool {
+    let of = |key: &str| trial.value(key).unwrap_or_default();
+    of("data.table").is_empty() && of("data.network").is_empty() && [DATES, ""].contains(&of("data.task"))
 }
 
 /// The panels of pass rates: measures with their names and colours.
