@@ -99,10 +99,10 @@ chmod -R u+w locked
 begin "missing files"
 expect 2 "none.toml" "$cvae" train none.toml
 expect 2 "check the path" "$cvae" sweep none.toml
-expect 1 "none.txt: No such file or directory (os error 2); check the path" "$cvae" predict -i none.txt - --model "$finished"
-expect 1 "none.txt" "$cvae" eval none.txt
+expect 2 "none.txt: No such file or directory (os error 2); check the path" "$cvae" predict -i none.txt - --model "$finished"
+expect 2 "none.txt" "$cvae" eval none.txt
 expect 1 "none" "$cvae" compare none
-expect 1 "cannot load a model from none" "$cvae" predict -i conditions.txt - --model none
+expect 2 "cannot load a model from none" "$cvae" predict -i conditions.txt - --model none
 mkdir halfmodel; cp "$finished/config.toml" halfmodel
 expect 1 "halfmodel holds no weights" "$cvae" predict -i conditions.txt - --model halfmodel
 echo 'base = "none.toml"' > based.toml
@@ -111,14 +111,11 @@ mkdir empty
 expect 2 "no finished trial" "$cvae" compare empty
 
 begin "folders in the place of files, files in the place of folders"
-for command in "train empty" "sweep empty"; do
+for command in "train empty" "sweep empty" "predict -i empty - --model $finished" "eval empty"; do
     # shellcheck disable=SC2086
     expect 2 "it is a folder, name a file" "$cvae" $command
 done
-for command in "predict -i empty - --model $finished" "predict -i conditions.txt empty --model $finished" "eval empty"; do
-    # shellcheck disable=SC2086
-    expect 1 "it is a folder, name a file" "$cvae" $command
-done
+expect 1 "it is a folder, name a file" "$cvae" predict -i conditions.txt empty --model "$finished"
 for command in "train tiny.toml --runs tiny.toml" "sweep tiny.toml --runs tiny.toml" "data -o tiny.toml" "predict -i conditions.txt - --model tiny.toml" \
     "predict -i conditions.txt tiny.toml/out --model $finished" "compare tiny.toml"; do
     # shellcheck disable=SC2086
