@@ -119,9 +119,7 @@ impl Sweep {
         let mut checked: Vec<&DataConfig> = Vec::new();
         for (trial, status) in experiment.trials.iter().zip(experiment.statuses()?) {
             let data = &trial.config.data;
-            // Conditions of dates can always be split.
-            let plain = data.is_dates() && data.split_by.is_empty();
-            if plain || status == Status::Finished || checked.contains(&data) {
+            if data.are_sound() || status == Status::Finished || checked.contains(&data) {
                 continue;
             }
             prepared(data).map_err(|error| BadInput(format!("{}: {error}", self.config.shown())))?;

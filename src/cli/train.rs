@@ -128,8 +128,7 @@ impl Train {
             return task(&path, &config, self.retry_failed);
         }
         // Before there is a folder of a trial that can't begin.
-        let plain_dates = config.data.is_dates() && config.data.split_by.is_empty();
-        if !plain_dates && !path.join("metrics.csv").exists() {
+        if !config.data.are_sound() && !path.join("metrics.csv").exists() {
             let place = self.config.as_ref().map_or(String::new(), |config| format!("{}: ", config.shown()));
             prepared(&config.data).map_err(|error| BadInput(format!("{place}{error}")))?;
         }

@@ -32,6 +32,11 @@ impl DataConfig {
         self.network.is_empty() && self.table.is_empty() && self.task == task::DATES
     }
 
+    /// Whether nothing can be wrong with them: built-in dates, whose conditions can always be split.
+    pub fn are_sound(&self) -> bool {
+        self.is_dates() && self.split_by.is_empty()
+    }
+
     /// Whether both describe the same task, however it is split.
     pub fn is_same_task(&self, other: &Self) -> bool {
         let Self { split, held_out, sealed, split_by, seed, .. } = other.clone();

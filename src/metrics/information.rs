@@ -12,7 +12,7 @@ use crate::task::{Rows, Truth};
 ///
 /// Under the aggregated posterior q(z | c), the mean of q(z | y, c) over the condition's rows by their probabilities
 /// (Hoffman and Johnson 2016): E[log q(z | y, c) - log q(z | c)]. The rows are enumerated, so that q(z | c) is exact and
-/// only z is drawn, `draws` times for each row. The work is quadratic in a condition's rows: of more than [`MOST_ROWS`] as
+/// only z is drawn, `draws` times for each row. The work is quadratic in a condition's rows: of more than `MOST_ROWS` as
 /// many are drawn, which limits the estimate to the logarithm of that; and of many conditions with many rows, some are
 /// measured that are spread evenly over all. None where `going`, asked before each condition, wants an end.
 pub fn information(

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::experiment::{LiveTrial, Status, named_hash};
 use crate::metrics::{Measure, percent};
-use crate::printable::printable;
+use crate::printable::one_line;
 
 /// A column. The order is that of the table, and of the key that sorts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +66,7 @@ impl Column {
                 left => left.map_or_else(|| "?".to_owned(), duration),
             },
             Self::Loss => number(value(Measure::TrainLoss)),
-            Self::Name => printable_line(&format!("{}/{}", trial.experiment, trial.name)),
+            Self::Name => one_line(&format!("{}/{}", trial.experiment, trial.name)),
             column => column.measure().map_or_else(String::new, |measure| percent(value(measure))),
         }
     }
@@ -123,11 +123,6 @@ pub fn duration(time: Duration) -> String {
         ..172_800.0 => format!("{:.1} h", seconds / 3600.0),
         _ => format!("{:.0} d", seconds / 86_400.0),
     }
-}
-
-/// Text from files and names as one line that can't steer the terminal.
-pub fn printable_line(text: &str) -> String {
-    printable(text).replace(['\n', '\t'], " ")
 }
 
 /// A trial's name that fits: without its hash, and without the middle where that is not enough, since what differs

@@ -9,10 +9,10 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Wrap};
 
 use super::app::{App, Mode, Panes};
-use super::cells::{Column, printable_line, short_name};
+use super::cells::{Column, short_name};
 use super::curves;
 use crate::experiment::{LiveRuns, LiveTrial, Status};
-use crate::printable::ShownPath;
+use crate::printable::{ShownPath, one_line};
 
 /// What the first and last line tell beside the trials.
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,14 +57,14 @@ fn header(runs: &LiveRuns, about: Surroundings<'_>, now: Timestamp) -> Paragraph
         words += &format!(", {} still to be read", runs.unseen());
     }
     let clock = now.to_zoned(TimeZone::system()).strftime("  %H:%M:%S").to_string();
-    Paragraph::new(Line::from(vec![printable_line(about.title).bold(), words.into(), clock.dim()]))
+    Paragraph::new(Line::from(vec![one_line(about.title).bold(), words.into(), clock.dim()]))
 }
 
 fn footer(app: &App, about: Surroundings<'_>) -> Paragraph<'static> {
     let key = |key: &'static str, words: String| [key.bold(), Span::from(format!(" {words}  "))];
     let mut spans: Vec<Span<'static>> = match app.mode {
         Mode::Filter => {
-            let mut spans = vec!["filter: ".bold(), printable_line(&app.filter).into(), "▏".into()];
+            let mut spans = vec!["filter: ".bold(), one_line(&app.filter).into(), "▏".into()];
             spans.extend(["   enter".bold(), " keeps it  ".into(), "esc".bold(), " clears it".into()]);
             return Paragraph::new(Line::from(spans));
         }
@@ -73,7 +73,7 @@ fn footer(app: &App, about: Surroundings<'_>) -> Paragraph<'static> {
         Mode::List => {
             let sorted = format!("sort: {}{}", app.sort.heading(), if app.reversed { ", reversed" } else { "" });
             let filter = if app.filter.is_empty() { "filter".into() } else { format!("filter: {}", app.filter) };
-            let filter = printable_line(&filter);
+            let filter = one_line(&filter);
             [
                 key("q", "quit".into()),
                 key("↑↓", "choose".into()),
@@ -86,7 +86,7 @@ fn footer(app: &App, about: Surroundings<'_>) -> Paragraph<'static> {
             .concat()
         }
     };
-    spans.push(printable_line(about.note).fg(Color::Yellow));
+    spans.push(one_line(about.note).fg(Color::Yellow));
     Paragraph::new(Line::from(spans))
 }
 
@@ -98,7 +98,7 @@ fn list(frame: &mut Frame<'_>, area: Rect, app: &mut App, runs: &LiveRuns, now: 
     };
     let [table, below] = Layout::vertical([Constraint::Min(0), Constraint::Length(curves_height)]).areas(area);
     if runs.trials().is_empty() {
-        let roots: Vec<String> = runs.roots().iter().map(|root| printable_line(&root.shown().to_string())).collect();
+        let roots: Vec<String> = runs.roots().iter().map(|root| root.shown().to_string()).collect();
         frame.render_widget(Paragraph::new(format!("\nno trial yet in {}", roots.join(", "))), table);
         return;
     }
@@ -113,7 +113,7 @@ fn list(frame: &mut Frame<'_>, area: Rect, app: &mut App, runs: &LiveRuns, now: 
 /// The chosen trial's name, shortened where it leaves no room for its error or its phases.
 fn about_trial(trial: &LiveTrial, width: usize) -> Paragraph<'static> {
     let rest = match &trial.error {
-        Some(error) => printable_line(&format!("  {error}")).fg(Color::Red),
+        Some(error) => one_line(&format!("  {error}")).fg(Color::Red),
         None => {
             let phases: Vec<String> =
                 trial.phases().iter().map(|(step, phase)| format!("{} from {step}", phase.name())).collect();
@@ -122,7 +122,7 @@ fn about_trial(trial: &LiveTrial, width: usize) -> Paragraph<'static> {
         }
     };
     let room = width.saturating_sub(rest.content.chars().count()).max(width / 3);
-    let name = short_name(&printable_line(&format!("{}/{}", trial.experiment, trial.name)), room);
+    let name = short_name(&one_line(&format!("{}/{}", trial.experiment, trial.name)), room);
     Paragraph::new(Line::from(vec![name.bold(), rest]))
 }
 
@@ -132,7 +132,7 @@ fn trials(frame: &mut Frame<'_>, area: Rect, app: &mut App, runs: &LiveRuns, now
     // One experiment's name need not stand in every row.
     let alone = all.iter().all(|trial| trial.experiment == all[0].experiment);
     let text = |trial: &LiveTrial, column| match column {
-        Column::Name if alone => printable_line(&trial.name),
+        Column::Name if alone => one_line(&trial.name),
         column => column.text(trial, now),
     };
     let row = |place: &usize| Column::ALL.map(|column| text(&all[*place], column));
@@ -196,9 +196,9 @@ fn log(frame: &mut Frame<'_>, area: Rect, app: &mut App, runs: &LiveRuns, up: us
     let page = usize::from(rest.height).max(1);
     let up = up.min(lines.len().saturating_sub(page));
     let end = lines.len() - up;
-    let shown = lines[end.saturating_sub(page)..end].iter().map(|line| Line::from(printable_line(line)));
+    let shown = lines[end.saturating_sub(page)..end].iter().map(|line| Line::from(one_line(line)));
     let place = format!("  lines {} to {end} of {}", end.saturating_sub(page) + 1, lines.len());
-    let title = printable_line(&trial.folder.shown().to_string());
+    let title = trial.folder.shown().to_string();
     frame.render_widget(Paragraph::new(Line::from(vec![title.bold(), place.dim()])), head);
     frame.render_widget(Paragraph::new(shown.collect::<Vec<_>>()).alignment(Alignment::Left), rest);
     (app.page, app.mode) = (page, Mode::Log(up));
