@@ -204,7 +204,7 @@ def run() -> int:
     if options.file == "-":
         score = read(standard_input(), "standard input", options.show)
     else:
-        with reading(options.file) as file:
+        with reading(options.file, BadInput) as file:
             score = read(file, options.file, options.show)
     report = score.report()
     said = json.dumps(report, indent=2) if options.json else printable(text(report, options.show))

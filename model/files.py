@@ -12,7 +12,7 @@ import signal
 import stat
 import sys
 import unicodedata
-from typing import IO, Callable, Iterator, Optional, Union
+from typing import IO, Callable, Iterator, Optional, Type, Union
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -122,13 +122,17 @@ def file_error(action: str, path: PathLike, error: OSError) -> Failure:
 
 
 @contextlib.contextmanager
-def reading(path: PathLike) -> Iterator[IO[bytes]]:
-    """A file to read bytes from."""
+def reading(path: PathLike, missing: Type[Failure] = Failure) -> Iterator[IO[bytes]]:
+    """A file to read bytes from; `missing` is raised where it can't be opened."""
     try:
-        with open(path, "rb") as file:
-            yield file
+        file = open(path, "rb")
     except OSError as error:
-        raise file_error("read", path, error) from None
+        raise missing(str(file_error("read", path, error))) from None
+    with file:
+        try:
+            yield file
+        except OSError as error:
+            raise file_error("read", path, error) from None
 
 
 def read_text(path: PathLike) -> str:

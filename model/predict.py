@@ -161,7 +161,7 @@ def run(options: argparse.Namespace) -> int:
         raise type(error)(f"{named}: {error}") from None
     name = "standard input" if options.input == "-" else options.input
     how = f"sampled at temperature {plain(options.temperature)}" if options.decode == "sample" else options.decode
-    with contextlib.nullcontext(standard_input()) if options.input == "-" else reading(options.input) as file:
+    with contextlib.nullcontext(standard_input()) if options.input == "-" else reading(options.input, BadInput) as file:
         if not decoder.is_dates:
             table = Table(name, file.read(), decoder.schema)
         else:

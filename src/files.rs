@@ -44,6 +44,9 @@ fn remedy(error: &io::Error) -> &'static str {
     if error.raw_os_error() == Some(rustix::io::Errno::BADF.raw_os_error()) {
         return "; it is closed, or open for something else; open it, as with 3> FILE";
     }
+    if error.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error()) {
+        return "; raise the limit on open files (ulimit -n), or run fewer trials side by side (--jobs)";
+    }
     match error.kind() {
         io::ErrorKind::NotFound => "; check the path",
         io::ErrorKind::PermissionDenied => "; check its permissions or choose another place",

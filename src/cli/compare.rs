@@ -52,7 +52,7 @@ pub struct Compare {
     #[arg(long, conflicts_with = "csv")]
     markdown: bool,
     /// One CSV row per finished trial, with every key of its config and every metric
-    #[arg(long, conflicts_with = "references")]
+    #[arg(long, conflicts_with_all = ["references", "columns", "sort", "wide"])]
     csv: bool,
 }
 
@@ -112,6 +112,7 @@ impl Compare {
     /// # Errors
     /// When a folder can't be read or none holds a finished trial.
     pub fn run(self) -> anyhow::Result<Exit> {
+        super::check_there(&self.runs)?;
         let (mut trials, mut skipped) = (Vec::new(), Vec::new());
         for path in &self.runs {
             for run in Run::find(path, Reading::METRICS)? {

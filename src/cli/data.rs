@@ -36,7 +36,8 @@ pub struct Data {
           conflicts_with_all = ["from", "to"])]
     task: String,
     /// Bayesian network, .bif or .bif.gz, whose rows and probabilities are written as CSV
-    #[arg(long, value_name = "FILE", requires = "given", conflicts_with_all = ["task", "from", "to"])]
+    #[arg(long, value_name = "FILE", requires = "given", conflicts_with_all = ["task", "from", "to"],
+          value_parser = super::place_in_config())]
     network: Option<String>,
     /// Given columns of the network
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',', requires = "network")]

@@ -72,8 +72,10 @@ impl ExportCommand {
         };
         let names = self.runs.iter().map(|path| path.shown().to_string()).collect::<Vec<_>>().join(", ");
         check_place(&self.output, format)?;
+        let runs = self.runs.clone();
         let mut export = Export::new(self.runs, self.output.clone(), format);
         if !self.follow {
+            super::check_there(&runs)?;
             return match export.update()? {
                 Some(exported) => {
                     mark(&self.output)?;

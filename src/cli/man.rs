@@ -11,7 +11,7 @@ use super::exit::{BadInput, CODES, Exit};
 use super::{Arguments, output, reference};
 use crate::experiment::nearest;
 use crate::files;
-use crate::printable::ShownPath;
+use crate::printable::{ShownPath, one_line};
 
 /// Print a manual page, or write those of all commands into a folder
 #[derive(Debug, Args)]
@@ -56,7 +56,7 @@ impl Manual {
             let commands: Vec<&str> = pages.iter().filter_map(|(name, _)| name.strip_prefix("cvae-")).collect();
             let near = wanted.strip_prefix("cvae-").and_then(|word| nearest(word, commands.iter().copied()));
             let meant = near.map_or(String::new(), |command| format!("; did you mean {command}?"));
-            BadInput(format!("no page {wanted}; there are pages of {}{meant}", commands.join(", ")))
+            BadInput(format!("no page {}; there are pages of {}{meant}", one_line(&wanted), commands.join(", ")))
         })?;
         output::print(text.trim_end())?;
         Ok(Exit::Done)

@@ -33,6 +33,7 @@ impl Migrate {
     /// # Errors
     /// When a trial is running or is not what its name says: then nothing is renamed.
     pub fn run(self) -> anyhow::Result<Exit> {
+        super::check_there(&self.runs)?;
         let mut all = Vec::new();
         for path in &self.runs {
             let found = plan_moves(path, 2)?;

@@ -42,6 +42,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 
 use crate::experiment::{self, Config, Override, OverrideError};
+use crate::files::FileError;
 use crate::model::Model;
 use crate::printable::{ShownPath, printable};
 
@@ -141,6 +142,7 @@ impl Arguments {
     /// Whatever ends it early, with its context.
     pub fn run(self) -> anyhow::Result<Exit> {
         interrupt::install()?;
+        experiment::check_lock_mode().map_err(BadInput)?;
         match self.command {
             Command::Data(command) => command.run(),
             Command::Train(command) => command.run(),
@@ -180,6 +182,12 @@ fn load_model(folder: Option<&Path>) -> anyhow::Result<(Model, Config)> {
         return Err(exit::BadInput(format!("{place}: there is no such folder; check the path")).into());
     }
     experiment::load_model(folder).context(place)
+}
+
+/// Checks that what arguments name is there.
+fn check_there(places: &[PathBuf]) -> Result<(), BadInput> {
+    let missing = |place: &PathBuf| Some(FileError::at("read", place)(place.metadata().err()?));
+    places.iter().find_map(missing).map_or(Ok(()), |error| Err(BadInput(error.to_string())))
 }
 
 /// `-` stands for standard input and output.
@@ -227,7 +235,16 @@ fn place() -> impl TypedValueParser<Value = PathBuf> {
     })
 }
 
-/// The same where `-` may stand for standard input or output.
+/// Parses the path of a file that a config is to name: text, and no standard stream.
+fn place_in_config() -> impl TypedValueParser<Value = String> {
+    place().try_map(|path| {
+        path.into_os_string()
+            .into_string()
+            .map_err(|_| "a config holds names in UTF-8 alone; rename the file, or make a link to it")
+    })
+}
+
+/// Parses the path of a file or a folder, where `-` may stand for standard input or output.
 fn stream() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().try_map(|text| match text.is_empty() {
         true => Err("the path is empty"),

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::exit::{BadInput, Exit};
-use super::output;
+use super::{check_there, output};
 use crate::checksums::ChecksumPolicy;
 use crate::experiment::{
     Left, LiveRuns, LiveTrial, Outcome, Reading, RunFolder, RunTrial, Status, forget, named_hash, remove_trial,
@@ -46,8 +46,8 @@ enum Action {
     /// Show one trial: state, where it came from, what differs from the defaults, every metric
     Show {
         /// Its folder, its name, or the hash at the end of it
-        #[arg(value_name = "TRIAL")]
-        trial: String,
+        #[arg(value_name = "TRIAL", value_parser = super::place())]
+        trial: PathBuf,
         /// Folder of all runs, in which a name is looked for
         #[arg(long, value_name = "DIR", default_value = "runs", value_parser = super::place())]
         runs: PathBuf,
@@ -55,8 +55,8 @@ enum Action {
     /// Remove trials: the files that their runs have written, and their rows in results.csv
     Rm {
         /// Their folders, names, or the hashes at the end of these
-        #[arg(value_name = "TRIAL", required = true)]
-        trials: Vec<String>,
+        #[arg(value_name = "TRIAL", required = true, value_parser = super::place())]
+        trials: Vec<PathBuf>,
         /// Folder of all runs, in which names are looked for
         #[arg(long, value_name = "DIR", default_value = "runs", value_parser = super::place())]
         runs: PathBuf,
@@ -84,6 +84,7 @@ impl Runs {
 }
 
 fn list(roots: Vec<PathBuf>) -> anyhow::Result<Exit> {
+    check_there(&roots)?;
     let names = roots.iter().map(|root| root.shown().to_string()).collect::<Vec<_>>().join(", ");
     let mut runs = LiveRuns::new(roots);
     runs.look(Duration::MAX);
@@ -123,11 +124,13 @@ fn list(roots: Vec<PathBuf>) -> anyhow::Result<Exit> {
 }
 
 /// The folder of a trial by its path, its name or the hash at the end of that.
-fn find(text: &str, runs: &Path) -> Result<PathBuf, BadInput> {
-    let path = Path::new(text);
-    if path.join("config.toml").is_file() {
-        return Ok(path.to_owned());
+fn find(named: &Path, runs: &Path) -> Result<PathBuf, BadInput> {
+    if named.join("config.toml").is_file() {
+        // Of `.` and `..`, the folder's own name: it is removed, and its row in results.csv, by that.
+        let whole = (named.file_name().is_none()).then(|| named.canonicalize().ok()).flatten();
+        return Ok(whole.unwrap_or_else(|| named.to_owned()));
     }
+    let text = &*named.to_string_lossy();
     let name = |folder: &Path| folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let wanted = |folder: &PathBuf| name(folder) == text || named_hash(&name(folder)) == Some(text);
     let folders = trial_folders(&[runs.to_owned()]).into_iter().map(|(_, folder)| folder);
@@ -136,11 +139,12 @@ fn find(text: &str, runs: &Path) -> Result<PathBuf, BadInput> {
         (Some(folder), []) => Ok(folder),
         (Some(folder), [other, ..]) => {
             let (a, b) = (folder.shown(), other.shown());
-            Err(BadInput(format!("{text} is the name of several trials, {a} and {b} among them; name its folder")))
+            let named = named.shown();
+            Err(BadInput(format!("{named} is the name of several trials, {a} and {b} among them; name its folder")))
         }
         (None, _) => Err(BadInput(format!(
             "{} is neither the folder of a trial nor the name or hash of one in {}; cvae runs lists them",
-            one_line(text),
+            named.shown(),
             runs.shown()
         ))),
     }
@@ -198,7 +202,7 @@ fn show(folder: &Path) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn remove(trials: &[String], runs: &Path, yes: bool) -> anyhow::Result<Exit> {
+fn remove(trials: &[PathBuf], runs: &Path, yes: bool) -> anyhow::Result<Exit> {
     let folders: BTreeSet<PathBuf> = trials.iter().map(|trial| find(trial, runs)).collect::<Result<_, _>>()?;
     for folder in &folders {
         if RunFolder::status(folder)? == Status::Running {

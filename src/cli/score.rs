@@ -27,8 +27,8 @@ use crate::task::{self, Notation, Task, Truth};
   cvae score asia.bif synthetic.csv --given smoke,asia")]
 pub struct ScoreCommand {
     /// Table, network or task that the rows are compared with
-    #[arg(value_name = "REAL", value_parser = super::place())]
-    real: PathBuf,
+    #[arg(value_name = "REAL", value_parser = super::place_in_config())]
+    real: String,
     /// Generated rows; - for standard input
     #[arg(value_name = "SYNTH", value_parser = super::stream())]
     synth: PathBuf,
@@ -80,12 +80,12 @@ impl ScoreCommand {
 
     /// The task that a file which is not there was probably meant to be.
     fn meant(&self) -> String {
-        let near = self.real.to_str().filter(|_| !self.real.exists()).and_then(|real| nearest(real, Task::names()));
+        let near = (!Path::new(&self.real).exists()).then(|| nearest(&self.real, Task::names())).flatten();
         near.map_or(String::new(), |task| format!("; did you mean {task}?"))
     }
 
     fn data(&self) -> DataConfig {
-        let real = self.real.display().to_string();
+        let real = self.real.clone();
         let mut data = DataConfig {
             given: self.given.clone(),
             generate: self.generate.clone(),

@@ -6,10 +6,16 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::Arguments;
 use crate::experiment::{keys_like, nearest};
+use crate::printable::one_line;
 
 /// Adds to an error about an unknown option of `train` or `sweep` the config's key that it probably means, and to one of
 /// `help` the command.
 pub fn explained(mut error: clap::Error) -> clap::Error {
+    // What is shown again of the arguments stays on its line.
+    let shown: Vec<_> = error.context().filter_map(|(kind, value)| Some((kind, on_one_line(value)?))).collect();
+    for (kind, value) in shown {
+        error.insert(kind, value);
+    }
     if let (None, Some(ContextValue::String(word))) =
         (error.get(ContextKind::SuggestedSubcommand), error.get(ContextKind::InvalidSubcommand))
     {
@@ -24,6 +30,14 @@ pub fn explained(mut error: clap::Error) -> clap::Error {
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![StyledStr::from(tip)]));
     }
     error
+}
+
+/// The same text on one line, where it is not so already.
+fn on_one_line(value: &ContextValue) -> Option<ContextValue> {
+    match value {
+        ContextValue::String(text) if one_line(text) != *text => Some(ContextValue::String(one_line(text))),
+        _ => None,
+    }
 }
 
 fn tip(error: &clap::Error) -> Option<String> {

@@ -14,7 +14,7 @@ use super::exit::{BadInput, Exit};
 use super::train::task;
 use super::{group, output, warn, watch};
 use crate::experiment::{
-    DataConfig, Experiment, LAUNCHERS, Launched, Launcher, Order, Override, Status, Submitted, SweepEnding, Trial,
+    DataConfig, Experiment, LAUNCHERS, Launched, Launcher, Order, Override, RunFolder, Status, Submitted, SweepEnding, Trial,
     groups, prepared, rebuild, step_seconds,
 };
 use crate::files;
@@ -59,13 +59,13 @@ pub struct Sweep {
     #[arg(short, long, value_name = "N", value_parser = super::whole::<u16>(1, u64::from(u16::MAX)), allow_negative_numbers = true)]
     jobs: Option<u16>,
     /// Print the trials and their states, and run nothing
-    #[arg(long, conflicts_with_all = ["status", "index", "launcher"])]
+    #[arg(long, conflicts_with_all = ["status", "index", "launcher", "sbatch", "retry_failed", "max_failures"])]
     dry_run: bool,
     /// Print how many trials are finished, running, interrupted and failed, and run nothing
-    #[arg(long, conflicts_with_all = ["index", "launcher"])]
+    #[arg(long, conflicts_with_all = ["index", "launcher", "sbatch", "jobs", "together", "retry_failed", "max_failures"])]
     status: bool,
     /// Run this one trial or group, by its number in --dry-run: a task of an array scheduler
-    #[arg(long, value_name = "I", conflicts_with = "launcher", value_parser = super::count, allow_negative_numbers = true)]
+    #[arg(long, value_name = "I", conflicts_with_all = ["launcher", "sbatch", "jobs", "max_failures"], value_parser = super::count, allow_negative_numbers = true)]
     index: Option<usize>,
     /// Where trials run
     #[arg(long, value_name = "LAUNCHER", default_value = LAUNCHERS[0].name(), value_parser = launchers())]
@@ -110,14 +110,14 @@ impl Sweep {
         if let Some(index) = self.index {
             return self.task(&experiment, index);
         }
-        self.check_data(&experiment)?;
+        self.check_data(experiment.trials.iter().zip(experiment.statuses()?))?;
         self.launch(&experiment)
     }
 
     /// Loads and splits the data of all trials that are to be trained, each once: before the first of them begins.
-    fn check_data(&self, experiment: &Experiment) -> anyhow::Result<()> {
+    fn check_data<'a>(&self, trials: impl Iterator<Item = (&'a Trial, Status)>) -> Result<(), BadInput> {
         let mut checked: Vec<&DataConfig> = Vec::new();
-        for (trial, status) in experiment.trials.iter().zip(experiment.statuses()?) {
+        for (trial, status) in trials {
             let data = &trial.config.data;
             if data.are_sound() || status == Status::Finished || checked.contains(&data) {
                 continue;
@@ -166,6 +166,9 @@ impl Sweep {
             return Err(BadInput(format!("--index {index}: this experiment has {what} 0 to {last}")).into());
         };
         let trials = members.iter().map(|trial| &experiment.trials[*trial]);
+        let status = |trial: &'_ Trial| RunFolder::status(&trial.folder);
+        let statuses = trials.clone().map(status).collect::<Result<Vec<_>, _>>()?;
+        self.check_data(trials.clone().zip(statuses))?;
         let trials: Vec<_> = trials.map(|trial| (trial.folder.clone(), trial.config.clone())).collect();
         match &trials[..] {
             [(folder, config)] => task(folder, config, self.retry_failed),

@@ -39,10 +39,10 @@ pub struct Train {
     #[arg(value_parser = super::place(), required_unless_present_any = ["table", "network", "set"])]
     config: Option<PathBuf>,
     /// Train on a table, a CSV file with a header
-    #[arg(long, value_name = "FILE", requires = "given", conflicts_with = "network")]
+    #[arg(long, value_name = "FILE", requires = "given", conflicts_with = "network", value_parser = super::place_in_config())]
     table: Option<String>,
     /// Train on a Bayesian network, .bif or .bif.gz
-    #[arg(long, value_name = "FILE", requires = "given")]
+    #[arg(long, value_name = "FILE", requires = "given", value_parser = super::place_in_config())]
     network: Option<String>,
     /// Given columns of the table or the network
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]

@@ -43,7 +43,7 @@ pub enum FolderError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The folder belongs to another config.
-    #[error("{0} holds a trial of another config; remove it or choose another folder with --runs")]
+    #[error("{0} holds a trial of another config; remove it or choose another folder (--runs, or -o)")]
     OtherConfig(PathBuf),
     /// The folder's name ends in the hash of another config.
     #[error(

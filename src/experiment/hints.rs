@@ -16,6 +16,9 @@ const ELSEWHERE: [(&str, &str); 9] = [
     ("z_dim", "model.latent_dim"),
 ];
 
+/// What other programs call values.
+const VALUES: [(&str, &str); 1] = [("gpu", "cuda")];
+
 /// What the parser says of a config's text, with the line, a marker below the place, and a hint.
 pub(super) fn explain(text: &str, error: &toml::de::Error) -> String {
     let message = in_plain_words(error.message());
@@ -95,6 +98,11 @@ fn did_you_mean(message: &str) -> Option<String> {
         // A key of this section is named once, by its likeness or by what other programs call it.
         let named = !meant.is_empty();
         meant.extend(keys_like(unknown).into_iter().filter(|key| !(named && here(key))));
+    } else if let Some((_, ours)) = VALUES.iter().find(|(theirs, ours)| *theirs == unknown && expected.contains(ours)) {
+        meant = vec![(*ours).to_owned()];
+    }
+    if ["base", "sweep"].contains(&unknown) {
+        return Some(format!("`{unknown}` stands at the top of a config, above its first section"));
     }
     meant.dedup();
     meant.truncate(3);
@@ -138,7 +146,11 @@ pub fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&
 /// A hint for a line that is not TOML, or whose value is not a number.
 fn syntax(line: &str) -> Option<String> {
     let (_, value) = line.split_once('=')?;
-    number(value).or_else(|| {
+    let in_list = || {
+        let inside = value.split_once('[')?.1.split(']').next()?;
+        inside.split(',').find_map(|value| number(value.trim()))
+    };
+    number(value).or_else(in_list).or_else(|| {
         let word = value.split('#').next().unwrap_or(value).trim();
         let in_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         let is_word = word.starts_with(|c: char| c.is_ascii_alphabetic()) && word.chars().all(in_word);
@@ -231,6 +243,7 @@ mod tests {
         assert!(hint("10 %").ends_with(": 0.1"));
         assert!(in_plain_words("invalid type: floating point `1000.0`, expected u64").ends_with("exponent: 1000"));
         assert!(hint("18446744073709551615").ends_with("9223372036854775807"));
+        assert!(syntax("product = { \"beta.value\" = [1, .5] }").unwrap().ends_with("0.5"));
         assert!(syntax("schedule = constant # x").unwrap().ends_with("\"constant\""));
         for fine in ["0.5", "[1, 2]", "inf", "\"x\"", "7", "1e-3", ""] {
             assert_eq!(number(fine), None, "{fine}");

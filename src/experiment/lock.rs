@@ -66,6 +66,19 @@ fn is_there(path: &Path) -> Result<bool, FileError> {
     }
 }
 
+/// Checks that the environment says of locks what can be understood.
+///
+/// # Errors
+/// Where it says something else.
+pub fn check_lock_mode() -> Result<(), String> {
+    match std::env::var_os(MODE) {
+        Some(mode) if !["", "on", "off"].iter().any(|known| mode == *known) => {
+            Err(format!("{MODE} is {:?} in the environment; set it to off where there are no locks, or unset it", mode))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn is_off() -> bool {
     std::env::var_os(MODE).is_some_and(|mode| mode == "off")
 }

@@ -49,6 +49,7 @@ pub use launchers::{
     TrialEnd, WORKER, is_worker, split_words,
 };
 pub use live::{LiveRuns, LiveTrial, Point, trial_folders};
+pub use lock::check_lock_mode;
 pub use metrics::{Metrics, MetricsError};
 pub use moves::{Moves, MovesError, plan_moves};
 pub use names::{labels, named_hash, trial_folder, trial_name, trial_names};

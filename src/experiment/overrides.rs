@@ -19,6 +19,9 @@ pub enum OverrideError {
     /// It lacks a key or a value, or has several.
     #[error("expected one key=value, such as training.steps=500")]
     Form,
+    /// Quotes around what is no name.
+    #[error("quotes make one name of a key with dots; write model.latent_dim=3, without quotes")]
+    Quotes,
     /// Its value is a whole number that TOML has no room for.
     #[error("the number is too large; whole numbers end at {}", i64::MAX)]
     Large,
@@ -35,6 +38,9 @@ impl FromStr for Override {
         let (key, value) = (&*plain(key.trim()), value.trim());
         if value.is_empty() || key.split('.').any(str::is_empty) {
             return Err(OverrideError::Form);
+        }
+        if key.contains('"') && !key.starts_with(NAMES) {
+            return Err(OverrideError::Quotes);
         }
         let value = match toml::from_str::<toml::Table>(&format!("value = {value}")) {
             // A second line would be a key of its own.

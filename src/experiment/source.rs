@@ -81,8 +81,13 @@ impl Source {
                 (text, _) => text?,
             };
             let base = parse(&text, &path)?.base;
+            let layer = Layer { path: path.clone(), text };
+            if base.as_deref().is_some_and(str::is_empty) {
+                let place = layer.place("base").unwrap_or_default();
+                return Err(ConfigError::value(place, "base: it names no file; write base = \"FILE\"".to_owned()));
+            }
             next = base.map(|base| path.parent().unwrap_or(Path::new("")).join(base));
-            layers.push(Layer { path, text });
+            layers.push(layer);
         }
         layers.reverse();
         Self::merge(layers)

@@ -63,7 +63,8 @@ pub enum TrialError {
     File(#[from] FileError),
     /// A folder without weights.
     #[error(
-        "{} holds no weights: neither {RELEASE_WEIGHTS} nor {TRIAL_WEIGHTS}; name a release or a finished run",
+        "{} holds no weights: neither {RELEASE_WEIGHTS} nor {TRIAL_WEIGHTS}; name a release or a run that kept them, or \
+         remove this one (cvae runs rm) and train it again",
         .0.shown()
     )]
     NoWeights(PathBuf),

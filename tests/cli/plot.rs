@@ -213,6 +213,23 @@ fn damaged_and_copied_trials_do_not_keep_the_rest_from_being_drawn() {
 }
 
 #[test]
+fn a_run_whose_table_is_gone_does_not_keep_the_others_from_being_drawn() {
+    let folder = folder();
+    fs::write(folder.path().join("t.csv"), "a,b\n1,x\n1,y\n2,x\n2,z\n3,x\n3,y\n").unwrap();
+    let short = ["--set", "training.batch_size=2", "--set", "objective.codes=2", "--set", "data.held_out=0.34"];
+    let table = ["train", "tiny.toml", "--table", "t.csv", "--given", "a", "-o", "runs/a/table"];
+    let trained = run(folder.path(), &[&table[..], &short].concat());
+    assert_eq!(code(&trained), 0, "{}", errors(&trained));
+    fs::remove_file(folder.path().join("t.csv")).unwrap();
+    fs::create_dir_all(folder.path().join("runs/b")).unwrap();
+    fs::rename(grid(folder.path()), folder.path().join("runs/b/grid")).unwrap();
+    let drawn = run(folder.path(), &["plot", "runs"]);
+    assert_eq!(code(&drawn), 1);
+    assert!(errors(&drawn).contains("error: a: ") && errors(&drawn).contains("t.csv"), "{}", errors(&drawn));
+    assert!(folder.path().join("plots/grid/training.svg").exists());
+}
+
+#[test]
 fn a_weight_of_0_has_a_place_on_logarithmic_axes() {
     let folder = folder();
     let grid = grid(folder.path());

@@ -310,6 +310,15 @@ fn a_trial_can_be_run_by_its_index() {
 }
 
 #[test]
+fn a_mode_of_locks_that_is_none_is_refused() {
+    let folder = sweep_folder();
+    let refused = cvae(folder.path(), &["sweep", "grid.toml"]).env("CVAE_LOCKS", "of").output().unwrap();
+    assert_eq!(code(&refused), 2);
+    assert!(errors(&refused).contains("CVAE_LOCKS") && errors(&refused).contains("set it to off"), "{}", errors(&refused));
+    assert!(!folder.path().join("runs").exists());
+}
+
+#[test]
 fn configs_that_make_no_sweep_are_refused_before_anything_runs() {
     let folder = folder();
     for (wrong, place) in [

@@ -68,6 +68,7 @@ fn tables_fit_the_terminal() {
 fn a_name_with_line_ends_forges_no_line() {
     let folder = folder();
     let name = "a\nerror: forged\tb";
+    let (key, option) = (format!("{name}=1"), format!("--{name}"));
     for command in [
         vec!["train", name],
         vec!["eval", name],
@@ -79,6 +80,11 @@ fn a_name_with_line_ends_forges_no_line() {
         vec!["score", name, name, "--given", "a"],
         vec!["train", "--table", name, "--given", "a"],
         vec!["train", "--network", name, "--given", "a"],
+        vec![name],
+        vec!["man", name],
+        vec!["train", "--set", &key],
+        vec!["compare", ".", &option],
+        vec!["compare", ".", "--sort", name],
     ] {
         let said = run(folder.path(), &command);
         let said = errors(&said);

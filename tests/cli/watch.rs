@@ -133,6 +133,14 @@ fn runs_lists_shows_and_removes() {
     assert_eq!(names(&folder.path().join("runs/exp")), ["good", "results.csv"]);
     assert_eq!(names(&folder.path().join("runs/exp/good")), ["notes.md"]);
     assert_eq!(fs::read_to_string(folder.path().join("runs/exp/results.csv")).unwrap(), "trial,x\nother,2\n");
+    // The folder that one stands in, by its name as well.
+    let here = folder.path().join("runs/exp/other");
+    fs::create_dir_all(&here).unwrap();
+    fs::copy(model().join("config.toml"), here.join("config.toml")).unwrap();
+    let removed = run(&here, &["runs", "rm", "--yes", "."]);
+    assert_eq!(code(&removed), 0, "{}", errors(&removed));
+    assert!(!here.exists());
+    assert_eq!(fs::read_to_string(folder.path().join("runs/exp/results.csv")).unwrap(), "trial,x\n");
 }
 
 #[test]

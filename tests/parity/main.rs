@@ -228,8 +228,8 @@ fn both_programs_refuse_the_same_arguments_files_and_models() {
     let good = ["-i", "in.txt", "out.txt", "--model", model.to_str().unwrap()];
     // Arguments, exit code, and whether the messages are the same (clap's and argparse's own are not).
     let cases: [(&[&str], i32, bool); 19] = [
-        (&["-i", "none.txt", "out.txt"], 1, true),
-        (&["-i", ".", "out.txt"], 1, true),
+        (&["-i", "none.txt", "out.txt"], 2, true),
+        (&["-i", ".", "out.txt"], 2, true),
         (&["-i", "in.txt", "out.txt", "--model", "wider"], 1, true),
         (&["-i", "in.txt", "out.txt", "--model", "additive"], 1, true),
         (&["-i", "in.txt", "out.txt", "--model", "independent"], 1, true),

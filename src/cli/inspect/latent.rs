@@ -261,7 +261,10 @@ fn text(report: &Report, width: Option<usize>) -> (String, Vec<String>) {
         let active = if dimension.active { "active" } else { "" };
         vec![(place + 1).to_string(), four(dimension.kl), four(dimension.mean_variance), active.to_owned()]
     });
-    text += &format!("{}\n", output::long_table(&["dimension", "KL, nats", "Var E[z]", ""], rows.collect()));
+    let header = ["dimension", "KL, nats", "Var E[z]", ""];
+    let (dimensions, more) = output::fitted(&header, rows.collect(), &[0, 1], width, output::long_table);
+    dropped.extend(more);
+    text += &format!("{dimensions}\n");
     text += &format!("{} of {} dimensions active, all dates\n\n", report.active_units, report.dimensions.len());
     let (walks, more) = walks(report, width);
     dropped.extend(more);

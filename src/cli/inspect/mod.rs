@@ -59,7 +59,7 @@ pub struct Inspect {
     #[arg(long, requires = "all")]
     sealed: bool,
     /// Which learned angles of the trunk count a given column's values: of dates, which found the week
-    #[arg(long, conflicts_with_all = ["condition", "all", "latent"])]
+    #[arg(long, conflicts_with_all = ["condition", "all", "latent", "samples", "decode", "temperature", "seed", "threads", "device", "codes"])]
     angles: bool,
     /// What the latent code is used for; CONDITION is the one whose codes are shown
     #[arg(long)]

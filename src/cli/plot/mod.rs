@@ -78,10 +78,16 @@ impl Plot {
     pub fn run(self) -> anyhow::Result<Exit> {
         let charts = Charts::new(&self.condition, self.samples)?;
         let runs = found(&self.runs)?;
+        let mut exit = Exit::Done;
         for run in &runs {
-            draw(run, &self.output.join(&run.name), Some(&charts).filter(|_| !self.logs))?;
+            let drawn = draw(run, &self.output.join(&run.name), Some(&charts).filter(|_| !self.logs));
+            match drawn {
+                // One run whose table is gone, say, is no reason to draw none of the others.
+                Err(error) if runs.len() > 1 => exit = Exit::report(&error.context(run.name.clone())),
+                drawn => drawn?,
+            }
         }
-        Ok(Exit::Done)
+        Ok(exit)
     }
 }
 
@@ -91,6 +97,7 @@ impl Plot {
 /// # Errors
 /// When a path holds no run, none can be read, or two share a name.
 pub(super) fn found(paths: &[PathBuf]) -> anyhow::Result<Vec<Run>> {
+    super::check_there(paths)?;
     let mut runs: Vec<Run> = Vec::new();
     for path in paths {
         let found = Run::find(path, Reading::ALL)?;

@@ -28,6 +28,7 @@ pub use self::terminal::has_terminal;
 use self::terminal::{Screen, Waited};
 use super::exit::{BadInput, Exit};
 use super::{interrupt, output};
+use crate::printable::ShownPath;
 use crate::experiment::LiveRuns;
 
 /// Watch trials while they run: states, time left, loss, pass rates and curves
@@ -68,7 +69,7 @@ impl Watch {
     pub fn run(self) -> anyhow::Result<Exit> {
         let title = format!(
             "cvae watch {}",
-            self.runs.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ")
+            self.runs.iter().map(|path| path.shown().to_string()).collect::<Vec<_>>().join(" ")
         );
         if self.once || !has_terminal() {
             return once(self.runs);
@@ -82,7 +83,8 @@ impl Watch {
 
 /// Prints the trials as a table.
 fn once(roots: Vec<PathBuf>) -> anyhow::Result<Exit> {
-    let names = roots.iter().map(|root| root.display().to_string()).collect::<Vec<_>>().join(", ");
+    super::check_there(&roots)?;
+    let names = roots.iter().map(|root| root.shown().to_string()).collect::<Vec<_>>().join(", ");
     let mut runs = LiveRuns::new(roots);
     runs.look(Duration::MAX);
     if runs.trials().is_empty() {
