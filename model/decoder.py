@@ -191,7 +191,10 @@ def weights_file(folder: pathlib.Path) -> pathlib.Path:
     if len(found) == 2:
         raise Failure(f"{folder} holds both {' and '.join(names)}; remove the one that is not of its config.toml")
     if not found:
-        raise Failure(f"{folder} holds no weights: neither {' nor '.join(names)}; name a release or a finished run")
+        if (folder / "checkpoint").exists():
+            raise Failure(f"the trial in {folder} has not finished; the command that began it goes on with it")
+        remedy = "name a release or a run that kept them, or remove this one (cvae runs rm) and train it again"
+        raise Failure(f"{folder} holds no weights: neither {' nor '.join(names)}; {remedy}")
     return found[0]
 
 

@@ -102,13 +102,26 @@ def measure():
         found["python"] = json.loads(output(f"{sys.executable} model/eval.py {dates} --json"))
         output(f"cvae predict -i data/data.txt {dates} --decode sample")
         found["failures"] = json.loads(output(f"cvae eval {dates} --json --show 8"))
-        february = february_failures(folder)
+        february, kinds = february_failures(folder), failure_kinds(folder)
     for report in found.values():
         for long in ("conditions", "traversals", "interpolation", "dimensions", "seconds", "nll_seconds"):
             if isinstance(report.get(long), (list, dict)) or "seconds" in long:
                 report.pop(long, None)
         report["ten_worst"] = report.pop("ten_worst", [])[:3]
-    return {"weights_sha256": digest(), "examples": examples, "invalid_by_month": by_month, "february": february, **found}
+    return {"weights_sha256": digest(), "examples": examples, "invalid_by_month": by_month, "february": february,
+            "kinds": kinds, **found}
+
+
+def failure_kinds(folder):
+    """What 20 sampled dates for each line of data.txt fail at, by the first of these kinds that holds."""
+    dates = pathlib.Path(folder, "kinds.txt")
+    output(f"cvae predict -i data/data.txt {dates} -n 20 --decode sample")
+    report = json.loads(output(f"cvae eval {dates} --json --show 100000"))
+    signs = {"no_such_day": "no such day", "leap": "leap year", "weekday": "falls on"}
+    kinds = dict.fromkeys([*signs, "other"], 0)
+    for failure in report["failures"]:
+        kinds[next((kind for kind, sign in signs.items() if sign in failure["reason"]), "other")] += 1
+    return {"dates": report["lines"], "failures": report["lines"] - report["passes"], **kinds}
 
 
 def february_failures(folder):
@@ -119,8 +132,10 @@ def february_failures(folder):
     asked.write_text("".join(condition + "\n" for condition in sorted(conditions)))
     output(f"cvae predict -i {asked} {dates} -n 2000 --decode sample")
     report = json.loads(output(f"cvae eval {dates} --json --show 100000"))
-    absent = sum("no such day" in failure["reason"] for failure in report["failures"])
-    return {"dates": report["lines"], "failures": report["lines"] - report["passes"], "no_such_day": absent}
+    absent = [failure["text"].split()[-1] for failure in report["failures"] if "no such day" in failure["reason"]]
+    ninth = sum(date.startswith("29-") for date in absent)
+    failures = report["lines"] - report["passes"]
+    return {"dates": report["lines"], "failures": failures, "no_such_day": len(absent), "of_these_29": ninth}
 
 
 def invalid_by_month(conditions):

@@ -3,12 +3,19 @@
 use super::settings::{Setting, UNCHANGED};
 use crate::metrics::{Direction, Measure};
 
-/// Settings by a measure, the best first; those without a number come last.
+/// Settings by a measure, the best first; those without a number come last. Equal ones are in the order of what they cover,
+/// then of how far their NLL is above the floor: a model with a collapsed code can pass as well as any.
 pub fn ranked(mut settings: Vec<Setting<'_>>, measure: Measure) -> Vec<Setting<'_>> {
-    let sign = if measure.spec().direction == Direction::Higher { -1.0 } else { 1.0 };
     // As a minimum, NaN loses against infinity.
-    let key = |setting: &Setting| (sign * setting.mean(measure).mean).min(f64::INFINITY);
-    settings.sort_by(|a, b| key(a).total_cmp(&key(b)).then(a.label.cmp(&b.label)));
+    let key = |setting: &Setting, measure: Measure| {
+        let sign = if measure.spec().direction == Direction::Higher { -1.0 } else { 1.0 };
+        (sign * setting.mean(measure).mean).min(f64::INFINITY)
+    };
+    let by = [measure, Measure::GreedyCoverageRatio, Measure::NLL_GAP];
+    let order = |a: &Setting, b: &Setting| by.map(|measure| key(a, measure).total_cmp(&key(b, measure)));
+    settings.sort_by(|a, b| {
+        order(a, b).into_iter().find(|order| order.is_ne()).unwrap_or_else(|| a.label.cmp(&b.label))
+    });
     settings
 }
 
@@ -77,6 +84,13 @@ mod tests {
         assert_eq!(label(&[worse.clone(), collapsed.clone(), loose, other, usual]), UNCHANGED);
         // What is clearly better is taken.
         assert_eq!(label(&[worse, collapsed, scored("auto", "balanced", [0.9, 1.0, 0.0])]), "pairing = own");
+    }
+
+    #[test]
+    fn equal_ones_are_in_the_order_of_what_they_cover() {
+        let trials = [scored("a", "own", [1.0, 0.6, 0.001]), scored("b", "own", [1.0, 0.99, 0.003])];
+        let order = ranked(settings(&trials), Measure::GreedyPassValidation);
+        assert_eq!(order[0].label, "heads = b");
     }
 
     #[test]

@@ -175,7 +175,12 @@ impl Compare {
         }
         let sorted = measures.iter().position(|measure| *measure == self.sort.0).map(|place| place + 2);
         let kept: Vec<usize> = [0, 1].into_iter().chain(sorted).collect();
-        Ok(output::print_table(&header, rows, (!self.wide).then_some(&kept))?)
+        let several = rows.len() > 1 && sorted.is_none();
+        output::print_table(&header, rows, (!self.wide).then_some(&kept))?;
+        if several {
+            output::say!("sorted by {} (--sort), equal ones by coverage, then by NLL gap", option(self.sort.0));
+        }
+        Ok(())
     }
 }
 

@@ -120,11 +120,13 @@ impl Eval {
         let mut tallies: BTreeMap<usize, (Condition, Tally)> = BTreeMap::new();
         let mut failures = Vec::new();
         let mut bad = 0;
+        let mut empty = true;
         for line in input.lines()? {
             let line = line.map_err(FileError::at("read", Path::new(&name)))?;
             let parsed = line.parse().and_then(|parsed| parsed.alone(&line.text).map(|()| parsed));
             match parsed {
                 Ok(parsed) => {
+                    empty &= parsed.rest.trim().is_empty();
                     let date = parsed.rest.parse::<Date>();
                     let condition = parsed.condition;
                     let (_, tally) = tallies.entry(condition.index()).or_insert_with(|| {
@@ -161,6 +163,9 @@ impl Eval {
         let tallies: Vec<(Condition, Tally)> = tallies.into_values().collect();
         if tallies.is_empty() {
             return Err(BadInput(format!("{name} holds no lines")).into());
+        }
+        if empty {
+            output::say!("warning: no line of {name} has a date: it looks like an input of predict, not what that wrote");
         }
         Ok((tallies, failures))
     }

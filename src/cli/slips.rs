@@ -36,6 +36,10 @@ pub fn explained(mut error: clap::Error) -> clap::Error {
 fn on_one_line(value: &ContextValue) -> Option<ContextValue> {
     match value {
         ContextValue::String(text) if one_line(text) != *text => Some(ContextValue::String(one_line(text))),
+        ContextValue::StyledStrs(texts) if texts.iter().any(|text| one_line(&text.to_string()) != text.to_string()) => {
+            let shown = texts.iter().map(|text| StyledStr::from(one_line(&text.to_string()))).collect();
+            Some(ContextValue::StyledStrs(shown))
+        }
         _ => None,
     }
 }

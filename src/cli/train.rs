@@ -231,7 +231,11 @@ pub fn train_in(path: &Path, config: &Config, before: Option<&Predecessor>, watc
     } else {
         let steps = config.training.steps;
         let what =
-            if config.model.kind.is_baseline() { "counting".to_owned() } else { format!("training {steps} steps") };
+            match config.model.kind.is_baseline() {
+                true => "counting".to_owned(),
+                false if folder.checkpoint().exists() => format!("going on from its checkpoint, to step {steps}"),
+                false => format!("training {steps} steps"),
+            };
         output::say!("{}: {what}", path.shown());
     }
     let ending = if watch && watch::has_terminal() {

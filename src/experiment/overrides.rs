@@ -39,7 +39,7 @@ impl FromStr for Override {
         if value.is_empty() || key.split('.').any(str::is_empty) {
             return Err(OverrideError::Form);
         }
-        if key.contains('"') && !key.starts_with(NAMES) {
+        if key.matches('"').count() > 1 && !key.starts_with(NAMES) {
             return Err(OverrideError::Quotes);
         }
         let value = match toml::from_str::<toml::Table>(&format!("value = {value}")) {

@@ -10,7 +10,7 @@ use super::locate::{locate, position};
 use super::overrides::Override;
 use crate::checksums::{self, ChecksumPolicy};
 use crate::files;
-use crate::printable::ShownPath;
+use crate::printable::{ShownPath, one_line};
 
 /// A config file with those it builds on (`base = "other.toml"`, relative to it), read and merged.
 #[derive(Clone, Debug)]
@@ -167,7 +167,7 @@ impl Source {
                 let hint = set.leaves().into_iter().find_map(|(_, value)| hint(value.as_str()?));
                 let hint = hint.filter(|_| problem.starts_with("invalid type: string"));
                 let hint = hint.map_or(String::new(), |hint| format!("; {hint}"));
-                return ConfigError::value(self.place(set, origin), problem + &hint);
+                return ConfigError::value(self.place(set, origin), one_line(&problem) + &hint);
             }
         }
         let (path, text) = self.own();
@@ -176,7 +176,7 @@ impl Source {
 
     fn place(&self, set: &Override, origin: Origin) -> String {
         match origin {
-            Origin::CommandLine => format!("--set {set}"),
+            Origin::CommandLine => format!("--set {}", one_line(&set.to_string())),
             Origin::Sweep(offset) => {
                 let (path, text) = self.own();
                 let (line, column) = position(text, offset);

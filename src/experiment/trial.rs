@@ -8,7 +8,7 @@ use super::config::{Config, ConfigError};
 use super::config_file::DataConfig;
 use super::data::DataError;
 use super::engine::engine_of;
-use super::folder::{FolderError, RELEASE_WEIGHTS, RunFolder, TRIAL_WEIGHTS};
+use super::folder::{CHECKPOINT, FolderError, RELEASE_WEIGHTS, RunFolder, TRIAL_WEIGHTS};
 use super::log::Logged;
 use super::metrics::{Metrics, MetricsError};
 use super::source::resolved;
@@ -68,6 +68,9 @@ pub enum TrialError {
         .0.shown()
     )]
     NoWeights(PathBuf),
+    /// A trial that has no weights yet.
+    #[error("the trial in {} has not finished; the command that began it goes on with it", .0.shown())]
+    Unfinished(PathBuf),
     /// A baseline, which has no weights.
     #[error(
         "{} is a baseline (model.kind), which has no weights; its figures are in metrics.csv, for cvae compare and cvae plot",
@@ -351,6 +354,7 @@ pub fn weights_file(folder: &Path) -> Result<PathBuf, TrialError> {
         (true, true) => Err(TrialError::TwoWeights(folder.to_owned())),
         (true, false) => Ok(release),
         (false, true) => Ok(trial),
+        (false, false) if folder.join(CHECKPOINT[0]).exists() => Err(TrialError::Unfinished(folder.to_owned())),
         (false, false) => Err(TrialError::NoWeights(folder.to_owned())),
     }
 }

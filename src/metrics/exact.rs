@@ -46,10 +46,10 @@ impl Figure {
         let of = |unit| Spec::new(name, unit, source, meaning);
         match self {
             Self::InvalidMass => of(Unit::Mass).lower("0").called("invalid mass", "invalid mass"),
-            Self::NllGap => of(Unit::Nats).lower("0").called("NLL gap", "NLL above floor"),
+            Self::NllGap => of(Unit::Nats).lower("0").called("NLL gap", "NLL gap"),
             Self::Tv => of(Unit::Distance).lower("0").called("tv", "total variation"),
-            Self::PriorMi => of(Unit::Nats).higher("").called("prior MI", "I(z; row | condition)"),
-            Self::EntropyGivenZ => of(Unit::Nats).called("H given z", "H(row | z, condition)"),
+            Self::PriorMi => of(Unit::Nats).higher("").called("prior MI", "prior MI"),
+            Self::EntropyGivenZ => of(Unit::Nats).called("H given z", "H given z"),
         }
     }
 

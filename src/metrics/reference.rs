@@ -46,7 +46,7 @@ impl Reference {
             let coverage = mean(&conditions, |condition| covered(condition, size(condition))) / perfect;
             // The mass outside of the valid dates is what they lack.
             let tv = mean(&conditions, |condition| 1.0 - pass(condition));
-            let gap = mean(&conditions, |condition| -pass(condition).ln());
+            let gap = mean(&conditions, |condition| pass(condition).recip().ln());
             Self { name, pass: mean(&conditions, pass), coverage, tv, gap }
         };
         let any_weekday = |condition: Condition| {
@@ -56,7 +56,7 @@ impl Reference {
         [
             uniform_over("random dates", &|_| all),
             uniform_over("random days of the right month, decade and leap flag", &any_weekday),
-            uniform_over("random valid dates", &|condition| valid.of(condition).len()),
+            uniform_over("perfect sampler: random valid dates", &|condition| valid.of(condition).len()),
         ]
     }
 }

@@ -278,5 +278,5 @@ fn the_tutorial_works_as_it_is_written() {
         ran += 1;
     }
     assert!(ran >= 13, "{ran}");
-    assert!(at("plots/quick/training.png").exists() && at("calendar.png").exists());
+    assert!(at("plots/quick/training.png").exists() && at("inspect/MON_DEC_False_196.png").exists());
 }

@@ -54,7 +54,7 @@ fn charts_are_the_same_twice_need_no_font_and_mark_what_failed() {
     let svg = |name: &str| String::from_utf8(a.iter().find(|(file, _)| file == name).unwrap().1.clone()).unwrap();
     assert!(!svg("sweep.svg").contains("<text") && svg("sweep.svg").contains("failed or diverged"));
     assert!(svg("settings.svg").contains("aria-label=\"failed\""), "{}", svg("settings.svg"));
-    assert!(svg("training.svg").contains("learning rate") && svg("pass_by_field.svg").contains("1/7"));
+    assert!(svg("training.svg").contains("prior MI, validation dates") && svg("pass_by_field.svg").contains("1/7"));
     assert!(svg("rate_distortion.svg").contains("1 failed or diverged"));
 }
 

@@ -288,11 +288,14 @@ fn files_that_cannot_be_read_or_written_are_named() {
     let model = model();
     let model = model.to_str().unwrap();
     fs::write(folder.path().join("in.txt"), A).unwrap();
+    fs::create_dir_all(folder.path().join("begun/checkpoint")).unwrap();
+    fs::copy(folder.path().join(model).join("config.toml"), folder.path().join("begun/config.toml")).unwrap();
     for (arguments, words) in [
         (["none.txt", "out.txt", model], "none.txt"),
         (["in.txt", "no/such/folder/out.txt", model], "no/such/folder/out.txt"),
         (["in.txt", ".", model], "it is a folder"),
         (["in.txt", "out.txt", "nowhere"], "cannot load a model from nowhere"),
+        (["in.txt", "out.txt", "begun"], "has not finished; the command that began it goes on with it"),
     ] {
         let [input, output, model] = arguments;
         let done = run(folder.path(), &["predict", "-i", input, output, "--model", model]);

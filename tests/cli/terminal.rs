@@ -228,7 +228,8 @@ fn what_a_failed_run_keeps_steers_no_terminal() {
     fs::write(folder.path().join("grid.toml"), grid).unwrap();
     fs::write(folder.path().join("t.csv"), format!("{escape},b\n1,2\n")).unwrap();
     // A task of a scheduler looks at its data when it begins.
-    assert_eq!(code(&run(folder.path(), &["sweep", "grid.toml", "--index", "0"])), 1);
+    let task = ["train", "grid.toml", "--task", "-o", "runs/grid/a"];
+    assert_eq!(code(&run(folder.path(), &task)), 1);
     let trial = fs::read_dir(folder.path().join("runs/grid")).unwrap().flatten().map(|entry| entry.path());
     let trial = trial.into_iter().find(|path| path.is_dir()).unwrap();
     for name in ["error.txt", "log.txt"] {

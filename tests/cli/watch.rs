@@ -50,7 +50,7 @@ fn without_a_terminal_watch_prints_a_table_and_ends() {
     assert!(text(&output).contains("greedy"));
     let output = run(folder.path(), &["watch", "nothing"]);
     assert_eq!(code(&output), 2);
-    assert!(errors(&output).contains("no trial in nothing; name folders of runs"), "{}", errors(&output));
+    assert!(errors(&output).contains("cannot read nothing: "), "{}", errors(&output));
 }
 
 #[test]

@@ -119,7 +119,7 @@ impl Exact {
             row("NLL gap, nats", "0", &|figures| nats(&figures.nll_gap)),
             row("total variation", "0", &|figures| format!("{:.4} ± {:.4}", figures.tv.value, figures.tv.error)),
             row("prior MI, nats", "-", &|figures| nats(&figures.prior_mi)),
-            row("H(y given z), nats", "-", &|figures| nats(&figures.entropy_given_z)),
+            row("H given z, nats", "-", &|figures| nats(&figures.entropy_given_z)),
         ];
         let (table, dropped) = output::fitted(&header, rows, &[0, 1], width, output::named_table);
         let codes = count(self.codes as usize);

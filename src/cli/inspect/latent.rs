@@ -231,9 +231,9 @@ fn write_rows(subject: &Subject, measured: &Measured, path: &Path) -> Result<(),
 fn text(report: &Report, width: Option<usize>) -> (String, Vec<String>) {
     let percent = output::percent;
     let rows = vec![
-        figure_row("gap of NLL to floor, nats", &report.nll_gap, "0", four),
+        figure_row("NLL gap, nats", &report.nll_gap, "0", four),
         figure_row("prior MI, nats", &report.prior_mi, &four(report.information_bound), four),
-        figure_row("H(date | z, condition), nats", &report.entropy_given_z, "", four),
+        figure_row("H given z, nats", &report.entropy_given_z, "", four),
         figure_row("encoder MI, nats", &report.information, &four(report.information_bound), four),
         figure_row("variety that z explains", &report.explained, "", percent),
         figure_row("greedy variety / sampled", &report.greedy_share, "", percent),

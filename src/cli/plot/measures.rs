@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn titles_name_their_units() {
-        assert_eq!(title(Measure::NLL_GAP), "NLL above floor, nats");
+        assert_eq!(title(Measure::NLL_GAP), "NLL gap, nats");
         assert_eq!(
             (title(Measure::GreedyPass), title(Measure::TestKl)),
             ("greedy pass rate".into(), "KL, nats".into())

@@ -163,7 +163,17 @@ fn draw(run: &Run, folder: &Path, charts: Option<&Charts>) -> anyhow::Result<()>
     place.add("sweep", lines)?;
     place.add("heatmaps", sweep::maps(run))?;
     place.add("rate_distortion", rate::distortion(run))?;
-    place.add("settings", settings::ranking(run))?;
+    let (key, parts) = settings::parts(run).unwrap_or_default();
+    for (value, trials) in &parts {
+        place.add(&format!("settings_{value}"), settings::ranking(run, trials, &format!(", {key} = {value}")))?;
+    }
+    place.add(
+        "settings",
+        match parts.is_empty() {
+            true => settings::ranking(run, &run.trials, ""),
+            false => Drawn::Skipped(format!("there is one for each of {key}")),
+        },
+    )?;
     let failed = run.trials.iter().filter(|trial| matches!(trial.outcome, Outcome::Failed(_)));
     for trial in failed.take(5) {
         if let Outcome::Failed(reason) = &trial.outcome {
@@ -177,7 +187,10 @@ fn draw(run: &Run, folder: &Path, charts: Option<&Charts>) -> anyhow::Result<()>
         say_removed(&place.listed.remove(Charts::draws)?);
     }
     match model {
-        Some(model) => place.say_written(&charts.draw(model, folder)?)?,
+        Some(model) => {
+            place.say_written(&charts.draw(model, folder)?)?;
+            output::say!("{}: what the weights generate is that of {}", run.name, model.shown());
+        }
         None => output::say!(
             "left out of {}: what the weights generate, since the best trials have none; cvae plot model draws the \
              released model's",

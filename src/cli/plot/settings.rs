@@ -3,8 +3,8 @@
 use super::Drawn;
 use super::measures::{CUT, interval, is_cut, is_share, present, title, wide_axis};
 use super::training::is_of_dates;
-use crate::analysis::{Mean, Setting, UNCHANGED, named};
-use crate::experiment::Run;
+use crate::analysis::{LATENT, Mean, Setting, UNCHANGED, named, settings, short, values, varying};
+use crate::experiment::{Run, RunTrial};
 use crate::figures::{Axis, Figures, Mark, Ranking, Scale};
 use crate::metrics::Measure;
 
@@ -15,9 +15,41 @@ const SETTINGS: usize = 40;
 const SHOWN: [Measure; 5] =
     [Measure::GreedyPassValidation, Measure::INVALID_MASS, Measure::GreedyTv, Measure::NLL_GAP, Measure::PRIOR_MI];
 
-/// Each setting's figures, best first.
-pub fn ranking(run: &Run) -> Drawn<Ranking> {
-    let mut settings = named(&run.trials);
+/// The columns where some settings have a code that carries nothing.
+const SHOWN_COLLAPSE: [Measure; 4] =
+    [Measure::GreedyPassValidation, Measure::GreedyTv, Measure::NLL_GAP, Measure::PRIOR_MI];
+/// Prior MI below which a code carries nothing to speak of, in nats.
+const EMPTY: f64 = 0.1;
+/// More settings than these are better split, where a key splits them into equal parts.
+const LONG: usize = 20;
+
+/// A value of a key with its trials.
+type Part = (String, Vec<RunTrial>);
+
+/// Trials of many settings by the first key that splits them into equal parts; the key's last name, and the parts by value.
+pub fn parts(run: &Run) -> Option<(String, Vec<Part>)> {
+    if settings(&run.trials).len() <= LONG {
+        return None;
+    }
+    varying(&run.trials).into_iter().find_map(|key| {
+        let part = |value: &String| run.trials.iter().filter(|trial| trial.value(&key) == Some(value)).cloned().collect();
+        let parts: Vec<Part> = values(&run.trials, &key).into_iter().map(|value| (value.clone(), part(&value))).collect();
+        let sizes: Vec<usize> = parts.iter().map(|(_, trials)| settings(trials).len()).collect();
+        let equal = sizes.iter().all(|size| *size == sizes[0]) && (2..=LONG).contains(&sizes[0]);
+        equal.then(|| (key.rsplit('.').next().unwrap_or(&key).to_owned(), parts))
+    })
+}
+
+/// Whether some of these settings have a code that carries nothing, and others one that carries something.
+fn collapse(settings: &[Setting<'_>]) -> bool {
+    let coded = settings.iter().filter(|setting| setting.value(LATENT) != Some("0"));
+    let carried: Vec<f64> = coded.map(|setting| setting.mean(Measure::PRIOR_MI).mean).collect();
+    carried.iter().any(|carried| *carried < EMPTY) && carried.iter().any(|carried| *carried >= EMPTY)
+}
+
+/// Figures of the settings of these trials of a run, best first.
+pub fn ranking(run: &Run, trials: &[RunTrial], which: &str) -> Drawn<Ranking> {
+    let mut settings = named(trials);
     let seeds = settings.len() == 1;
     if seeds {
         settings = each_seed(settings);
@@ -25,7 +57,8 @@ pub fn ranking(run: &Run) -> Drawn<Ranking> {
     if !(2..=SETTINGS).contains(&settings.len()) {
         return Drawn::Skipped(format!("it shows 2 to {SETTINGS} settings, and there are {}", settings.len()));
     }
-    let (mut measures, note) = present(&SHOWN, &settings);
+    let shown = if collapse(&settings) { &SHOWN_COLLAPSE[..] } else { &SHOWN[..] };
+    let (mut measures, note) = present(shown, &settings);
     measures.truncate(4);
     // Without held-out conditions the rate over all stands in.
     let finished = || settings.iter().filter(|setting| setting.finished().next().is_some());
@@ -47,17 +80,23 @@ pub fn ranking(run: &Run) -> Drawn<Ranking> {
     for measure in &measures {
         let means: Vec<Mean> = settings.iter().map(|setting| setting.mean(*measure)).collect();
         cut |= means.iter().any(|mean| is_cut(*measure, mean));
-        figures.push(column(*measure, &means, &settings, run.trials.iter().all(is_of_dates)));
+        figures.push(column(*measure, &means, &settings, trials.iter().all(is_of_dates)));
     }
     let on = |scale: Scale| figures.iter().any(|figures| figures.axis.scale == scale);
     let scales = [(Scale::Logit, "Shares are on logit scales"), (Scale::Log, "nats on a logarithmic one")];
     let scales: Vec<&str> = scales.into_iter().filter(|(scale, _)| on(*scale)).map(|(_, words)| words).collect();
     let scales = (!scales.is_empty()).then(|| format!("{}.", scales.join(", ")));
     let cut = cut.then(|| CUT.to_owned());
-    let said: Vec<String> = scales.into_iter().chain(cut).chain(note).collect();
+    // Where no experiment's title says what the others are measured against, the values do.
+    let usual = settings.iter().find(|setting| setting.label == UNCHANGED && !which.is_empty()).map(|setting| {
+        let value = |key: &String| Some(format!("{} = {}", short(key), setting.value(key)?));
+        let values: Vec<String> = varying(trials).iter().filter_map(value).collect();
+        format!("{UNCHANGED}: {}.", values.join(", "))
+    });
+    let said: Vec<String> = scales.into_iter().chain(cut).chain(usual).chain(note).collect();
     let what = if seeds { "each seed".to_owned() } else { "means over seeds with 95 % intervals".to_owned() };
     Drawn::Chart(Ranking {
-        title: format!("experiment {}: {what}", run.name),
+        title: format!("experiment {}{which}: {what}", run.name),
         notes: if said.is_empty() { said } else { vec![said.join(" ")] },
         guide: "1/7: right month, decade and leap year, random day".to_owned(),
         settings: settings.iter().map(|setting| (setting.label.clone(), setting.failed())).collect(),

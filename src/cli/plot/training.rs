@@ -7,7 +7,7 @@ use super::measures::title;
 use crate::analysis::{Setting, best, named};
 use crate::experiment::{Run, RunTrial};
 use crate::figures::{Axis, Facet, Facets, Guide, Look, Names, Point, Scale, Series};
-use crate::metrics::{Measure, Row};
+use crate::metrics::{Figure, Measure, Part, Row, Weighting};
 use crate::task::DATES;
 
 /// The share of random days that fall on the right weekday.
@@ -198,7 +198,18 @@ pub fn losses(run: &Run) -> Drawn<Facets> {
     ];
     let mut facets: Vec<Facet> =
         ["loss", "reconstruction", "KL"].into_iter().zip(terms).map(|(title, terms)| both(title, terms)).collect();
-    facets.extend([beta, each("learning rate, each trial", Measure::Lr, from_zero("learning rate")), elbo]);
+    // How much of the choice the code makes; earlier versions logged no exact figures.
+    let carried = Facet {
+        title: format!("prior MI, validation {}s", noun(run)),
+        x: across.clone(),
+        y: from_zero("nats"),
+        series: lines(&histories, CARRIED, "", 5),
+        ..Facet::default()
+    };
+    let has_carried = carried.series.iter().flat_map(|series| &series.points).any(|point| point.y.is_finite());
+    let middle =
+        if has_carried { carried } else { each("learning rate, each trial", Measure::Lr, from_zero("learning rate")) };
+    facets.extend([beta, middle, elbo]);
     let phases = phases(&histories);
     facets.iter_mut().for_each(|facet| facet.phases.clone_from(&phases));
     let closed = closed.then(|| {
@@ -206,7 +217,7 @@ pub fn losses(run: &Run) -> Drawn<Facets> {
             .to_owned()
     });
     let shown: Vec<Measure> =
-        terms.concat().into_iter().chain([Measure::Beta, Measure::Lr, Measure::TestElbo]).collect();
+        terms.concat().into_iter().chain([Measure::Beta, Measure::TestElbo]).collect();
     Drawn::Chart(Facets {
         title: format!("experiment {}: losses in training, {} ({})", run.name, setting.label, trials(histories.len())),
         notes: closed.into_iter().chain(remarks(&histories, &shown)).chain(left_out(run)).collect(),
@@ -256,6 +267,9 @@ pub fn is_of_dates(trial: &RunTrial) -> bool {
     of("data.table").is_empty() && of("data.network").is_empty() && [DATES, ""].contains(&of("data.task"))
 }
 
+/// What the code carries, on validation conditions.
+const CARRIED: Measure = Measure::exact(Figure::PriorMi, Part::Validation, Weighting::ByRow);
+
 /// The panels of pass rates: measures with their names and colours.
 fn fields(histories: &[&[Row]], noun: &str) -> Vec<(Measure, String, usize)> {
     let logged = histories.iter().flat_map(|history| history.iter()).flat_map(Row::measures);
@@ -266,16 +280,29 @@ fn fields(histories: &[&[Row]], noun: &str) -> Vec<(Measure, String, usize)> {
     all.enumerate().map(|(colour, (measure, name))| (measure, name, colour)).collect()
 }
 
-/// All columns together.
-fn joint() -> Vec<(Measure, String, usize)> {
-    let name = |(measure, name, colour): (Measure, &str, usize)| (measure, name.to_owned(), colour);
-    [
-        (Measure::GreedyPass, "greedy", 0),
-        (Measure::GreedyPassValidation, "greedy, validation conditions", 1),
+/// All columns together, as far as something was logged.
+fn joint(histories: &[&[Row]]) -> Vec<(Measure, String, usize)> {
+    let joint = [
+        (Measure::GreedyPass, "all conditions", 0),
+        (Measure::GreedyPassValidation, "validation conditions", 1),
         (Measure::SampledPass, "sampled", 2),
-    ]
-    .map(name)
-    .to_vec()
+    ];
+    logged(histories, &joint)
+}
+
+/// How far the distribution is from the truth, exactly, as far as it was logged.
+fn distances(histories: &[&[Row]]) -> Vec<(Measure, String, usize)> {
+    let distances = [
+        (Measure::exact(Figure::NllGap, Part::Validation, Weighting::ByRow), "NLL gap, nats", 5),
+        (Measure::exact(Figure::InvalidMass, Part::Validation, Weighting::ByRow), "invalid mass", 0),
+    ];
+    logged(histories, &distances)
+}
+
+fn logged(histories: &[&[Row]], measures: &[(Measure, &str, usize)]) -> Vec<(Measure, String, usize)> {
+    let some = |measure: Measure| histories.iter().flat_map(|history| history.iter()).any(|row| row.has(measure));
+    let named = |(measure, name, colour): &(Measure, &str, usize)| (*measure, (*name).to_owned(), *colour);
+    measures.iter().filter(|(measure, ..)| some(*measure)).map(named).collect()
 }
 
 /// Pass rates of each field of the condition, and of all together, over training.
@@ -284,7 +311,8 @@ pub fn pass_by_field(run: &Run) -> Drawn<Facets> {
         Ok(found) => found,
         Err(why) => return Drawn::Skipped(why),
     };
-    let (fields, joint, across) = (fields(&histories, noun(run)), joint(), steps(&histories));
+    let (fields, joint, across) = (fields(&histories, noun(run)), joint(&histories), steps(&histories));
+    let distances = distances(&histories);
     let facet = |title: &str, measures: &[(Measure, String, usize)]| {
         let mut series = Vec::new();
         for (measure, name, colour) in measures {
@@ -292,12 +320,17 @@ pub fn pass_by_field(run: &Run) -> Drawn<Facets> {
             // Conditions that are not held out have no rate.
             series.extend(line.filter(|line| line.points.iter().any(|point| point.y.is_finite())));
         }
-        let y = rates("share of the samples", &series);
+        let y = rates(&format!("share of the {}s", noun(run)), &series);
         Facet { title: title.to_owned(), x: across.clone(), y, series, phases: phases(&histories), ..Facet::default() }
     };
-    let facets =
-        with_seventh(vec![facet("greedy, each given column alone", &fields), facet("all columns together", &joint)]);
-    let shown: Vec<Measure> = fields.iter().chain(&joint).map(|(measure, ..)| *measure).collect();
+    let mut facets =
+        with_seventh(vec![facet("greedy pass, each given column", &fields), facet("greedy pass, all columns", &joint)]);
+    if !distances.is_empty() {
+        let mut exact = facet("exact, validation conditions", &distances);
+        exact.y = Axis { title: "distance from the truth, log scale".to_owned(), scale: Scale::Log, ..Axis::default() };
+        facets.push(exact);
+    }
+    let shown: Vec<Measure> = fields.iter().chain(&joint).chain(&distances).map(|(measure, ..)| *measure).collect();
     Drawn::Chart(Facets {
         title: format!(
             "experiment {}: pass rates in training, {} ({})",
@@ -306,8 +339,8 @@ pub fn pass_by_field(run: &Run) -> Drawn<Facets> {
             seeds(histories.len())
         ),
         notes: said(&facets, remarks(&histories, &shown)).into_iter().chain(left_out(run)).collect(),
-        columns: 2,
-        facet: (500, 312),
+        columns: facets.len(),
+        facet: (if facets.len() > 2 { 380 } else { 500 }, 312),
         names: Names::Inside,
         facets,
     })
