@@ -200,6 +200,8 @@ def weights_file(folder: pathlib.Path) -> pathlib.Path:
 
 def load_model(folder: pathlib.Path) -> "Decoder":
     """The decoder in a folder with config.toml and weights."""
+    if not folder.exists():
+        raise BadInput("there is no such folder; check the path")
     config = read_config(folder / "config.toml")
     return Decoder(config, *read_weights(weights_file(folder), config))
 
