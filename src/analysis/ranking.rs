@@ -13,9 +13,8 @@ pub fn ranked(mut settings: Vec<Setting<'_>>, measure: Measure) -> Vec<Setting<'
     };
     let by = [measure, Measure::GreedyCoverageRatio, Measure::NLL_GAP];
     let order = |a: &Setting, b: &Setting| by.map(|measure| key(a, measure).total_cmp(&key(b, measure)));
-    settings.sort_by(|a, b| {
-        order(a, b).into_iter().find(|order| order.is_ne()).unwrap_or_else(|| a.label.cmp(&b.label))
-    });
+    settings
+        .sort_by(|a, b| order(a, b).into_iter().find(|order| order.is_ne()).unwrap_or_else(|| a.label.cmp(&b.label)));
     settings
 }
 

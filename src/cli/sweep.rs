@@ -14,8 +14,8 @@ use super::exit::{BadInput, Exit};
 use super::train::task;
 use super::{group, output, warn, watch};
 use crate::experiment::{
-    DataConfig, Experiment, LAUNCHERS, Launched, Launcher, Order, Override, RunFolder, Status, Submitted, SweepEnding, Trial,
-    groups, prepared, rebuild, step_seconds,
+    DataConfig, Experiment, LAUNCHERS, Launched, Launcher, Order, Override, RunFolder, Status, Submitted, SweepEnding,
+    Trial, groups, prepared, rebuild, step_seconds,
 };
 use crate::files;
 use crate::printable::ShownPath;

@@ -230,12 +230,11 @@ pub fn train_in(path: &Path, config: &Config, before: Option<&Predecessor>, watc
         output::say!("{}: finished earlier, nothing to do", path.shown());
     } else {
         let steps = config.training.steps;
-        let what =
-            match config.model.kind.is_baseline() {
-                true => "counting".to_owned(),
-                false if folder.checkpoint().exists() => format!("going on from its checkpoint, to step {steps}"),
-                false => format!("training {steps} steps"),
-            };
+        let what = match config.model.kind.is_baseline() {
+            true => "counting".to_owned(),
+            false if folder.checkpoint().exists() => format!("going on from its checkpoint, to step {steps}"),
+            false => format!("training {steps} steps"),
+        };
         output::say!("{}: {what}", path.shown());
     }
     let ending = if watch && watch::has_terminal() {

@@ -314,7 +314,11 @@ fn a_mode_of_locks_that_is_none_is_refused() {
     let folder = sweep_folder();
     let refused = cvae(folder.path(), &["sweep", "grid.toml"]).env("CVAE_LOCKS", "of").output().unwrap();
     assert_eq!(code(&refused), 2);
-    assert!(errors(&refused).contains("CVAE_LOCKS") && errors(&refused).contains("set it to off"), "{}", errors(&refused));
+    assert!(
+        errors(&refused).contains("CVAE_LOCKS") && errors(&refused).contains("set it to off"),
+        "{}",
+        errors(&refused)
+    );
     assert!(!folder.path().join("runs").exists());
 }
 
@@ -348,7 +352,11 @@ fn compare_joins_seeds_sorts_and_adds_references() {
     let table = compare(&["--markdown", "--references", "--sort", "test-elbo"]);
     let names: Vec<&str> = table.lines().skip(2).map(|line| line.split('|').nth(1).unwrap().trim()).collect();
     assert_eq!(names.len(), 5, "{table}");
-    assert!(names[..2].contains(&"value0.2") && names[..2].contains(&"value0.6") && names[4] == "(perfect sampler: random valid dates)");
+    assert!(
+        names[..2].contains(&"value0.2")
+            && names[..2].contains(&"value0.6")
+            && names[4] == "(perfect sampler: random valid dates)"
+    );
     assert!(table.contains(" ± "), "{table}");
     assert_eq!(compare(&["--markdown", "--each"]).lines().count(), 2 + 4);
     assert_eq!(compare(&["--csv"]).lines().count(), 1 + 4);

@@ -32,8 +32,10 @@ pub fn parts(run: &Run) -> Option<(String, Vec<Part>)> {
         return None;
     }
     varying(&run.trials).into_iter().find_map(|key| {
-        let part = |value: &String| run.trials.iter().filter(|trial| trial.value(&key) == Some(value)).cloned().collect();
-        let parts: Vec<Part> = values(&run.trials, &key).into_iter().map(|value| (value.clone(), part(&value))).collect();
+        let part =
+            |value: &String| run.trials.iter().filter(|trial| trial.value(&key) == Some(value)).cloned().collect();
+        let parts: Vec<Part> =
+            values(&run.trials, &key).into_iter().map(|value| (value.clone(), part(&value))).collect();
         let sizes: Vec<usize> = parts.iter().map(|(_, trials)| settings(trials).len()).collect();
         let equal = sizes.iter().all(|size| *size == sizes[0]) && (2..=LONG).contains(&sizes[0]);
         equal.then(|| (key.rsplit('.').next().unwrap_or(&key).to_owned(), parts))

@@ -216,8 +216,7 @@ pub fn losses(run: &Run) -> Drawn<Facets> {
         "Where β has no line it is infinite: the code is closed (z = 0) until the decoder knows the calendar."
             .to_owned()
     });
-    let shown: Vec<Measure> =
-        terms.concat().into_iter().chain([Measure::Beta, Measure::TestElbo]).collect();
+    let shown: Vec<Measure> = terms.concat().into_iter().chain([Measure::Beta, Measure::TestElbo]).collect();
     Drawn::Chart(Facets {
         title: format!("experiment {}: losses in training, {} ({})", run.name, setting.label, trials(histories.len())),
         notes: closed.into_iter().chain(remarks(&histories, &shown)).chain(left_out(run)).collect(),

@@ -28,8 +28,8 @@ pub use self::terminal::has_terminal;
 use self::terminal::{Screen, Waited};
 use super::exit::{BadInput, Exit};
 use super::{interrupt, output};
-use crate::printable::ShownPath;
 use crate::experiment::LiveRuns;
+use crate::printable::ShownPath;
 
 /// Watch trials while they run: states, time left, loss, pass rates and curves
 ///
