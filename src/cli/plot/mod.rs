@@ -2,6 +2,7 @@
 
 mod listed;
 mod measures;
+mod passes;
 mod rate;
 mod settings;
 mod sweep;
@@ -154,8 +155,8 @@ fn draw(run: &Run, folder: &Path, charts: Option<&Charts>) -> anyhow::Result<()>
     mixed_provenance(&named(&run.trials)).iter().for_each(|mixed| output::say!("warning: {}: {mixed}", run.name));
     let mut place = Place { folder: folder.to_owned(), listed: Listed::read(folder)? };
     place.add("training", training::losses(run))?;
-    place.add("pass_by_field", training::pass_by_field(run))?;
-    place.add("pass_by_setting", training::pass_by_setting(run))?;
+    place.add("pass_by_field", passes::pass_by_field(run))?;
+    place.add("pass_by_setting", passes::pass_by_setting(run))?;
     let lines = sweep::lines(run);
     let notes = lines.chart().map(|lines| lines.notes.as_slice()).unwrap_or_default();
     let edge = notes.iter().filter(|note| note.contains(sweep::EDGE));

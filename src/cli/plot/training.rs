@@ -1,6 +1,6 @@
 //! What happened during training: losses, schedules, pass rates.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::Drawn;
 use super::measures::title;
@@ -10,14 +10,9 @@ use crate::figures::{Axis, Facet, Facets, Guide, Look, Names, Point, Scale, Seri
 use crate::metrics::{Figure, Measure, Part, Row, Weighting};
 use crate::task::DATES;
 
-/// The share of random days that fall on the right weekday.
-const SEVENTH: f64 = 1.0 / 7.0;
-/// Lines of this many settings can be told apart.
-const SETTINGS: usize = 14;
-
 /// The evaluations of a setting's trials, as far as they have any, from equally many samples each: those of other numbers
 /// than most trials of the run have are left out.
-fn histories<'a>(run: &Run, setting: &Setting<'a>) -> Vec<&'a [Row]> {
+pub(super) fn histories<'a>(run: &Run, setting: &Setting<'a>) -> Vec<&'a [Row]> {
     let samples = usual_samples(run);
     let trials = setting.trials.iter().filter(|trial| trial.value(SAMPLES) == samples);
     trials.map(|trial| comparable(trial)).filter(|history| !history.is_empty()).collect()
@@ -42,7 +37,7 @@ fn comparable(trial: &RunTrial) -> &[Row] {
 }
 
 /// What is to be said where trials are left out for their number of samples.
-fn left_out(run: &Run) -> Option<String> {
+pub(super) fn left_out(run: &Run) -> Option<String> {
     let samples = usual_samples(run);
     let others = run.trials.iter().filter(|trial| trial.value(SAMPLES) != samples).count();
     (others > 0).then(|| format!("{others} trials with another number of samples are left out."))
@@ -55,7 +50,7 @@ fn curve(history: &[Row], measure: Measure) -> Vec<Point> {
 }
 
 /// Where the phases of a history begin; none where there is one alone.
-fn phases(histories: &[&[Row]]) -> Vec<(f64, String)> {
+pub(super) fn phases(histories: &[&[Row]]) -> Vec<(f64, String)> {
     let Some(history) = histories.first() else { return Vec::new() };
     let mut begins: Vec<(f64, String)> = Vec::new();
     for row in *history {
@@ -82,7 +77,7 @@ fn mean(curves: &[Vec<Point>]) -> Vec<Point> {
 }
 
 /// What is to be said of means where some trials have not come as far as others, or did not log these measures.
-fn remarks(histories: &[&[Row]], measures: &[Measure]) -> Option<String> {
+pub(super) fn remarks(histories: &[&[Row]], measures: &[Measure]) -> Option<String> {
     let ends: Vec<f64> = histories
         .iter()
         .map(|history| history.iter().map(|row| row.number(Measure::Step)).fold(0.0, f64::max))
@@ -101,7 +96,7 @@ fn remarks(histories: &[&[Row]], measures: &[Measure]) -> Option<String> {
 }
 
 /// A measure of several trials: each thin, and their mean.
-fn lines(histories: &[&[Row]], measure: Measure, name: &str, colour: usize) -> Vec<Series> {
+pub(super) fn lines(histories: &[&[Row]], measure: Measure, name: &str, colour: usize) -> Vec<Series> {
     let curves: Vec<Vec<Point>> = histories.iter().map(|history| curve(history, measure)).collect();
     let line = |name: &str, look, points| Series { name: name.to_owned(), colour, look, points };
     let whole = line(name, Look::Line, mean(&curves));
@@ -110,7 +105,7 @@ fn lines(histories: &[&[Row]], measure: Measure, name: &str, colour: usize) -> V
 }
 
 /// An axis of steps: by their logarithm where evaluations follow each other at growing distances.
-fn steps(histories: &[&[Row]]) -> Axis {
+pub(super) fn steps(histories: &[&[Row]]) -> Axis {
     let steps = || histories.iter().flat_map(|history| history.iter()).map(|row| row.number(Measure::Step));
     let (first, last) = (steps().fold(f64::INFINITY, f64::min), steps().fold(0.0, f64::max));
     if last >= 64.0 * first {
@@ -120,11 +115,11 @@ fn steps(histories: &[&[Row]]) -> Axis {
     Axis { title: "training step".to_owned(), range: Some((0.0, last)), ..Axis::default() }
 }
 
-fn axis(title: &str) -> Axis {
+pub(super) fn axis(title: &str) -> Axis {
     Axis { title: title.to_owned(), ..Axis::default() }
 }
 
-fn seeds(count: usize) -> String {
+pub(super) fn seeds(count: usize) -> String {
     if count == 1 { "1 trial".to_owned() } else { format!("mean of {count} seeds") }
 }
 
@@ -133,7 +128,7 @@ fn trials(count: usize) -> String {
 }
 
 /// The histories of the best setting of a run, or why there are none.
-fn of_best(run: &Run) -> Result<(Setting<'_>, Vec<&[Row]>), String> {
+pub(super) fn of_best(run: &Run) -> Result<(Setting<'_>, Vec<&[Row]>), String> {
     let setting = best(named(&run.trials)).ok_or("there is no trial")?;
     let histories = histories(run, &setting);
     if histories.is_empty() {
@@ -227,36 +222,8 @@ pub fn losses(run: &Run) -> Drawn<Facets> {
     })
 }
 
-/// What is said of lines of pass rates.
-const BESIDE: &str = "Lines that would hide each other are drawn beside each other.";
-
-fn said(facets: &[Facet], unfinished: Option<String>) -> Vec<String> {
-    let beside = facets.iter().any(|facet| facet.y.scale == Scale::Logit).then(|| BESIDE.to_owned());
-    let said: Vec<String> = beside.into_iter().chain(unfinished).collect();
-    if said.is_empty() { said } else { vec![said.join(" ")] }
-}
-
-/// The line at 1/7.
-fn seventh((first, last): (f64, f64)) -> Guide {
-    let name = "1/7: right month, decade and leap year, random day".to_owned();
-    Guide { name, points: vec![(first, SEVENTH), (last, SEVENTH)] }
-}
-
-/// An axis of pass rates.
-fn rates(title: &str, series: &[Series]) -> Axis {
-    let shares = series.iter().flat_map(|series| &series.points).map(|point| point.y);
-    Axis { zero: true, ..Axis::of_shares(title, shares) }
-}
-
-fn with_seventh(mut facets: Vec<Facet>) -> Vec<Facet> {
-    for facet in &mut facets {
-        facet.guides.push(seventh(facet.x.range.unwrap_or((0.0, 1.0))));
-    }
-    facets
-}
-
 /// What a row is called in charts.
-fn noun(run: &Run) -> &'static str {
+pub(super) fn noun(run: &Run) -> &'static str {
     if run.trials.iter().all(is_of_dates) { "date" } else { "row" }
 }
 
@@ -268,127 +235,6 @@ pub fn is_of_dates(trial: &RunTrial) -> bool {
 
 /// What the code carries, on validation conditions.
 const CARRIED: Measure = Measure::exact(Figure::PriorMi, Part::Validation, Weighting::ByRow);
-
-/// The panels of pass rates: measures with their names and colours.
-fn fields(histories: &[&[Row]], noun: &str) -> Vec<(Measure, String, usize)> {
-    let logged = histories.iter().flat_map(|history| history.iter()).flat_map(Row::measures);
-    let columns: BTreeSet<Measure> = logged.filter(|measure| measure.is_of_column()).collect();
-    let name = |measure: Measure| measure.name().trim_start_matches("greedy_pass_").replace('_', " ");
-    let columns = columns.into_iter().map(|measure| (measure, name(measure)));
-    let all = columns.chain([(Measure::GreedyValidRow, format!("{noun} that exists"))]);
-    all.enumerate().map(|(colour, (measure, name))| (measure, name, colour)).collect()
-}
-
-/// All columns together, as far as something was logged.
-fn joint(histories: &[&[Row]]) -> Vec<(Measure, String, usize)> {
-    let joint = [
-        (Measure::GreedyPass, "all conditions", 0),
-        (Measure::GreedyPassValidation, "validation conditions", 1),
-        (Measure::SampledPass, "sampled", 2),
-    ];
-    logged(histories, &joint)
-}
-
-/// How far the distribution is from the truth, exactly, as far as it was logged.
-fn distances(histories: &[&[Row]]) -> Vec<(Measure, String, usize)> {
-    let distances = [
-        (Measure::exact(Figure::NllGap, Part::Validation, Weighting::ByRow), "NLL gap, nats", 5),
-        (Measure::exact(Figure::InvalidMass, Part::Validation, Weighting::ByRow), "invalid mass", 0),
-    ];
-    logged(histories, &distances)
-}
-
-fn logged(histories: &[&[Row]], measures: &[(Measure, &str, usize)]) -> Vec<(Measure, String, usize)> {
-    let some = |measure: Measure| histories.iter().flat_map(|history| history.iter()).any(|row| row.has(measure));
-    let named = |(measure, name, colour): &(Measure, &str, usize)| (*measure, (*name).to_owned(), *colour);
-    measures.iter().filter(|(measure, ..)| some(*measure)).map(named).collect()
-}
-
-/// Pass rates of each field of the condition, and of all together, over training.
-pub fn pass_by_field(run: &Run) -> Drawn<Facets> {
-    let (setting, histories) = match of_best(run) {
-        Ok(found) => found,
-        Err(why) => return Drawn::Skipped(why),
-    };
-    let (fields, joint, across) = (fields(&histories, noun(run)), joint(&histories), steps(&histories));
-    let distances = distances(&histories);
-    let facet = |title: &str, measures: &[(Measure, String, usize)]| {
-        let mut series = Vec::new();
-        for (measure, name, colour) in measures {
-            let line = lines(&histories, *measure, name, *colour).pop();
-            // Conditions that are not held out have no rate.
-            series.extend(line.filter(|line| line.points.iter().any(|point| point.y.is_finite())));
-        }
-        let y = rates(&format!("share of the {}s", noun(run)), &series);
-        Facet { title: title.to_owned(), x: across.clone(), y, series, phases: phases(&histories), ..Facet::default() }
-    };
-    let mut facets =
-        with_seventh(vec![facet("greedy pass, each given column", &fields), facet("greedy pass, all columns", &joint)]);
-    if !distances.is_empty() {
-        let mut exact = facet("exact, validation conditions", &distances);
-        exact.y = Axis { title: "distance from the truth, log scale".to_owned(), scale: Scale::Log, ..Axis::default() };
-        facets.push(exact);
-    }
-    let shown: Vec<Measure> = fields.iter().chain(&joint).chain(&distances).map(|(measure, ..)| *measure).collect();
-    Drawn::Chart(Facets {
-        title: format!(
-            "experiment {}: pass rates in training, {} ({})",
-            run.name,
-            setting.label,
-            seeds(histories.len())
-        ),
-        notes: said(&facets, remarks(&histories, &shown)).into_iter().chain(left_out(run)).collect(),
-        columns: facets.len(),
-        facet: (if facets.len() > 2 { 380 } else { 500 }, 312),
-        names: Names::Inside,
-        facets,
-    })
-}
-
-/// Pass rate and ELBO of every setting over training.
-pub fn pass_by_setting(run: &Run) -> Drawn<Facets> {
-    let settings = named(&run.trials);
-    if !(2..=SETTINGS).contains(&settings.len()) {
-        let count = settings.len();
-        return Drawn::Skipped(format!("it tells 2 to {SETTINGS} settings apart, and there are {count}"));
-    }
-    let all: Vec<&[Row]> = settings.iter().flat_map(|setting| histories(run, setting)).collect();
-    let across = steps(&all);
-    let mut facets = vec![
-        Facet { title: "greedy pass rate".to_owned(), x: across.clone(), ..Facet::default() },
-        Facet {
-            title: format!("−ELBO at β = 1, validation {}s", noun(run)),
-            x: across.clone(),
-            y: axis(&format!("nats per {}", noun(run))),
-            ..Facet::default()
-        },
-    ];
-    let shown = [Measure::GreedyPass, Measure::TestElbo];
-    let mut remark = None;
-    for (colour, setting) in settings.iter().enumerate() {
-        let histories = histories(run, setting);
-        if histories.is_empty() {
-            continue;
-        }
-        remark = remark.or(remarks(&histories, &shown));
-        for (facet, measure) in facets.iter_mut().zip(shown) {
-            facet.series.extend(lines(&histories, measure, &setting.label, colour).pop());
-        }
-    }
-    if facets[0].series.is_empty() {
-        return Drawn::Skipped("no trial has a history.csv with rows".to_owned());
-    }
-    facets[0].guides.push(seventh(across.range.unwrap_or((0.0, 1.0))));
-    facets[0].y = rates("share of the samples", &facets[0].series);
-    Drawn::Chart(Facets {
-        title: format!("experiment {}: every setting in training (means over seeds)", run.name),
-        notes: said(&facets, remark).into_iter().chain(left_out(run)).collect(),
-        columns: 2,
-        facet: (500, 312),
-        names: Names::Above,
-        facets,
-    })
-}
 
 #[cfg(test)]
 mod tests {
