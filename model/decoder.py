@@ -191,7 +191,8 @@ def weights_file(folder: pathlib.Path) -> pathlib.Path:
     if len(found) == 2:
         raise Failure(f"{folder} holds both {' and '.join(names)}; remove the one that is not of its config.toml")
     if not found:
-        if (folder / "checkpoint").exists():
+        ended = any((folder / name).exists() for name in ("metrics.csv", "error.txt"))
+        if (folder / "checkpoint").exists() and not ended:
             raise Failure(f"the trial in {folder} has not finished; the command that began it goes on with it")
         remedy = "name a release or a run that kept them, or remove this one (cvae runs rm) and train it again"
         raise Failure(f"{folder} holds no weights: neither {' nor '.join(names)}; {remedy}")

@@ -112,11 +112,16 @@ def measure():
             "kinds": kinds, **found}
 
 
+def sampled(asked, folder, count):
+    """The scores of so many sampled dates for each line of a file."""
+    dates = pathlib.Path(folder, "sampled.txt")
+    output(f"cvae predict -i {asked} {dates} -n {count} --decode sample")
+    return json.loads(output(f"cvae eval {dates} --json --show 100000"))
+
+
 def failure_kinds(folder):
     """What 20 sampled dates for each line of data.txt fail at, by the first of these kinds that holds."""
-    dates = pathlib.Path(folder, "kinds.txt")
-    output(f"cvae predict -i data/data.txt {dates} -n 20 --decode sample")
-    report = json.loads(output(f"cvae eval {dates} --json --show 100000"))
+    report = sampled("data/data.txt", folder, 20)
     signs = {"no_such_day": "no such day", "leap": "leap year", "weekday": "falls on"}
     kinds = dict.fromkeys([*signs, "other"], 0)
     for failure in report["failures"]:
@@ -126,16 +131,15 @@ def failure_kinds(folder):
 
 def february_failures(folder):
     """What 2,000 sampled dates of each condition of February fail at."""
-    asked, dates = pathlib.Path(folder, "february.txt"), pathlib.Path(folder, "february_dates.txt")
+    asked = pathlib.Path(folder, "february.txt")
     lines = (ROOT / "data" / "data.txt").read_text().splitlines()
     conditions = {line.rsplit(" ", 1)[0] for line in lines if "[FEB]" in line}
     asked.write_text("".join(condition + "\n" for condition in sorted(conditions)))
-    output(f"cvae predict -i {asked} {dates} -n 2000 --decode sample")
-    report = json.loads(output(f"cvae eval {dates} --json --show 100000"))
+    report = sampled(asked, folder, 2000)
     absent = [failure["text"].split()[-1] for failure in report["failures"] if "no such day" in failure["reason"]]
-    ninth = sum(date.startswith("29-") for date in absent)
+    days = {f"of_these_{day}": sum(date.startswith(f"{day}-") for date in absent) for day in (29, 30)}
     failures = report["lines"] - report["passes"]
-    return {"dates": report["lines"], "failures": failures, "no_such_day": len(absent), "of_these_29": ninth}
+    return {"dates": report["lines"], "failures": failures, "no_such_day": len(absent), **days}
 
 
 def invalid_by_month(conditions):
@@ -182,7 +186,7 @@ def of_exact(exact):
         ("nll_gap", "NLL gap, nats", nats, "0"),
         ("tv", "total variation", lambda figure: f"{figure['value']:.4f} ± {figure['error']:.4f}", "0"),
         ("prior_mi", "prior MI, nats", nats, ""),
-        ("entropy_given_z", "H(date given z), nats", nats, ""),
+        ("entropy_given_z", "H given z, nats", nats, ""),
     )
     for key, title, form, perfect in figures:
         yield (title, *(form(part[key]) if part else "-" for part in parts), perfect)

@@ -40,7 +40,7 @@ ASKED = (
     ("tv", "tv", lambda value: f"{value:.4f}", "at most 0.01"),
     ("nll_gap", "NLL gap, nats", lambda value: f"{value:.5f}", "at most 0.001"),
     ("prior_mi", "prior MI, nats", lambda value: f"{value:.3f}", "at least 2.5"),
-    ("entropy_given_z", "H(date given z), nats", lambda value: f"{value:.3f}", ""),
+    ("entropy_given_z", "H given z, nats", lambda value: f"{value:.3f}", ""),
     ("greedy_tv", "greedy tv", lambda value: f"{value:.4f}", ""),
     ("worst_invalid_mass", "invalid mass, worst condition", lambda value: f"{value:.1e}", ""),
     ("train_seconds", "training on two threads, s", lambda value: f"{value:.0f}", "at most 180"),

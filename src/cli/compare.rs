@@ -49,10 +49,10 @@ pub struct Compare {
     #[arg(long)]
     wide: bool,
     /// As a Markdown table
-    #[arg(long, conflicts_with = "csv")]
+    #[arg(long, conflicts_with_all = ["csv", "wide"])]
     markdown: bool,
     /// One CSV row per finished trial, with every key of its config and every metric
-    #[arg(long, conflicts_with_all = ["references", "columns", "sort", "wide"])]
+    #[arg(long, conflicts_with_all = ["references", "columns", "sort", "wide", "each"])]
     csv: bool,
 }
 
@@ -175,9 +175,9 @@ impl Compare {
         }
         let sorted = measures.iter().position(|measure| *measure == self.sort.0).map(|place| place + 2);
         let kept: Vec<usize> = [0, 1].into_iter().chain(sorted).collect();
-        let several = rows.len() > 1 && sorted.is_none();
+        let hidden_sort = rows.len() > 1 && sorted.is_none();
         output::print_table(&header, rows, (!self.wide).then_some(&kept))?;
-        if several {
+        if hidden_sort {
             output::say!("sorted by {} (--sort), equal ones by coverage, then by NLL gap", option(self.sort.0));
         }
         Ok(())

@@ -165,9 +165,7 @@ impl Eval {
             return Err(BadInput(format!("{name} holds no lines")).into());
         }
         if empty {
-            output::say!(
-                "warning: no line of {name} has a date: it looks like an input of predict, not what that wrote"
-            );
+            output::say!("warning: no line of {name} has a date; is it an input of predict?");
         }
         Ok((tallies, failures))
     }

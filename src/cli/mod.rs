@@ -240,7 +240,7 @@ fn place_in_config() -> impl TypedValueParser<Value = String> {
     place().try_map(|path| {
         path.into_os_string()
             .into_string()
-            .map_err(|_| "a config holds names in UTF-8 alone; rename the file, or make a link to it")
+            .map_err(|_| "names in configs are UTF-8; rename the file, or make a link to it")
     })
 }
 

@@ -221,6 +221,7 @@ pub fn train_in(path: &Path, config: &Config, before: Option<&Predecessor>, watc
     torch::hand_over_if_needed(config)?;
     let folder = RunFolder::open(path, config)?;
     folder.stamp(config)?;
+    let resumes = folder.checkpoint().exists();
     if let Some(before) = before
         && let Some(words) = before.hand_over(&folder, config)?
     {
@@ -232,7 +233,7 @@ pub fn train_in(path: &Path, config: &Config, before: Option<&Predecessor>, watc
         let steps = config.training.steps;
         let what = match config.model.kind.is_baseline() {
             true => "counting".to_owned(),
-            false if folder.checkpoint().exists() => format!("going on from its checkpoint, to step {steps}"),
+            false if resumes => format!("resuming at its checkpoint, up to step {steps}"),
             false => format!("training {steps} steps"),
         };
         output::say!("{}: {what}", path.shown());

@@ -94,15 +94,15 @@ fn did_you_mean(message: &str) -> Option<String> {
     let expected: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
     let mut meant: Vec<String> = nearest(unknown, expected.iter().copied()).map(str::to_owned).into_iter().collect();
     if message.starts_with("unknown field") {
+        if unknown == "base" {
+            return Some("`base` stands at the top of a config, above its first section".to_owned());
+        }
         let here = |key: &String| expected.contains(&key.rsplit('.').next().unwrap_or(key));
         // A key of this section is named once, by its likeness or by what other programs call it.
         let named = !meant.is_empty();
         meant.extend(keys_like(unknown).into_iter().filter(|key| !(named && here(key))));
     } else if let Some((_, ours)) = VALUES.iter().find(|(theirs, ours)| *theirs == unknown && expected.contains(ours)) {
         meant = vec![(*ours).to_owned()];
-    }
-    if ["base", "sweep"].contains(&unknown) {
-        return Some(format!("`{unknown}` stands at the top of a config, above its first section"));
     }
     meant.dedup();
     meant.truncate(3);

@@ -66,7 +66,7 @@ fn is_there(path: &Path) -> Result<bool, FileError> {
     }
 }
 
-/// Checks that the environment says of locks what can be understood.
+/// Checks that CVAE_LOCKS, where it is set, has a value that is known.
 ///
 /// # Errors
 /// Where it says something else.

@@ -20,7 +20,7 @@ pub enum OverrideError {
     #[error("expected one key=value, such as training.steps=500")]
     Form,
     /// Quotes around what is no name.
-    #[error("quotes make one name of a key with dots; write model.latent_dim=3, without quotes")]
+    #[error("quotes make one name of a key with dots; write it without them, as in model.latent_dim=3")]
     Quotes,
     /// Its value is a whole number that TOML has no room for.
     #[error("the number is too large; whole numbers end at {}", i64::MAX)]

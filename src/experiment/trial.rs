@@ -349,18 +349,18 @@ fn finish(
 /// # Errors
 /// When there are none, or those of both.
 pub fn weights_file(folder: &Path) -> Result<PathBuf, TrialError> {
-    let (release, trial) = (folder.join(RELEASE_WEIGHTS), folder.join(TRIAL_WEIGHTS));
-    match (release.exists(), trial.exists()) {
+    let there = |name: &str| folder.join(name).exists();
+    let begun = there(CHECKPOINT[0]) && !there("metrics.csv") && !there("error.txt");
+    match (there(RELEASE_WEIGHTS), there(TRIAL_WEIGHTS)) {
         (true, true) => Err(TrialError::TwoWeights(folder.to_owned())),
-        (true, false) => Ok(release),
-        (false, true) => Ok(trial),
-        (false, false) if folder.join(CHECKPOINT[0]).exists() => Err(TrialError::Unfinished(folder.to_owned())),
+        (true, false) => Ok(folder.join(RELEASE_WEIGHTS)),
+        (false, true) => Ok(folder.join(TRIAL_WEIGHTS)),
+        (false, false) if begun => Err(TrialError::Unfinished(folder.to_owned())),
         (false, false) => Err(TrialError::NoWeights(folder.to_owned())),
     }
 }
 
-/// Loads the model of a finished trial or a release: a folder with config.toml and weights, which a release
-/// calls cvae.safetensors and a trial model.safetensors.
+/// Loads the model of a finished trial or a release: a folder with config.toml and weights.
 ///
 /// # Errors
 /// When a file is missing or damaged, or the two don't fit each other.

@@ -184,7 +184,7 @@ fn names_that_are_not_utf8_work_everywhere() {
     done(&[word("runs"), word("show"), trial.clone()]);
     // A config is text, and so are the names in it.
     let table = cvae(folder.path(), &["train", "--given", "a", "--table"]).arg(raw(b"caf\xe9.csv")).output().unwrap();
-    assert!(code(&table) == 2 && errors(&table).contains("names in UTF-8 alone"), "{}", errors(&table));
+    assert!(code(&table) == 2 && errors(&table).contains("names in configs are UTF-8"), "{}", errors(&table));
     done(&[word("plot"), word("--logs"), trial.clone(), word("-o"), charts.clone()]);
     done(&[word("inspect"), word(A), word("-n"), word("2"), word("--model"), trial, word("-o"), charts.clone()]);
     assert!(folder.path().join(&charts).join("MON_DEC_False_196.png").exists());

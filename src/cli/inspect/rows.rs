@@ -73,7 +73,7 @@ fn one(options: &Inspect, truth: &Truth, text: &str, of: Marginals<'_>) -> anyho
         ("invalid mass", marginal.invalid_mass),
         ("NLL gap", marginal.nll_gap),
         ("prior MI", marginal.prior_mi),
-        ("H(row given z)", marginal.entropy_given_z),
+        ("H given z", marginal.entropy_given_z),
     ];
     let figures = figures.map(|(name, figure)| format!("{name} {:.5} ± {:.5}", figure.value, figure.error)).join("; ");
     let label = schema.label(&given);
@@ -128,7 +128,7 @@ fn all(options: &Inspect, truth: &Truth, config: &Config, of: Marginals<'_>) -> 
         return Ok(Exit::Done);
     }
     let header =
-        ["conditions", "number", "invalid mass", "NLL gap", "TV", "prior MI", "H(row given z)", "most invalid mass"];
+        ["conditions", "number", "invalid mass", "NLL gap", "TV", "prior MI", "H given z", "most invalid mass"];
     output::print(&output::table(&header, lines).to_string())?;
     Ok(Exit::Done)
 }

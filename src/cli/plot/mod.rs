@@ -50,7 +50,7 @@ pub struct Plot {
           value_parser = crate::cli::whole::<u32>(1, 1_000_000), allow_negative_numbers = true)]
     samples: u32,
     /// Charts of the logs alone, none of what weights generate
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["samples", "condition"])]
     logs: bool,
 }
 
@@ -84,7 +84,10 @@ impl Plot {
             let drawn = draw(run, &self.output.join(&run.name), Some(&charts).filter(|_| !self.logs));
             match drawn {
                 // One run whose table is gone, say, is no reason to draw none of the others.
-                Err(error) if runs.len() > 1 => exit = Exit::report(&error.context(run.name.clone())),
+                Err(error) if runs.len() > 1 => {
+                    let code = Exit::report(&error.context(run.name.clone()));
+                    exit = if exit == Exit::Done { code } else { exit };
+                }
                 drawn => drawn?,
             }
         }
@@ -165,9 +168,17 @@ fn draw(run: &Run, folder: &Path, charts: Option<&Charts>) -> anyhow::Result<()>
     place.add("heatmaps", sweep::maps(run))?;
     place.add("rate_distortion", rate::distortion(run))?;
     let (key, parts) = settings::parts(run).unwrap_or_default();
-    for (value, trials) in &parts {
-        place.add(&format!("settings_{value}"), settings::ranking(run, trials, &format!(", {key} = {value}")))?;
+    let mut drawn = Vec::new();
+    for (number, (value, trials)) in parts.iter().enumerate() {
+        // A value may be anything, and a file's name may not.
+        let plain =
+            !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        let name = if plain { format!("settings_{value}") } else { format!("settings_{number}") };
+        place.add(&name, settings::ranking(run, trials, &format!(", {key} = {value}")))?;
+        drawn.push(name);
     }
+    let is_drawn = |chart: &str| drawn.iter().any(|name| chart.rsplit_once('.').is_some_and(|(stem, _)| stem == name));
+    say_removed(&place.listed.remove(|chart| chart.starts_with("settings_") && !is_drawn(chart))?);
     place.add(
         "settings",
         match parts.is_empty() {
@@ -190,7 +201,7 @@ fn draw(run: &Run, folder: &Path, charts: Option<&Charts>) -> anyhow::Result<()>
     match model {
         Some(model) => {
             place.say_written(&charts.draw(model, folder)?)?;
-            output::say!("{}: what the weights generate is that of {}", run.name, model.shown());
+            output::say!("{}: charts of generated dates are of the model in {}", run.name, model.shown());
         }
         None => output::say!(
             "left out of {}: what the weights generate, since the best trials have none; cvae plot model draws the \

@@ -16,19 +16,19 @@ const SHOWN: [Measure; 5] =
     [Measure::GreedyPassValidation, Measure::INVALID_MASS, Measure::GreedyTv, Measure::NLL_GAP, Measure::PRIOR_MI];
 
 /// The columns where some settings have a code that carries nothing.
-const SHOWN_COLLAPSE: [Measure; 4] =
+const COLUMNS_OF_COLLAPSE: [Measure; 4] =
     [Measure::GreedyPassValidation, Measure::GreedyTv, Measure::NLL_GAP, Measure::PRIOR_MI];
 /// Prior MI below which a code carries nothing to speak of, in nats.
-const EMPTY: f64 = 0.1;
+const EMPTY_BELOW: f64 = 0.1;
 /// More settings than these are better split, where a key splits them into equal parts.
-const LONG: usize = 20;
+const SPLIT_ABOVE: usize = 20;
 
 /// A value of a key with its trials.
 type Part = (String, Vec<RunTrial>);
 
 /// Trials of many settings by the first key that splits them into equal parts; the key's last name, and the parts by value.
 pub fn parts(run: &Run) -> Option<(String, Vec<Part>)> {
-    if settings(&run.trials).len() <= LONG {
+    if settings(&run.trials).len() <= SPLIT_ABOVE {
         return None;
     }
     varying(&run.trials).into_iter().find_map(|key| {
@@ -37,7 +37,7 @@ pub fn parts(run: &Run) -> Option<(String, Vec<Part>)> {
         let parts: Vec<Part> =
             values(&run.trials, &key).into_iter().map(|value| (value.clone(), part(&value))).collect();
         let sizes: Vec<usize> = parts.iter().map(|(_, trials)| settings(trials).len()).collect();
-        let equal = sizes.iter().all(|size| *size == sizes[0]) && (2..=LONG).contains(&sizes[0]);
+        let equal = sizes.iter().all(|size| *size == sizes[0]) && (2..=SPLIT_ABOVE).contains(&sizes[0]);
         equal.then(|| (key.rsplit('.').next().unwrap_or(&key).to_owned(), parts))
     })
 }
@@ -46,7 +46,7 @@ pub fn parts(run: &Run) -> Option<(String, Vec<Part>)> {
 fn collapse(settings: &[Setting<'_>]) -> bool {
     let coded = settings.iter().filter(|setting| setting.value(LATENT) != Some("0"));
     let carried: Vec<f64> = coded.map(|setting| setting.mean(Measure::PRIOR_MI).mean).collect();
-    carried.iter().any(|carried| *carried < EMPTY) && carried.iter().any(|carried| *carried >= EMPTY)
+    carried.iter().any(|carried| *carried < EMPTY_BELOW) && carried.iter().any(|carried| *carried >= EMPTY_BELOW)
 }
 
 /// Figures of the settings of these trials of a run, best first.
@@ -59,7 +59,7 @@ pub fn ranking(run: &Run, trials: &[RunTrial], which: &str) -> Drawn<Ranking> {
     if !(2..=SETTINGS).contains(&settings.len()) {
         return Drawn::Skipped(format!("it shows 2 to {SETTINGS} settings, and there are {}", settings.len()));
     }
-    let shown = if collapse(&settings) { &SHOWN_COLLAPSE[..] } else { &SHOWN[..] };
+    let shown = if collapse(&settings) { &COLUMNS_OF_COLLAPSE[..] } else { &SHOWN[..] };
     let (mut measures, note) = present(shown, &settings);
     measures.truncate(4);
     // Without held-out conditions the rate over all stands in.
@@ -89,7 +89,7 @@ pub fn ranking(run: &Run, trials: &[RunTrial], which: &str) -> Drawn<Ranking> {
     let scales: Vec<&str> = scales.into_iter().filter(|(scale, _)| on(*scale)).map(|(_, words)| words).collect();
     let scales = (!scales.is_empty()).then(|| format!("{}.", scales.join(", ")));
     let cut = cut.then(|| CUT.to_owned());
-    // Where no experiment's title says what the others are measured against, the values do.
+    // Parts have no reference that an experiment's name stands for: its values are listed.
     let usual = settings.iter().find(|setting| setting.label == UNCHANGED && !which.is_empty()).map(|setting| {
         let value = |key: &String| Some(format!("{} = {}", short(key), setting.value(key)?));
         let values: Vec<String> = varying(trials).iter().filter_map(value).collect();
@@ -130,5 +130,37 @@ fn column(measure: Measure, means: &[Mean], settings: &[Setting<'_>], dates: boo
         axis: Axis { title: name, zero: true, ..axis },
         guide: (pass && dates).then_some(1.0 / 7.0),
         marks: means.iter().zip(settings).map(mark).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::Outcome;
+
+    fn run(settings: impl Iterator<Item = (&'static str, String)>) -> Run {
+        let trial = |(heads, beta): (&str, String)| RunTrial {
+            name: String::new(),
+            folder: None,
+            config: vec![("model.heads".to_owned(), heads.to_owned()), ("beta.value".to_owned(), beta)],
+            provenance: None,
+            outcome: Outcome::Unfinished,
+            history: Vec::new(),
+        };
+        let trials = settings.map(trial).collect();
+        Run { name: "run".to_owned(), folder: "run".into(), trials, skipped: Vec::new() }
+    }
+
+    #[test]
+    fn many_settings_are_split_by_the_key_that_makes_equal_parts() {
+        let grid = |most: usize| {
+            ["a", "b"].into_iter().flat_map(move |heads| (0..most).map(move |beta| (heads, beta.to_string())))
+        };
+        let (key, found) = parts(&run(grid(11))).unwrap();
+        let sizes: Vec<(&str, usize)> = found.iter().map(|(value, trials)| (value.as_str(), trials.len())).collect();
+        assert_eq!((key.as_str(), sizes), ("heads", vec![("a", 11), ("b", 11)]));
+        assert!(parts(&run(grid(10))).is_none());
+        // No key makes equal parts of these.
+        assert!(parts(&run(grid(11).chain([("a", "99".to_owned())]))).is_none());
     }
 }
