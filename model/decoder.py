@@ -45,10 +45,13 @@ DATES = Schema(
     [Column(name, [""] * size, name in ("decade", "month")) for name, size in DATE_FIELDS.items()],
 )
 
-DEFAULTS = {"kind": "cvae", "latent_dim": 8, "hidden_dim": 128, "angles": 64, "heads": "autoregressive", "trunk": "multiplicative"}
+DEFAULTS = {"kind": "cvae", "latent_dim": 8, "hidden_dim": 128, "angles": 64, "heads": "autoregressive", "trunk": "multiplicative",
+            "prior": "standard"}
 SMALLEST = {"latent_dim": 0}  # a model without z; other sizes are 1 at least
-KINDS = {"kind": ("cvae",), "heads": ("autoregressive", "independent"), "trunk": ("multiplicative", "additive")}
+KINDS = {"kind": ("cvae",), "heads": ("autoregressive", "independent"), "trunk": ("multiplicative", "additive"),
+         "prior": ("standard", "conditional")}
 RADIANS_PER_UNIT = np.float32(6.0)
+LOGVAR_BOUND = np.float32(8.0)  # of logarithms of variances, soft
 
 Config = Dict[str, Any]
 Weights = Dict[str, np.ndarray]
@@ -112,7 +115,11 @@ def shapes(config: Config, schema: Schema = DATES) -> Dict[str, List[int]]:
         linear(f"{name}.input", features, width)
         linear(f"{name}.hidden", width, width)
         linear(f"{name}.output", width, column.size)
-    return {f"decoder.{name}": shape for name, shape in found.items()}
+    if latent and config["prior"] == "conditional":
+        found["prior.embed.weight"] = [found["trunk.condition.weight"][0], hidden]
+        linear("prior.hidden", hidden, hidden)
+        linear("prior.output", hidden, 2 * latent)
+    return {name if name.startswith("prior.") else f"decoder.{name}": shape for name, shape in found.items()}
 
 
 def read_schema(path: pathlib.Path, data: bytes) -> Optional[Schema]:
@@ -219,7 +226,7 @@ class Decoder:
         self.config = config
         self.is_dates = schema is None
         self.schema = schema or DATES
-        self.weights = {name[len("decoder."):]: tensor for name, tensor in weights.items()}
+        self.weights = {re.sub(r"^decoder\.", "", name): tensor for name, tensor in weights.items()}
 
     def linear(self, name: str, x: np.ndarray) -> np.ndarray:
         if x.shape[1] == 0:  # a model without z
@@ -243,10 +250,23 @@ class Decoder:
         gated = silu(units + units * gate + shift)
         return self.linear(f"{field}.output", silu(self.linear(f"{field}.hidden", gated)) + gated)
 
+    def codes(self, conditions: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """z [n, latent] of standard normal codes u: u itself, or m(c) + s(c) u under a conditional prior."""
+        if "prior.embed.weight" not in self.weights:
+            return u
+        sizes = [column.size for column in self.schema.given]
+        units = np.float32(0)
+        for place in range(len(sizes)):
+            units = units + self.weights["prior.embed.weight"][sum(sizes[:place]) + conditions[:, place]]
+        outputs = self.linear("prior.output", silu(self.linear("prior.hidden", silu(units))))
+        mean, logvar = np.split(outputs, 2, axis=1)
+        return mean + np.exp(np.tanh(logvar / LOGVAR_BOUND) * LOGVAR_BOUND / 2) * u
+
     def decode(
         self, conditions: np.ndarray, z: np.ndarray, choose: Choice
     ) -> Tuple[np.ndarray, List[np.ndarray]]:
-        """Rows [n, generated] and their logits from conditions [n, given] and codes z [n, latent], column by column."""
+        """Rows [n, generated] and their logits from conditions [n, given] and codes [n, latent], column by column."""
+        z = self.codes(conditions, z)
         given, generated = self.schema
         state = np.float32(0)
         for place in range(len(given)):

@@ -86,9 +86,29 @@ class Model {
     return features;
   }
 
+  // z of a standard normal code: the code itself, or m(c) + s(c) u under a conditional prior.
+  codeOf(condition, u) {
+    if (!this.tensors.has("prior.embed.weight")) return u;
+    const outputs = this.perceptron("prior", condition);
+    return Float32Array.from(u, (value, i) => outputs[i] + Math.exp(4 * Math.tanh(outputs[this.latent + i] / 8)) * value);
+  }
+
+  // The means, then what logarithms of variances are made from, of a network on some columns' values.
+  perceptron(name, row) {
+    const table = this.tensor(`${name}.embed.weight`);
+    const hidden = this.tensors.get(`${name}.embed.weight`).shape[1];
+    const units = new Float32Array(hidden);
+    Array.from(row).forEach((value, column) => {
+      const start = (this.offsets[column] + value) * hidden;
+      for (let i = 0; i < hidden; i++) units[i] += table[start + i];
+    });
+    const deep = this.linear(`${name}.hidden`, units.map(silu)).map(silu);
+    return this.linear(`${name}.output`, deep);
+  }
+
   // All heads' gates and shifts of a code.
-  gates(z) {
-    return this.linear("decoder.latent", z);
+  gates(condition, u) {
+    return this.linear("decoder.latent", this.codeOf(condition, u));
   }
 
   logits(column, units, gates) {
@@ -103,7 +123,7 @@ class Model {
   // The generated values of a condition under z; `choose(logits, column)` picks each. `watch` is shown all logits.
   decode(condition, z, choose, watch) {
     const row = Array.from(condition);
-    const gates = this.gates(z);
+    const gates = this.gates(condition, z);
     for (let column = 0; column < this.heads.length; column++) {
       const logits = this.logits(column, this.units(column, row), gates);
       if (watch) watch(column, logits);
@@ -114,15 +134,7 @@ class Model {
 
   // The mean of the posterior of a whole row.
   posteriorMean(row) {
-    const table = this.tensor("encoder.embed.weight");
-    const hidden = this.tensors.get("encoder.embed.weight").shape[1];
-    const units = new Float32Array(hidden);
-    row.forEach((value, column) => {
-      const start = (this.offsets[column] + value) * hidden;
-      for (let i = 0; i < hidden; i++) units[i] += table[start + i];
-    });
-    const deep = this.linear("encoder.hidden", units.map(silu)).map(silu);
-    return this.linear("encoder.output", deep).slice(0, this.latent);
+    return this.perceptron("encoder", row).slice(0, this.latent);
   }
 
   code(random) {

@@ -27,7 +27,7 @@
 //! ```
 //! use cvae::model::{
 //!     CpuEngine, Decode, Engine, EngineKind, EngineOptions, DeviceChoice, Model, ModelConfig, ObjectiveWeights,
-//!     PriorCodes, Sampler, StepInput, TrainingState,
+//!     PriorCodes, Sampler, StepInput, StepOptions, TrainingState,
 //! };
 //! use cvae::random::{Purpose, normal, stream};
 //! use cvae::task::{Rows, dates};
@@ -44,15 +44,15 @@
 //! let options = EngineOptions { threads: 1, device: DeviceChoice::Cpu, engine: EngineKind::Builtin };
 //! let mut engine = CpuEngine::new(&model.layout, TrainingState::new(model.weights.clone()), options)?;
 //! let steps = StepConfig { steps: 200, warm_up: 10, ..StepConfig::default() };
-//! let weights = ObjectiveWeights { beta: f64::INFINITY, hybrid: 0.0, free_bits: 0.0 };
+//! let weights = ObjectiveWeights { beta: f64::INFINITY, hybrid: 0.0, free_bits: 0.0, mmd: 0.0 };
 //! let mut batch = Rows::default();
 //! for step in 0..steps.steps {
 //!     let rows: Vec<u32> = (0..128).map(|row| (step as u32 * 128 + row) * 7919 % data.len() as u32).collect();
 //!     batch.gather(&data, &rows);
 //!     let noise = normal(&mut stream(1, Purpose::Noise, step), 128 * 2);
 //!     let adam = adam_hyperparams(&steps, step);
-//!     let prior = PriorCodes::None;
-//!     engine.step(&[StepInput { rows: &batch, noise: &noise, noise_seed: 0, prior: &prior, weights, adam }])?;
+//!     let (prior, options) = (PriorCodes::None, StepOptions::default());
+//!     engine.step(&[StepInput { rows: &batch, noise: &noise, noise_seed: 0, prior: &prior, weights, adam, options }])?;
 //! }
 //! let terms = engine.take_terms()?.remove(0);
 //! assert!(terms[199].loss < terms[0].loss - 2.0, "the loss falls from about 12 nats: {terms:?}");

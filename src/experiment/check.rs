@@ -86,6 +86,15 @@ impl ConfigFile {
             });
         }
         between("objective.free_bits", objective.free_bits, 0.0, 1e6)?;
+        between("objective.importance_samples", objective.importance_samples, 1, 1000)?;
+        let others = [("objective.hybrid", objective.hybrid), ("objective.free_bits", objective.free_bits)];
+        if let Some((key, _)) = others.into_iter().find(|(_, value)| objective.importance_samples > 1 && *value > 0.0) {
+            let problem = "the importance-weighted bound has no such term; set 0, or objective.importance_samples = 1";
+            return Err(Invalid { key, with: &["objective.importance_samples"], problem: problem.to_owned() });
+        }
+        between("objective.mmd", objective.mmd, 0.0, 1e6)?;
+        between("training.encoder_updates", training.encoder_updates, 0, 1_000_000)?;
+        between("training.aggressive_steps", training.aggressive_steps, 0, 1_000_000_000)?;
         between("evaluation.codes", evaluation.codes, 0, 1_000_000)?;
         between("evaluation.importance", evaluation.importance, 0, 1_000_000)?;
         between("beta.value", beta.value, 0.0, 1e6)?;

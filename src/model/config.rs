@@ -45,6 +45,18 @@ pub enum Trunk {
     Multiplicative,
 }
 
+/// What z is drawn from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Prior {
+    /// N(0, I), whatever the condition.
+    #[default]
+    Standard,
+    /// A learned diagonal Gaussian p(z | c) (Sohn et al. 2015): a standard normal code u stands for
+    /// z = m(c) + s(c) u. The posterior and its KL, which an affine map does not change, are in terms of u.
+    Conditional,
+}
+
 /// Sizes and kinds of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -64,6 +76,8 @@ pub struct ModelConfig {
     pub heads: Heads,
     /// How the decoder combines the fields that it is given.
     pub trunk: Trunk,
+    /// What z is drawn from: N(0, I) (`standard`), or a learned Gaussian p(z | c) (`conditional`; Sohn et al. 2015).
+    pub prior: Prior,
 }
 
 impl Default for ModelConfig {
@@ -76,6 +90,7 @@ impl Default for ModelConfig {
             angles: 64,
             heads: Heads::default(),
             trunk: Trunk::default(),
+            prior: Prior::default(),
         }
     }
 }

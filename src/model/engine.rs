@@ -24,6 +24,8 @@ pub struct ObjectiveWeights {
     pub hybrid: f64,
     /// KL below which a latent dimension is not reduced further, nats (Kingma et al. 2016).
     pub free_bits: f64,
+    /// Weight of the squared MMD between the aggregated posteriors of some conditions and the prior (Zhao et al. 2019).
+    pub mmd: f64,
 }
 
 /// Codes from the prior for some conditions, and the rows that they may be paired with.
@@ -73,12 +75,34 @@ pub enum PriorCodes {
     Paired(PairedCodes),
 }
 
+/// What some objectives ask of a step besides; nothing by default.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StepOptions<'a> {
+    /// Codes k of each row in the importance-weighted bound (Burda et al. 2016); 0 or 1 for the ELBO. From 2 on there are
+    /// neither free bits nor a hybrid term.
+    pub importance_samples: usize,
+    /// Conditions with rows, whose aggregated posteriors the MMD term compares with the prior. They have no codes.
+    pub aggregated: Option<&'a PairedCodes>,
+    /// How the encoder is updated, where not as all weights are (He et al. 2019).
+    pub encoder: Option<EncoderUpdate>,
+}
+
+/// An update of the encoder that differs from that of the other weights.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EncoderUpdate {
+    /// How far it goes.
+    pub adam: AdamHyperparams,
+    /// Whether all other weights stay as they are.
+    pub alone: bool,
+}
+
 /// What one step is computed from.
 #[derive(Debug)]
 pub struct StepInput<'a> {
     /// The batch, n rows.
     pub rows: &'a Rows,
-    /// Standard normal, `[n, latent]`; nothing where the engine draws its own.
+    /// Standard normal, `[n, latent]`; nothing where the engine draws its own. In the importance-weighted bound
+    /// `[k, n, latent]`.
     pub noise: &'a [f32],
     /// Another number at each step of each trial, for an engine that draws its own random numbers.
     pub noise_seed: u64,
@@ -88,12 +112,14 @@ pub struct StepInput<'a> {
     pub weights: ObjectiveWeights,
     /// How far the step goes.
     pub adam: AdamHyperparams,
+    /// What else is asked of it.
+    pub options: StepOptions<'a>,
 }
 
 /// The terms of the objective, nats per row.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Terms {
-    /// What is minimised.
+    /// What is minimised: the weighted sum of the others, the MMD term included; or the importance-weighted bound.
     pub loss: f64,
     /// -log p(y | z, c) at z from the posterior, summed over columns.
     pub recon: f64,

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::config::{Heads, ModelConfig, Trunk};
+use super::config::{Heads, ModelConfig, Prior, Trunk};
 use crate::task::{Column, Schema};
 
 /// Radians of one unit of a learned angle. Adam moves every entry of a table by about the learning rate per step; in
@@ -50,10 +50,11 @@ pub struct Linear {
     pub outputs: usize,
 }
 
-/// The encoder q(z | y, c): an MLP on the one-hot blocks of all columns.
+/// A network of diagonal Gaussians over z, an MLP on the one-hot blocks of columns: the encoder q(z | y, c) of all
+/// columns, or the conditional prior p(z | c) of the given ones.
 #[derive(Clone, Debug)]
-pub struct EncoderLayout {
-    /// The table `[sum of sizes, hidden]`, whose rows add up to the first layer's units.
+pub struct GaussianLayout {
+    /// The table `[sum of the columns' sizes, hidden]`, whose rows add up to the first layer's units.
     pub embed: Range<usize>,
     /// Hidden layer.
     pub hidden: Linear,
@@ -103,7 +104,9 @@ pub struct Layout {
     /// The row of each column's first value in a table of all columns.
     pub offsets: Vec<usize>,
     /// None in a model without z.
-    pub encoder: Option<EncoderLayout>,
+    pub encoder: Option<GaussianLayout>,
+    /// None where the prior is N(0, I).
+    pub prior: Option<GaussianLayout>,
     /// The decoder's trunk.
     pub trunk: TrunkLayout,
     /// One head for each generated column.
@@ -145,6 +148,12 @@ impl Places {
         Linear { weight, bias, inputs, outputs }
     }
 
+    fn zeros(&mut self, name: &str, inputs: usize, outputs: usize) -> Linear {
+        let weight = self.take(format!("{name}.weight"), &[outputs, inputs], Init::Zeros);
+        let bias = self.take(format!("{name}.bias"), &[outputs], Init::Zeros);
+        Linear { weight, bias, inputs, outputs }
+    }
+
     /// A hidden layer, initialised for rectified units (He et al. 2015).
     fn hidden(&mut self, name: &str, inputs: usize, outputs: usize) -> Linear {
         self.linear(name, inputs, outputs, (6.0 / inputs as f64).sqrt())
@@ -169,7 +178,7 @@ impl Layout {
         let mut places = Places::default();
         let sizes: Vec<usize> = schema.sizes().collect();
         let offsets = sizes.iter().scan(0, |next, size| Some(std::mem::replace(next, *next + size))).collect();
-        let encoder = (latent > 0).then(|| EncoderLayout {
+        let encoder = (latent > 0).then(|| GaussianLayout {
             // One row for each column adds up to units of variance 1.
             embed: places.table("encoder.embed", sizes.iter().sum(), hidden, (sizes.len() as f64).powf(-0.5)),
             hidden: places.hidden("encoder.hidden", hidden, hidden),
@@ -223,9 +232,22 @@ impl Layout {
             };
             first = rows.end;
         }
+        // The last tensors, so that all others lie where they do without them.
+        let conditional = latent > 0 && config.prior == Prior::Conditional;
+        let prior = conditional.then(|| GaussianLayout {
+            embed: places.table("prior.embed", rows(&sizes[..given]), hidden, (given as f64).powf(-0.5)),
+            hidden: places.hidden("prior.hidden", hidden, hidden),
+            // It begins as N(0, I).
+            output: places.zeros("prior.output", hidden, 2 * latent),
+        });
         let trunk = TrunkLayout { condition, prefix, hidden: trunk_hidden, angles, state, features };
         let Places { tensors, len } = places;
-        Self { given, offsets, encoder, trunk, heads, tensors, len, hidden, latent }
+        Self { given, offsets, encoder, prior, trunk, heads, tensors, len, hidden, latent }
+    }
+
+    /// The places of the encoder's weights, the first ones.
+    pub fn of_encoder(&self) -> Range<usize> {
+        0..self.encoder.as_ref().map_or(0, |encoder| encoder.output.bias.end)
     }
 
     /// Number of generated columns that a column's head sees.

@@ -16,12 +16,12 @@ mod weights;
 
 pub use baseline::{Baseline, Law};
 pub use bulk::{Forward, bulk_decoder};
-pub use config::{Heads, ModelConfig, ModelKind, Pairing, Trunk};
+pub use config::{Heads, ModelConfig, ModelKind, Pairing, Prior, Trunk};
 pub use cpu::{CpuEngine, Decoder, DecoderBuffers, encode, exponentials, paired_rows};
 pub use encodings::Encodings;
 pub use engine::{
-    AdamHyperparams, BulkDecoder, DeviceChoice, Engine, EngineError, EngineKind, EngineOptions, MakeEngine,
-    ObjectiveWeights, PairedCodes, PriorCodes, StepInput, Terms, TrainingState, check_memory,
+    AdamHyperparams, BulkDecoder, DeviceChoice, EncoderUpdate, Engine, EngineError, EngineKind, EngineOptions,
+    MakeEngine, ObjectiveWeights, PairedCodes, PriorCodes, StepInput, StepOptions, Terms, TrainingState, check_memory,
 };
 pub use layout::{Layout, RADIANS_PER_UNIT};
 pub use noise::{Decode, DecodeError, Noise};

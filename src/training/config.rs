@@ -34,6 +34,11 @@ pub struct StepConfig {
     pub divergence: f64,
     /// Steps between checkpoints.
     pub checkpoint_every: u64,
+    /// Updates of the encoder alone, each on a batch of its own, before each update of all weights, in the first
+    /// `aggressive_steps` (He et al. 2019). They count as steps.
+    pub encoder_updates: u64,
+    /// Steps, from the first, in which the encoder is updated more often than the decoder.
+    pub aggressive_steps: u64,
     /// Whether training rows are drawn so that each condition comes equally often, however many rows it has.
     pub balanced: bool,
     /// Whether the last checkpoint is kept at the end, so that `cvae train --from` can take Adam's moments over.
@@ -54,6 +59,8 @@ impl Default for StepConfig {
             gradient_clip: 1.0,
             divergence: 100.0,
             checkpoint_every: 500,
+            encoder_updates: 0,
+            aggressive_steps: 0,
             balanced: false,
             keep_checkpoint: false,
         }
@@ -72,6 +79,11 @@ pub struct Objective {
     pub codes: i64,
     /// KL of a latent dimension below which it is not pressed, nats (Kingma et al. 2016).
     pub free_bits: f64,
+    /// Codes of each row in the importance-weighted bound (Burda et al. 2016); 1 is the ELBO.
+    pub importance_samples: usize,
+    /// Weight of the squared maximum mean discrepancy between the aggregated posterior of a condition and the prior, mean
+    /// over a few conditions (Zhao et al. 2019).
+    pub mmd: f64,
     /// How the noise of a step is drawn: that of the posteriors over the rows of the batch, and codes from the prior over
     /// those of a condition.
     pub noise: Noise,
@@ -79,7 +91,15 @@ pub struct Objective {
 
 impl Default for Objective {
     fn default() -> Self {
-        Self { hybrid: 1.0, pairing: Pairing::default(), codes: 64, free_bits: 0.0, noise: Noise::default() }
+        Self {
+            hybrid: 1.0,
+            pairing: Pairing::default(),
+            codes: 64,
+            free_bits: 0.0,
+            importance_samples: 1,
+            mmd: 0.0,
+            noise: Noise::default(),
+        }
     }
 }
 

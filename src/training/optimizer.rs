@@ -3,7 +3,7 @@
 use std::f64::consts::PI;
 
 use super::config::StepConfig;
-use crate::model::AdamHyperparams;
+use crate::model::{AdamHyperparams, EncoderUpdate};
 
 /// Decay of the first moments.
 const BETA1: f64 = 0.9;
@@ -17,12 +17,31 @@ pub fn adam_hyperparams(config: &StepConfig, step: u64) -> AdamHyperparams {
 
 /// The same where the moments were 0 at step `since`.
 pub(super) fn adam_hyperparams_since(config: &StepConfig, step: u64, since: u64) -> AdamHyperparams {
+    hyperparams(config, step, since, |steps| steps)
+}
+
+/// How a step moves all weights but the encoder's, and how the encoder's where that differs: in the first
+/// `aggressive_steps` several updates of the encoder alone come before each one of all weights (He et al. 2019). Moments
+/// were 0 at step `since`.
+pub(super) fn updates(config: &StepConfig, step: u64, since: u64) -> (AdamHyperparams, Option<EncoderUpdate>) {
+    let encoder = adam_hyperparams_since(config, step, since);
+    let (cycle, aggressive) = (config.encoder_updates + 1, config.aggressive_steps);
+    if cycle == 1 || aggressive == 0 {
+        return (encoder, None);
+    }
+    let others = |steps: u64| steps.min(aggressive) / cycle + steps.saturating_sub(aggressive);
+    let alone = others(step + 1) == others(step);
+    (hyperparams(config, step, since, others), Some(EncoderUpdate { adam: encoder, alone }))
+}
+
+/// Hyperparameters for weights of which `updates` says how often they have been updated in so many steps.
+fn hyperparams(config: &StepConfig, step: u64, since: u64, updates: impl Fn(u64) -> u64) -> AdamHyperparams {
     let StepConfig { steps, second_moment: early, late_second_moment: late, .. } = *config;
     // In the first phase, second moments that remember few steps are led astray by single ones.
     let early_steps = steps.div_ceil(10);
     let done = step + 1;
-    let in_early = done.min(early_steps) - since.min(early_steps);
-    let in_late = done.saturating_sub(early_steps) - since.saturating_sub(early_steps);
+    let in_early = updates(done.min(early_steps)) - updates(since.min(early_steps));
+    let in_late = updates(done.max(early_steps)) - updates(since.max(early_steps));
     let left = early.powf(in_early as f64) * late.powf(in_late as f64);
     let rate = learning_rate(config, step);
     AdamHyperparams {
@@ -33,7 +52,7 @@ pub(super) fn adam_hyperparams_since(config: &StepConfig, step: u64, since: u64)
         // It falls as the rate does (Defazio 2025). A constant decay would hold back the last and smallest changes, those
         // that make wrong dates rare.
         weight_decay: config.weight_decay * rate / config.learning_rate,
-        bias_correction1: 1.0 - BETA1.powf((done - since) as f64),
+        bias_correction1: 1.0 - BETA1.powf((updates(done) - updates(since)) as f64),
         bias_correction2: 1.0 - left,
         epsilon: EPSILON,
     }
@@ -62,6 +81,35 @@ mod tests {
         assert!((learning_rate(&config, 9) - 1.0).abs() < 1e-12);
         assert!((learning_rate(&config, 59) - 0.55).abs() < 1e-12);
         assert!((learning_rate(&config, 109) - 0.1).abs() < 1e-12);
+    }
+
+    #[test]
+    fn moments_of_weights_that_wait_for_the_encoder_count_their_own_updates() {
+        let config = StepConfig {
+            steps: 60,
+            second_moment: 0.9,
+            late_second_moment: 0.5,
+            encoder_updates: 2,
+            aggressive_steps: 9,
+            ..Default::default()
+        };
+        let (mut first, mut second, mut joint) = (0.0, 0.0, Vec::new());
+        for step in 0..20 {
+            let (adam, encoder) = updates(&config, step, 0);
+            let encoder = encoder.unwrap();
+            assert_eq!(encoder.adam, adam_hyperparams(&config, step));
+            if encoder.alone {
+                continue;
+            }
+            joint.push(step);
+            first += (1.0 - first) * (1.0 - adam.beta1);
+            second += (1.0 - second) * (1.0 - adam.beta2);
+            assert!((adam.bias_correction1 - first).abs() < 1e-12, "{step}");
+            assert!((adam.bias_correction2 - second).abs() < 1e-12, "{step}");
+        }
+        assert_eq!(joint[..5], [2, 5, 8, 9, 10]);
+        let plain = StepConfig { encoder_updates: 0, ..config };
+        assert_eq!(updates(&plain, 3, 0), (adam_hyperparams(&plain, 3), None));
     }
 
     #[test]

@@ -8,18 +8,18 @@ use std::time::Instant;
 use rand::RngExt;
 
 use super::checkpoint::{Checkpoint, CheckpointError};
-use super::config::TrainingConfig;
+use super::config::{Objective, TrainingConfig};
 use super::data::TrialData;
 use super::evaluation::{Drawn, EvalBudget, Evaluation, evaluate};
 use super::history::History;
 use super::observer::{Observer, Progress, TrainingError};
-use super::optimizer::{adam_hyperparams_since, learning_rate};
+use super::optimizer::{learning_rate, updates};
 use super::order::Order;
 use super::schedule::{BetaSchedule, Phase, ScheduleState};
 use crate::metrics::{Measure, Row, draw_into, marginal_nll, paired_candidates};
 use crate::model::{
-    BulkDecoder, EngineError, Layout, Model, ModelConfig, ObjectiveWeights, Pairing, PriorCodes, StepInput, Terms,
-    TrainingState, check_memory,
+    BulkDecoder, EngineError, Layout, Model, ModelConfig, ObjectiveWeights, PairedCodes, Pairing, PriorCodes,
+    StepInput, StepOptions, Terms, TrainingState, check_memory,
 };
 use crate::random::{Noise, Purpose, stream};
 use crate::task::Rows;
@@ -46,6 +46,8 @@ pub struct TrialLoop<'a> {
     batch: Rows,
     noise: Vec<f32>,
     prior: PriorCodes,
+    /// Conditions of the MMD term.
+    aggregated: Option<PairedCodes>,
     noise_seed: u64,
     /// Steps whose terms the engine has and this trial has not.
     unread: usize,
@@ -74,7 +76,8 @@ impl<'a> TrialLoop<'a> {
         }
         let schema = data.test.population.schema();
         let layout = Layout::new(&model, schema);
-        check_memory(&layout, 2 * config.training.batch_size as usize, threads)?;
+        let rows = config.training.batch_size as usize * config.objective.importance_samples.max(2);
+        check_memory(&layout, rows, threads)?;
         let schedule = config.beta.schedule(config.training.steps, data.is_dates());
         let mut model = Model::new(model, schema.clone(), config.seed);
         // What a checkpoint must have been written by to be resumed.
@@ -121,6 +124,7 @@ impl<'a> TrialLoop<'a> {
             batch: Rows::default(),
             noise: Vec::new(),
             prior: PriorCodes::None,
+            aggregated: None,
             noise_seed: 0,
             unread: 0,
             last_loss: f64::NAN,
@@ -186,7 +190,8 @@ impl<'a> TrialLoop<'a> {
         if engine_draws {
             self.noise_seed = random.random();
         }
-        self.noise = objective.noise.normal(&mut random, rows, latent);
+        // Each code of a row has a stratum of its own, where noise has strata.
+        self.noise = objective.noise.normal(&mut random, rows * objective.importance_samples, latent);
         self.prior = match objective.pairing {
             _ if hybrid <= 0.0 || latent == 0 => PriorCodes::None,
             Pairing::Own => PriorCodes::Own(objective.noise.normal(&mut random, rows, latent)),
@@ -200,18 +205,25 @@ impl<'a> TrialLoop<'a> {
                 PriorCodes::Paired(paired)
             }
         };
+        self.aggregated = (objective.mmd > 0.0 && latent > 0).then(|| {
+            let conditions = self.conditions.rows(step);
+            paired_candidates(&self.data.train_groups, conditions, 0, false, &mut random)
+        });
     }
 
     /// What the step that was prepared is computed from.
     pub(super) fn input(&self) -> StepInput<'_> {
         let step = self.state.step;
+        let (adam, encoder) = updates(&self.config.training, step, self.state.moments_since);
+        let importance_samples = self.config.objective.importance_samples;
         StepInput {
             rows: &self.batch,
             noise: &self.noise,
             noise_seed: self.noise_seed,
             prior: &self.prior,
             weights: self.weights(step),
-            adam: adam_hyperparams_since(&self.config.training, step, self.state.moments_since),
+            adam,
+            options: StepOptions { importance_samples, aggregated: self.aggregated.as_ref(), encoder },
         }
     }
 
@@ -282,7 +294,8 @@ impl<'a> TrialLoop<'a> {
         // z from the prior is trained on once the code is there to be aligned with it.
         let aligning = self.state.schedule.phase == Phase::Align;
         let hybrid = if aligning { self.config.objective.hybrid } else { 0.0 };
-        ObjectiveWeights { beta: self.beta(step), hybrid, free_bits: self.config.objective.free_bits }
+        let Objective { free_bits, mmd, .. } = self.config.objective;
+        ObjectiveWeights { beta: self.beta(step), hybrid, free_bits, mmd }
     }
 
     fn advance_schedule(&mut self, observer: &mut impl Observer) {

@@ -13,7 +13,8 @@ use std::process::{Command, Output, Stdio};
 use cvae::checksums::sha256;
 use cvae::experiment::load_model;
 use cvae::model::{
-    Decode, Decoder, DecoderBuffers, Heads, Model, ModelConfig, Noise, Tensor, Tensors, Trunk, Values, save_tensors,
+    Decode, Decoder, DecoderBuffers, Heads, Model, ModelConfig, Noise, Prior, Tensor, Tensors, Trunk, Values,
+    save_tensors,
 };
 use cvae::random::{Purpose, normal, stream};
 use cvae::task::Rows;
@@ -53,13 +54,20 @@ fn release() -> PathBuf {
 }
 
 /// A release of an untrained model of this kind.
-fn untrained(folder: &Path, heads: Heads, trunk: Trunk) -> PathBuf {
-    let config = ModelConfig { latent_dim: 3, hidden_dim: 10, angles: 7, heads, trunk, ..ModelConfig::default() };
-    let folder = folder.join(format!("{heads:?}-{trunk:?}"));
+fn untrained(folder: &Path, heads: Heads, trunk: Trunk, prior: Prior) -> PathBuf {
+    let config =
+        ModelConfig { latent_dim: 3, hidden_dim: 10, angles: 7, heads, trunk, prior, ..ModelConfig::default() };
+    let folder = folder.join(format!("{heads:?}-{trunk:?}-{prior:?}"));
     fs::create_dir(&folder).unwrap();
-    Model::new(config, dates::schema(), 5).save(&folder.join("cvae.safetensors")).unwrap();
-    let settings =
-        format!("[model]\nlatent_dim = 3\nhidden_dim = 10\nangles = 7\nheads = \"{heads:?}\"\ntrunk = \"{trunk:?}\"\n");
+    let mut model = Model::new(config, dates::schema(), 5);
+    if let Some(output) = model.tensor_mut("prior.output.weight") {
+        // It begins with zeros, as which it maps nothing.
+        output.copy_from_slice(&normal(&mut stream(5, Purpose::Weights, 1), output.len()));
+    }
+    model.save(&folder.join("cvae.safetensors")).unwrap();
+    let settings = format!(
+        "[model]\nlatent_dim = 3\nhidden_dim = 10\nangles = 7\nheads = \"{heads:?}\"\ntrunk = \"{trunk:?}\"\nprior = \"{prior:?}\"\n"
+    );
     fs::write(folder.join("config.toml"), settings.to_lowercase()).unwrap();
     folder
 }
@@ -106,7 +114,9 @@ fn both_programs_make_the_same_logits_and_dates_of_the_same_codes() {
     let folder = tempfile::tempdir().unwrap();
     let kinds = [Heads::Independent, Heads::Autoregressive]
         .into_iter()
-        .flat_map(|heads| [Trunk::Additive, Trunk::Multiplicative].map(|trunk| untrained(folder.path(), heads, trunk)));
+        .flat_map(|heads| [Trunk::Additive, Trunk::Multiplicative].map(|trunk| (heads, trunk, Prior::Standard)))
+        .chain([(Heads::Autoregressive, Trunk::Multiplicative, Prior::Conditional)])
+        .map(|(heads, trunk, prior)| untrained(folder.path(), heads, trunk, prior));
     let mut conditions = Rows::new(4);
     ValidDates::new().conditions().iter().for_each(|condition| conditions.push(&condition.row()));
     assert_eq!(conditions.len(), 6804);
@@ -198,7 +208,7 @@ fn both_programs_refuse_the_same_arguments_files_and_models() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     fs::write(here.join("in.txt"), A).unwrap();
-    let model = untrained(here, Heads::Autoregressive, Trunk::Multiplicative);
+    let model = untrained(here, Heads::Autoregressive, Trunk::Multiplicative, Prior::Standard);
     let copy = |name: &str| {
         let to = here.join(name);
         fs::create_dir(&to).unwrap();

@@ -22,8 +22,8 @@ use cvae::metrics::{Draws, Measure, Population, Scores, draw_codes, tally_model,
 use cvae::model::cpu::products::{Matrix, forward};
 use cvae::model::{
     AdamHyperparams, CpuEngine, Decode, DeviceChoice, Engine, EngineKind, EngineOptions, MakeEngine, Model,
-    ModelConfig, ObjectiveWeights, PairedCodes, Pairing, PriorCodes, StepInput, Tensor, Tensors, TrainingState, Values,
-    named, save_tensors,
+    ModelConfig, ObjectiveWeights, PairedCodes, Pairing, PriorCodes, StepInput, StepOptions, Tensor, Tensors,
+    TrainingState, Values, named, save_tensors,
 };
 use cvae::random::{Purpose, normal, stream};
 use cvae::task::{Groups, Rows, Split};
@@ -235,6 +235,7 @@ impl Bench {
                 beta: settings.beta.value,
                 hybrid: settings.objective.hybrid,
                 free_bits: settings.objective.free_bits,
+                mmd: 0.0,
             };
             // At the peak of the learning rate; all else as in the first step of a run.
             let (rate, weight_decay) = (settings.training.learning_rate, settings.training.weight_decay);
@@ -245,11 +246,20 @@ impl Bench {
                 TrainingState::new(model.weights.clone()),
                 self.options(EngineKind::Builtin),
             )?;
-            engine.step(&[StepInput { rows: &batch, noise: &noise, noise_seed: 0, prior: &prior, weights, adam }])?;
+            let options = StepOptions::default();
+            engine.step(&[StepInput {
+                rows: &batch,
+                noise: &noise,
+                noise_seed: 0,
+                prior: &prior,
+                weights,
+                adam,
+                options,
+            }])?;
             let terms = engine.take_terms()?.pop().and_then(|mut terms| terms.pop()).context("a step has terms")?;
             let terms = [terms.loss, terms.recon, terms.kl, terms.prior_recon].map(|term| term as f32);
             add(format!("terms.{phase}"), Tensor::of_floats(terms.to_vec()));
-            let ObjectiveWeights { beta, hybrid, free_bits } = weights;
+            let ObjectiveWeights { beta, hybrid, free_bits, .. } = weights;
             let constants = [beta, hybrid, free_bits, rate, adam.clip, adam.beta2, weight_decay];
             add(format!("settings.{phase}"), Tensor::of_floats(constants.map(|value| value as f32).to_vec()));
             for (name, tensor) in named(&model.layout, &engine.state(0)?.weights) {

@@ -3,7 +3,7 @@
 use cvae::caught::caught;
 use cvae::model::{
     self, BulkDecoder, Decode, DeviceChoice, Encodings, Engine, EngineError, EngineKind, EngineOptions, PairedCodes,
-    PriorCodes, StepInput, Terms, TrainingState,
+    PriorCodes, StepInput, StepOptions, Terms, TrainingState,
 };
 use cvae::task::{Groups, Rows};
 use tch::{Cuda, Device};
@@ -15,6 +15,12 @@ use crate::{Column, Data, Heads, PairedData, PriorData, RandomData, Settings, Sh
 const TF32: &str = "CVAE_TF32";
 
 /// What is not computed here.
+const PRIOR: &str =
+    "a conditional prior is trained by the built-in engine alone; set engine = \"builtin\" and device = \"cpu\"";
+/// The same.
+const OPTIONS: &str = "objective.importance_samples, objective.mmd and training.encoder_updates are computed by the \
+                       built-in engine alone; set engine = \"builtin\" and device = \"cpu\"";
+/// The same.
 const UNEVEN: &str = "rows of unequal probability are paired by the built-in engine alone; set engine = \"builtin\"";
 
 /// Trials in libtorch.
@@ -56,6 +62,9 @@ pub fn make(
     options: EngineOptions,
 ) -> Result<Box<dyn Engine>, EngineError> {
     let Some(device) = device(options)? else { return model::CpuEngine::make(model, states, options) };
+    if model.layout.prior.is_some() {
+        return Err(EngineError::Unsupported(PRIOR));
+    }
     tch::set_num_threads(options.threads as i32);
     if let Ok(choice) = std::env::var(TF32) {
         crate::allow_tf32(choice == "1");
@@ -210,6 +219,12 @@ impl Engine for TorchEngine {
             PriorCodes::Paired(codes) => !codes.log_shares.is_empty(),
             _ => false,
         };
+        let asks = |StepOptions { importance_samples, aggregated, encoder }: StepOptions<'_>| {
+            importance_samples > 1 || aggregated.is_some() || encoder.is_some()
+        };
+        if inputs.iter().any(|input| asks(input.options)) {
+            return Err(EngineError::Unsupported(OPTIONS));
+        }
         if inputs.iter().any(weighted) {
             return Err(EngineError::Unsupported(UNEVEN));
         }
@@ -269,7 +284,8 @@ impl Engine for TorchEngine {
 /// # Errors
 /// When a GPU is asked for and there is none, or it fails.
 pub fn make_decoder(model: &model::Model, options: EngineOptions) -> Result<Option<Box<dyn BulkDecoder>>, EngineError> {
-    match device(options)? {
+    // A conditional prior is decoded by the built-in engine.
+    match device(options)?.filter(|_| model.layout.prior.is_none()) {
         Some(device) => {
             let made = guarded(1, || Ok(Decoder::new(&shape(model), &model.weights, device)))?;
             Ok(Some(Box::new(made)))

@@ -2,10 +2,11 @@
 
 use multiversion::multiversion;
 
-use super::encoder::EncoderPass;
+use super::encoder::GaussianPass;
 use super::heads::{BLOCK, HeadPass};
 use super::pairing::{CodeShare, PairingPass, pick};
 use super::prefixes::Prefixes;
+use super::prior::PriorPass;
 use super::scalar::{exp, larger};
 use super::trunk::TrunkPass;
 use crate::model::encodings::Encodings;
@@ -19,7 +20,7 @@ pub fn encode(model: &Model, rows: &Rows) -> Encodings {
     let latent = model.layout.latent;
     let mut encodings = Encodings { latent, ..Encodings::default() };
     let Some(encoder) = &model.layout.encoder else { return encodings };
-    let (mut pass, mut block) = (EncoderPass::default(), Rows::new(rows.width()));
+    let (mut pass, mut block) = (GaussianPass::default(), Rows::new(rows.width()));
     for start in (0..rows.len()).step_by(BLOCK) {
         block.clear();
         block.extend(rows, start..rows.len().min(start + BLOCK));
@@ -45,6 +46,7 @@ pub struct DecoderBuffers {
     pub(super) trunk: TrunkPass,
     pub(super) head: HeadPass,
     pub(super) prefixes: Prefixes,
+    pub(super) prior: PriorPass,
     pub(super) logits: Vec<f32>,
     block: Rows,
 }
@@ -76,14 +78,15 @@ impl Decoder<'_> {
     fn block<'c>(
         &self,
         buffers: &mut DecoderBuffers,
-        conditions: impl ExactSizeIterator<Item = &'c [u16]>,
+        conditions: impl ExactSizeIterator<Item = &'c [u16]> + Clone,
         (z, uniform): (&[f32], &[f32]),
         decode: Decode,
         drawn: &mut Rows,
     ) {
         let Model { schema, layout, weights, .. } = self.model;
-        let DecoderBuffers { trunk, head: pass, prefixes, logits, .. } = buffers;
+        let DecoderBuffers { trunk, head: pass, prefixes, prior, logits, .. } = buffers;
         let (n, columns) = (conditions.len(), layout.heads.len());
+        let z = prior.codes(layout, weights, conditions.clone(), z);
         prefixes.of_conditions(conditions, schema.width());
         let mut values = vec![0; n * columns];
         for (column, head) in layout.heads.iter().enumerate() {
@@ -121,7 +124,7 @@ impl Decoder<'_> {
         mut show: impl FnMut(usize, usize, &[f32]),
     ) {
         let Model { layout, weights, .. } = self.model;
-        let DecoderBuffers { trunk, head: pass, logits, block, .. } = buffers;
+        let DecoderBuffers { trunk, head: pass, prior, logits, block, .. } = buffers;
         if block.width() != rows.width() {
             *block = Rows::new(rows.width());
         }
@@ -131,6 +134,7 @@ impl Decoder<'_> {
             let picked: Vec<usize> = (0..range.len()).collect();
             block.clear();
             block.extend(rows, range.clone());
+            let z = prior.codes(layout, weights, block.iter(), z);
             for (column, head) in layout.heads.iter().enumerate() {
                 trunk.forward(layout, weights, column, block);
                 pass.logits(head, weights, &trunk.units, &picked, z);
@@ -174,7 +178,7 @@ fn value(row: &[f32], bias: &[f32], decode: Decode, mark: f32, logits: &mut Vec<
 
 /// -log softmax of a target, nats.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
-fn cross_entropy(logits: &[f32], target: usize) -> f64 {
+pub fn cross_entropy(logits: &[f32], target: usize) -> f64 {
     let highest = logits.iter().fold(f32::MIN, |highest, logit| larger(*logit, highest));
     let own = logits[target] - highest;
     let mass: f32 = logits.iter().map(|logit| exp(*logit - highest)).sum();

@@ -5,12 +5,12 @@ use multiversion::multiversion;
 use super::kernels::{bias_silu, gather, scatter, silu_backward, sum_rows};
 use super::products::{Matrix, backward, forward, weight_gradient};
 use super::scalar::{exp, tanh};
-use crate::model::layout::{EncoderLayout, Layout, Linear};
+use crate::model::layout::{GaussianLayout, Layout, Linear};
 use crate::task::Rows;
 
 /// One run of the encoder over some rows, with what its way back needs.
 #[derive(Debug, Default)]
-pub struct EncoderPass {
+pub struct GaussianPass {
     embedded: Vec<f32>,
     embedded_slopes: Vec<f32>,
     units: Vec<f32>,
@@ -18,16 +18,16 @@ pub struct EncoderPass {
     back: Vec<f32>,
     /// Each row's means, then its logarithms of variances, `[n, 2 latent]`.
     pub posterior: Vec<f32>,
-    /// The loss's gradient by these, filled in before [`EncoderPass::backward`].
+    /// The loss's gradient by these, filled in before [`GaussianPass::backward`].
     pub posterior_gradient: Vec<f32>,
 }
 
 /// Soft bound of a logarithm of a variance, so that no posterior shrinks to a point: sigma lies in e^-4 to e^4.
 const BOUND: f32 = 8.0;
 
-impl EncoderPass {
+impl GaussianPass {
     /// Computes the posteriors of these rows.
-    pub fn forward(&mut self, layout: &Layout, encoder: &EncoderLayout, weights: &[f32], rows: &Rows) {
+    pub fn forward(&mut self, layout: &Layout, encoder: &GaussianLayout, weights: &[f32], rows: &Rows) {
         let (n, hidden, outputs) = (rows.len(), layout.hidden, 2 * layout.latent);
         for buffer in [&mut self.embedded, &mut self.embedded_slopes, &mut self.units, &mut self.unit_slopes] {
             buffer.resize(n * hidden, 0.0);
@@ -51,7 +51,7 @@ impl EncoderPass {
     pub fn backward(
         &mut self,
         layout: &Layout,
-        encoder: &EncoderLayout,
+        encoder: &GaussianLayout,
         weights: &[f32],
         gradient: &mut [f32],
         rows: &Rows,

@@ -45,6 +45,8 @@ pub struct RowBlock<'a> {
     pub z_gradient: Option<&'a mut [f32]>,
     /// What a row's cross-entropy counts for.
     pub scale: f32,
+    /// What share of it counts for each row `[n]`; empty where all of it does.
+    pub shares: &'a [f32],
 }
 
 impl HeadPass {
@@ -69,9 +71,11 @@ impl HeadPass {
             let local = start - part.rows.start..rows.end - part.rows.start;
             let codes = local.start * latent..local.end * latent;
             let z = part.z.map(|z| &z[codes.clone()]);
+            let shares = part.shares.get(local).unwrap_or_default();
             let z_gradient = part.z_gradient.as_deref_mut().map(|gradient| &mut gradient[codes]);
             let (picked, targets) = (&picked[rows.clone()], &targets[rows]);
-            total += self.block(head, weights, gradient, trunk, (picked, targets), (z, z_gradient), part.scale);
+            total +=
+                self.block(head, weights, gradient, trunk, (picked, targets), (z, z_gradient), (part.scale, shares));
         }
         if latent > 0 {
             add_transposed(&mut gradient[head.latent.weight.clone()], &self.latent_gradient, latent);
@@ -152,7 +156,7 @@ impl HeadPass {
         trunk: &mut TrunkPass,
         (picked, targets): (&[usize], &[usize]),
         (z, z_gradient): (Option<&[f32]>, Option<&mut [f32]>),
-        scale: f32,
+        scales: (f32, &[f32]),
     ) -> f64 {
         self.forward(head, weights, &trunk.units, picked, z);
         let (n, width, stride) = (picked.len(), head.width, stride(head));
@@ -163,7 +167,7 @@ impl HeadPass {
         let matrix = |layer: &Linear| matrix(weights, layer);
         let (gated, hidden) = (Matrix::new(&self.gated, n, width), Matrix::new(&self.hidden, n, width));
         let sums = &mut gradient[head.output.bias.clone()];
-        let total = cross_entropy(logits, stride, &weights[head.output.bias.clone()], targets, scale, sums);
+        let total = cross_entropy(logits, stride, &weights[head.output.bias.clone()], targets, scales, sums);
 
         // The logits have turned into their gradients.
         let change = Matrix::part(logits, n, head.size, stride);

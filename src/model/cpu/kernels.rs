@@ -157,12 +157,13 @@ pub fn cross_entropy(
     stride: usize,
     bias: &[f32],
     targets: &[usize],
-    scale: f32,
+    (scale, shares): (f32, &[f32]),
     sums: &mut [f32],
 ) -> f64 {
     let mut total = 0.0;
     let classes = bias.len();
-    for (row, target) in logits.chunks_exact_mut(stride).zip(targets) {
+    for (place, (row, target)) in logits.chunks_exact_mut(stride).zip(targets).enumerate() {
+        let scale = shares.get(place).map_or(scale, |share| scale * share);
         for (logit, bias) in row.iter_mut().zip(bias) {
             *logit += bias;
         }

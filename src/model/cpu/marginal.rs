@@ -15,9 +15,13 @@ impl Decoder<'_> {
     /// all values that follow.
     pub fn log_probabilities(&self, buffers: &mut DecoderBuffers, rows: &Rows, codes: usize, z: &[f32]) -> Vec<f32> {
         let Model { layout, weights, .. } = self.model;
-        let DecoderBuffers { trunk, head: pass, prefixes, .. } = buffers;
+        let DecoderBuffers { trunk, head: pass, prefixes, prior, .. } = buffers;
         let (count, latent) = (rows.len(), layout.latent);
         let mut log_probabilities = vec![0.0; count * codes];
+        if rows.is_empty() {
+            return log_probabilities;
+        }
+        let z = prior.codes(layout, weights, (0..codes).map(|_| rows.row(0)), z);
         for (column, head) in layout.heads.iter().enumerate() {
             prefixes.find(rows, 0, Origin::Grouped(count.max(1)), layout.given + layout.seen(column));
             trunk.forward(layout, weights, column, &prefixes.rows);

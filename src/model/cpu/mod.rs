@@ -9,25 +9,32 @@ mod codes;
 mod decoder;
 mod encoder;
 mod heads;
+mod importance;
 mod kernels;
 mod marginal;
+mod mmd;
 mod pairing;
 mod prefixes;
+mod prior;
 pub mod products;
 mod scalar;
 mod shard;
 mod trunk;
 
+use std::ops::Range;
+
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::engine::{AdamHyperparams, Engine, EngineError, EngineOptions, PriorCodes, StepInput, Terms, TrainingState};
+use super::engine::{
+    AdamHyperparams, EncoderUpdate, Engine, EngineError, EngineOptions, PriorCodes, StepInput, Terms, TrainingState,
+};
 use super::layout::Layout;
 use super::weights::Model;
 pub use decoder::{Decoder, DecoderBuffers, encode, paired_rows};
 use kernels::AdamFactors;
 pub use kernels::exponentials;
 use pairing::CodeShare;
-use shard::{PriorShare, Shard, StepContext};
+use shard::{PriorShare, Shard, StepContext, Sums};
 
 /// Weights, moments, and what computes a step.
 #[derive(Debug)]
@@ -85,7 +92,9 @@ impl CpuEngine {
         let weights = input.weights;
         let (n, latent) = (input.rows.len(), layout.latent);
         let closed = weights.beta.is_infinite() || latent == 0;
-        let prior = if closed { &PriorCodes::None } else { input.prior };
+        let samples = if closed { 1 } else { input.options.importance_samples.max(1) };
+        let prior = if closed || samples > 1 { &PriorCodes::None } else { input.prior };
+        let aggregated = input.options.aggregated.filter(|_| !closed && weights.mmd > 0.0);
         let rest = match prior {
             PriorCodes::None => 0,
             PriorCodes::Own(_) => n,
@@ -95,8 +104,11 @@ impl CpuEngine {
             layout,
             weights: &state.weights,
             closed,
+            samples,
+            beta: weights.beta as f32,
             scale: 1.0 / n as f32,
             prior_scale: (weights.hybrid / rest.max(1) as f64) as f32,
+            mmd_scale: weights.mmd / aggregated.map_or(1, |conditions| conditions.counts.len()) as f64,
         };
         let count = shards.len();
         let share = |len: usize, shard: usize| len * shard / count..len * (shard + 1) / count;
@@ -104,16 +116,20 @@ impl CpuEngine {
         let work = side_by_side(helpers.as_ref(), work, |(index, shard)| {
             let rows = share(n, index);
             let codes = rows.start * latent..rows.end * latent;
-            shard.encode(&step, input.rows, rows, input.noise.get(codes.clone()).unwrap_or_default());
+            let noise = |sample: usize| {
+                let start = sample * n * latent;
+                input.noise.get(start + codes.start..start + codes.end).unwrap_or_default()
+            };
+            shard.encode(&step, input.rows, rows, (0..samples).map(noise));
             let prior = match prior {
                 PriorCodes::None => PriorShare::None,
-                PriorCodes::Own(z) => PriorShare::Own(&z[codes]),
+                PriorCodes::Own(z) => PriorShare::Own(&z[codes.clone()]),
                 PriorCodes::Paired(codes) => {
                     let groups = share(codes.counts.len(), index);
                     PriorShare::Paired(CodeShare { codes, groups: (groups.start, groups.end) })
                 }
             };
-            (shard, prior)
+            (shard, (prior, aggregated.map(|conditions| (conditions, share(conditions.counts.len(), index)))))
         });
         let kl: Vec<f64> = (0..latent)
             .map(|dimension| work.iter().map(|(shard, _)| f64::from(shard.kl[dimension])).sum::<f64>() / n as f64)
@@ -123,32 +139,42 @@ impl CpuEngine {
         let bounded_kl: f64 = kl.iter().map(|kl| if is_free(*kl) { weights.free_bits } else { *kl }).sum();
         let slope = (weights.beta / n as f64) as f32;
         let kl_weight: Vec<f32> = kl.iter().map(|kl| if is_free(*kl) { 0.0 } else { slope }).collect();
-        let sums = side_by_side(helpers.as_ref(), work, |(shard, prior)| shard.backpropagate(&step, prior, &kl_weight));
-        self.add_gradients();
-        let recon = sums.iter().map(|[recon, _]| recon).sum::<f64>() / n as f64;
+        let sums = side_by_side(helpers.as_ref(), work, |(shard, (prior, aggregated))| {
+            shard.backpropagate(&step, prior, aggregated, &kl_weight)
+        });
+        add_gradients(shards);
+        let sum = |of: fn(&Sums) -> f64| sums.iter().map(of).sum::<f64>();
+        let recon = sum(|sums| sums.recon) / (n * samples) as f64;
         if closed {
             return Terms { loss: recon, recon, kl: 0.0, prior_recon: 0.0 };
         }
-        let prior_recon = sums.iter().map(|[_, prior_recon]| prior_recon).sum::<f64>() / rest.max(1) as f64;
-        let loss = recon + weights.beta * bounded_kl + weights.hybrid * prior_recon;
+        let prior_recon = sum(|sums| sums.prior_recon) / rest.max(1) as f64;
+        let bound = match samples {
+            1 => recon + weights.beta * bounded_kl + weights.hybrid * prior_recon,
+            _ => sum(|sums| sums.bound) / n as f64,
+        };
+        let loss = bound + step.mmd_scale * sum(|sums| sums.mmd);
         Terms { loss, recon, kl: kl.iter().sum(), prior_recon }
     }
 
-    /// Adds all gradients to the first shard's.
-    fn add_gradients(&mut self) {
-        let Some((sum, others)) = self.shards.split_first_mut() else { return };
-        for shard in others {
-            sum.gradient.iter_mut().zip(&shard.gradient).for_each(|(sum, value)| *sum += value);
+    /// Decays weights, then moves moments and weights by the gradient that [`CpuEngine::objective`] left.
+    pub fn update(&mut self, adam: &AdamHyperparams, encoder: Option<&EncoderUpdate>) {
+        let all = 0..self.layout.len;
+        let Some(EncoderUpdate { adam: of_encoder, alone }) = encoder else { return self.move_weights(all, adam) };
+        let encoder = self.layout.of_encoder();
+        if !alone {
+            self.move_weights(encoder.end..all.end, adam);
         }
+        self.move_weights(encoder, of_encoder);
     }
 
-    /// Decays weights, then moves moments and weights by the gradient that [`CpuEngine::objective`] left.
-    pub fn update(&mut self, adam: &AdamHyperparams) {
+    /// The same of some weights, whose gradient is clipped by itself.
+    fn move_weights(&mut self, some: Range<usize>, adam: &AdamHyperparams) {
         let TrainingState { weights, first, second } = &mut self.state;
-        let gradient = &self.shards[0].gradient;
+        let gradient = &self.shards[0].gradient[some.clone()];
         let decay_factor = (1.0 - adam.rate * adam.weight_decay) as f32;
         if decay_factor < 1.0 {
-            for place in self.layout.decayed() {
+            for place in self.layout.decayed().filter(|place| some.contains(&place.start)) {
                 weights[place].iter_mut().for_each(|weight| *weight *= decay_factor);
             }
         }
@@ -161,6 +187,7 @@ impl CpuEngine {
             second_scale: (1.0 / adam.bias_correction2) as f32,
             epsilon: adam.epsilon as f32,
         };
+        let [weights, first, second] = [weights, first, second].map(|values| &mut values[some.clone()]);
         kernels::adam(weights, gradient, first, second, &factors);
     }
 }
@@ -170,7 +197,7 @@ impl Engine for CpuEngine {
     fn step(&mut self, inputs: &[StepInput<'_>]) -> Result<(), EngineError> {
         for input in inputs {
             let Terms { loss, recon, kl, prior_recon } = self.objective(input);
-            self.update(&input.adam);
+            self.update(&input.adam, input.options.encoder.as_ref());
             // Terms are logged in the precision of the weights, as any engine can give them.
             let [loss, recon, kl, prior_recon] = [loss, recon, kl, prior_recon].map(|term| f64::from(term as f32));
             self.terms.push(Terms { loss, recon, kl, prior_recon });
@@ -192,6 +219,14 @@ impl Engine for CpuEngine {
 
     fn retain(&mut self, _: &[usize]) -> Result<(), EngineError> {
         Ok(())
+    }
+}
+
+/// Adds all gradients to the first shard's.
+fn add_gradients(shards: &mut [Shard]) {
+    let Some((sum, others)) = shards.split_first_mut() else { return };
+    for shard in others {
+        sum.gradient.iter_mut().zip(&shard.gradient).for_each(|(sum, value)| *sum += value);
     }
 }
 

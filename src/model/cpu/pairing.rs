@@ -5,11 +5,11 @@
 
 use multiversion::multiversion;
 
-use super::encoder::EncoderPass;
+use super::encoder::GaussianPass;
 use super::kernels::resized;
 use super::scalar::{exp, fold, larger};
 use crate::model::engine::PairedCodes;
-use crate::model::layout::{EncoderLayout, Layout};
+use crate::model::layout::{GaussianLayout, Layout};
 use crate::task::Rows;
 
 /// Numbers that are added or compared side by side.
@@ -31,7 +31,7 @@ pub struct CodeShare<'a> {
 /// Buffers for the pairing.
 #[derive(Debug, Default)]
 pub struct PairingPass {
-    encoder: EncoderPass,
+    encoder: GaussianPass,
     candidates: Rows,
     /// One condition's shares, `[k, p]`, rows padded.
     shares: Vec<f32>,
@@ -53,7 +53,7 @@ impl PairingPass {
     pub fn pair(
         &mut self,
         layout: &Layout,
-        encoder: &EncoderLayout,
+        encoder: &GaussianLayout,
         weights: &[f32],
         share: CodeShare<'_>,
         rows: &mut Rows,

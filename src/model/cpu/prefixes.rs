@@ -7,7 +7,7 @@ use crate::task::Rows;
 /// Where rows after the batch's own come from.
 #[derive(Clone, Copy, Debug)]
 pub enum Origin {
-    /// They are the batch's rows again.
+    /// They are the batch's rows again, in its order and as often as there is room.
     Again,
     /// So many at a time have one condition.
     Grouped(usize),
@@ -29,7 +29,7 @@ impl Prefixes {
         self.rows.extend(rows, 0..batch);
         self.picked.extend(0..batch);
         match origin {
-            Origin::Again => self.picked.extend(0..rows.len() - batch),
+            Origin::Again => self.picked.extend((batch..rows.len()).map(|row| row % batch)),
             Origin::Grouped(size) => {
                 for start in (batch..rows.len()).step_by(size) {
                     let first = self.rows.len();

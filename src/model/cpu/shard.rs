@@ -1,10 +1,17 @@
 //! One thread's shard of a batch: some of its rows and of the codes from the prior, forward and backward.
 
-use super::encoder::{EncoderPass, sample, sample_backward};
-use super::heads::{HeadPass, RowBlock};
+use std::ops::Range;
+
+use super::decoder::cross_entropy;
+use super::encoder::{GaussianPass, sample, sample_backward};
+use super::heads::{BLOCK, HeadPass, RowBlock};
+use super::importance;
+use super::mmd::MmdPass;
 use super::pairing::{CodeShare, PairingPass};
 use super::prefixes::{Origin, Prefixes};
+use super::prior::PriorPass;
 use super::trunk::TrunkPass;
+use crate::model::engine::PairedCodes;
 use crate::model::layout::Layout;
 use crate::task::Rows;
 
@@ -15,10 +22,29 @@ pub struct StepContext<'a> {
     pub weights: &'a [f32],
     /// The code is closed: z is 0, and the encoder is not run.
     pub closed: bool,
+    /// Codes of each row: 1 for the ELBO, more for the importance-weighted bound.
+    pub samples: usize,
+    /// Weight of the KL.
+    pub beta: f32,
     /// What a row's cross-entropy counts for.
     pub scale: f32,
     /// The same for a code from the prior.
     pub prior_scale: f32,
+    /// What a condition's squared MMD counts for.
+    pub mmd_scale: f64,
+}
+
+/// What a shard adds to the terms of the objective, each a sum.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sums {
+    /// The cross-entropies of the rows, over all of their codes.
+    pub recon: f64,
+    /// Those of the codes from the prior.
+    pub prior_recon: f64,
+    /// The importance-weighted bounds of the rows; 0 for the ELBO.
+    pub bound: f64,
+    /// The squared MMDs of the conditions.
+    pub mmd: f64,
 }
 
 /// Codes from the prior that a shard trains on.
@@ -39,16 +65,21 @@ pub struct Shard {
     pub gradient: Vec<f32>,
     /// KL of each dimension, summed over rows.
     pub kl: Vec<f32>,
-    /// Its rows of the batch, then those of the codes from the prior.
+    /// Its rows of the batch, as often as they have codes, then those of the codes from the prior.
     rows: Rows,
     batch: usize,
     targets: Vec<usize>,
     prefixes: Prefixes,
     noise: Vec<f32>,
+    /// Codes from the posterior, then those from the prior. With a conditional prior they are those that it maps.
     z: Vec<f32>,
     z_gradient: Vec<f32>,
-    encoder: EncoderPass,
+    /// Each code's share of its row's importance weights; empty for the ELBO.
+    shares: Vec<f32>,
+    encoder: GaussianPass,
+    prior: PriorPass,
     pairing: PairingPass,
+    mmd: MmdPass,
     trunk: TrunkPass,
     heads: HeadPass,
 }
@@ -66,86 +97,172 @@ impl Shard {
             noise: Vec::new(),
             z: Vec::new(),
             z_gradient: Vec::new(),
-            encoder: EncoderPass::default(),
+            shares: Vec::new(),
+            encoder: GaussianPass::default(),
+            prior: PriorPass::default(),
             pairing: PairingPass::default(),
+            mmd: MmdPass::default(),
             trunk: TrunkPass::default(),
             heads: HeadPass::default(),
         }
     }
 
-    /// Takes rows of the batch with their noise `[n, latent]`, and draws their codes from the posterior.
-    pub fn encode(&mut self, step: &StepContext<'_>, rows: &Rows, range: std::ops::Range<usize>, noise: &[f32]) {
+    /// Takes rows of the batch with noise `[n, latent]` for each of their codes, and draws these from the posterior.
+    pub fn encode<'a>(
+        &mut self,
+        step: &StepContext<'_>,
+        rows: &Rows,
+        range: Range<usize>,
+        noise: impl Iterator<Item = &'a [f32]>,
+    ) {
         self.gradient.fill(0.0);
         self.kl.fill(0.0);
         self.batch = range.len();
         self.rows.clear();
-        self.rows.extend(rows, range);
+        self.rows.extend(rows, range.clone());
         let Some(encoder) = step.layout.encoder.as_ref().filter(|_| !step.closed) else { return };
-        self.noise.clear();
-        self.noise.extend_from_slice(noise);
         self.encoder.forward(step.layout, encoder, step.weights, &self.rows);
-        self.z.resize(noise.len(), 0.0);
-        sample(&mut self.z, &self.encoder.posterior, &self.noise, &mut self.kl);
+        self.noise.clear();
+        for (index, noise) in noise.enumerate() {
+            let start = self.noise.len();
+            self.noise.extend_from_slice(noise);
+            self.z.resize(self.noise.len(), 0.0);
+            // The KL is that of the posterior, of which there is one for each row.
+            let (kl, mut again) = (&mut self.kl, vec![0.0; step.layout.latent]);
+            let kl = if index == 0 { kl } else { &mut again };
+            sample(&mut self.z[start..], &self.encoder.posterior, noise, kl);
+            if index > 0 {
+                self.rows.extend(rows, range.clone());
+            }
+        }
     }
 
-    /// Sums of both reconstructions, and the gradient; `kl_weight` is each dimension's weight of a row's KL.
-    pub fn backpropagate(&mut self, step: &StepContext<'_>, prior: PriorShare<'_>, kl_weight: &[f32]) -> [f64; 2] {
+    /// What the shard's rows, codes and conditions come to, and the gradient; `kl_weight` is each dimension's weight of a
+    /// row's KL.
+    pub fn backpropagate(
+        &mut self,
+        step: &StepContext<'_>,
+        prior: PriorShare<'_>,
+        aggregated: Option<(&PairedCodes, Range<usize>)>,
+        kl_weight: &[f32],
+    ) -> Sums {
         let (n, latent) = (self.batch, step.layout.latent);
-        let encoder = step.layout.encoder.as_ref().filter(|_| !step.closed);
-        let (origin, codes) = match (prior, encoder) {
-            (PriorShare::Own(z), Some(_)) => {
+        let Some(encoder) = step.layout.encoder.as_ref().filter(|_| !step.closed) else {
+            return self.reconstruct(step, Origin::Again);
+        };
+        let origin = match prior {
+            PriorShare::None => Origin::Again,
+            PriorShare::Own(z) => {
                 for row in 0..n {
                     let row = self.rows.row(row).to_vec();
                     self.rows.push(&row);
                 }
-                (Origin::Again, z)
+                self.z.extend_from_slice(z);
+                Origin::Again
             }
-            (PriorShare::Paired(share), Some(encoder)) => {
+            PriorShare::Paired(share) => {
                 self.pairing.pair(step.layout, encoder, step.weights, share, &mut self.rows);
-                (Origin::Grouped(share.codes.codes), share.z(latent))
+                self.z.extend_from_slice(share.z(latent));
+                Origin::Grouped(share.codes.codes)
             }
-            _ => (Origin::Again, &[][..]),
         };
-        let sums = self.reconstruct(step, origin, codes);
-        if let Some(encoder) = encoder {
-            let pass = &mut self.encoder;
-            pass.posterior_gradient.resize(n * 2 * latent, 0.0);
+        let bound = if step.samples > 1 { self.weigh(step) } else { 0.0 };
+        let sums = self.reconstruct(step, origin);
+        let pass = &mut self.encoder;
+        pass.posterior_gradient.resize(n * 2 * latent, 0.0);
+        if step.samples > 1 {
+            let codes = codes(step, &pass.posterior[..n * 2 * latent], &self.noise, &self.z);
+            codes.backward(&mut pass.posterior_gradient, &self.z_gradient, &self.shares, step.scale);
+        } else {
             sample_backward(&mut pass.posterior_gradient, &self.z_gradient, &pass.posterior, &self.noise, kl_weight);
-            pass.backward(step.layout, encoder, step.weights, &mut self.gradient, &self.rows, n);
         }
-        sums
+        pass.backward(step.layout, encoder, step.weights, &mut self.gradient, &self.rows, n);
+        let mmd = aggregated.map_or(0.0, |conditions| {
+            self.mmd.run((step.layout, encoder), (step.weights, &mut self.gradient), conditions, step.mmd_scale)
+        });
+        Sums { bound, mmd, ..sums }
+    }
+
+    /// The importance-weighted bounds of the rows, summed, and each code's share of its row's weights.
+    fn weigh(&mut self, step: &StepContext<'_>) -> f64 {
+        let Self { rows, batch: n, prefixes, noise, z, shares, encoder, prior, trunk, heads, .. } = self;
+        let (layout, weights, n) = (step.layout, step.weights, *n);
+        let given_z = prior.codes(layout, weights, rows.iter(), z);
+        shares.clear();
+        shares.resize(rows.len(), 0.0);
+        let mut logits = Vec::new();
+        for (column, head) in layout.heads.iter().enumerate() {
+            prefixes.find(rows, n, Origin::Again, layout.given + layout.seen(column));
+            trunk.forward(layout, weights, column, &prefixes.rows);
+            let bias = &weights[head.output.bias.clone()];
+            for start in (0..rows.len()).step_by(BLOCK) {
+                let block = start..rows.len().min(start + BLOCK);
+                let codes = &given_z[block.start * layout.latent..block.end * layout.latent];
+                heads.logits(head, weights, &trunk.units, &prefixes.picked[block.clone()], codes);
+                for (place, row) in block.enumerate() {
+                    logits.clear();
+                    logits.extend(heads.row(head, place).iter().zip(bias).map(|(value, bias)| value + bias));
+                    let target = usize::from(rows.row(row)[layout.given + column]);
+                    shares[row] += cross_entropy(&logits, target) as f32;
+                }
+            }
+        }
+        codes(step, &encoder.posterior[..n * 2 * layout.latent], noise, z).bound(shares)
     }
 
     /// Both reconstructions, of the batch's rows and of the others, and all that their gradients touch. While the code
     /// is closed, z is 0, and no gradient by it is asked for.
-    fn reconstruct(&mut self, step: &StepContext<'_>, origin: Origin, codes: &[f32]) -> [f64; 2] {
-        let Self { gradient, rows, batch: n, targets, prefixes, z, z_gradient, trunk, heads, .. } = self;
+    fn reconstruct(&mut self, step: &StepContext<'_>, origin: Origin) -> Sums {
+        let Self { gradient, rows, batch: n, targets, prefixes, z, z_gradient, shares, prior, trunk, heads, .. } = self;
         let (layout, weights, n) = (step.layout, step.weights, *n);
-        let rest = rows.len() - n;
+        let own = n * step.samples;
+        let rest = rows.len() - own;
+        let given_z = match step.closed {
+            true => &[][..],
+            false => prior.codes(layout, weights, rows.iter(), z),
+        };
+        // Of codes from the prior only the map of a conditional prior learns.
+        let learned = if layout.prior.is_some() { rows.len() } else { own };
         z_gradient.clear();
-        z_gradient.resize(n * layout.latent, 0.0);
-        let mut sums = [0.0; 2];
+        z_gradient.resize(learned * layout.latent, 0.0);
+        let (of_own, of_rest) = given_z.split_at(given_z.len().min(own * layout.latent));
+        let (by_own, by_rest) = z_gradient.split_at_mut(own * layout.latent);
+        let mut sums = Sums::default();
         for (column, head) in layout.heads.iter().enumerate() {
             prefixes.find(rows, n, origin, layout.given + layout.seen(column));
             targets.clear();
             targets.extend(rows.iter().map(|row| usize::from(row[layout.given + column])));
             trunk.forward(layout, weights, column, &prefixes.rows);
             trunk.begin_gradient();
-            let mut own = RowBlock {
-                rows: 0..n,
-                z: (!step.closed).then_some(z.as_slice()),
-                z_gradient: (!step.closed).then_some(z_gradient.as_mut_slice()),
+            let mut block = RowBlock {
+                rows: 0..own,
+                z: (!step.closed).then_some(of_own),
+                z_gradient: (!step.closed).then_some(&mut *by_own),
                 scale: step.scale,
+                shares: if step.samples > 1 { shares } else { &[] },
             };
             let picked = (prefixes.picked.as_slice(), targets.as_slice());
-            sums[0] += heads.run(head, weights, gradient, trunk, picked, &mut own);
+            sums.recon += heads.run(head, weights, gradient, trunk, picked, &mut block);
             if rest > 0 {
-                let scale = step.prior_scale;
-                let mut other = RowBlock { rows: n..n + rest, z: Some(codes), z_gradient: None, scale };
-                sums[1] += heads.run(head, weights, gradient, trunk, picked, &mut other);
+                let mut block = RowBlock {
+                    rows: own..own + rest,
+                    z: Some(of_rest),
+                    z_gradient: (!by_rest.is_empty()).then_some(&mut *by_rest),
+                    scale: step.prior_scale,
+                    shares: &[],
+                };
+                sums.prior_recon += heads.run(head, weights, gradient, trunk, picked, &mut block);
             }
             trunk.backward(layout, weights, gradient, column, &prefixes.rows);
         }
+        if !step.closed {
+            prior.backward(layout, weights, gradient, z, z_gradient);
+        }
         sums
     }
+}
+
+/// The codes of the batch's rows.
+fn codes<'a>(step: &StepContext<'_>, posterior: &'a [f32], noise: &'a [f32], z: &'a [f32]) -> importance::Codes<'a> {
+    importance::Codes { posterior, noise, z: &z[..noise.len()], latent: step.layout.latent, beta: step.beta }
 }

@@ -1,8 +1,10 @@
 //! The gradient against finite differences, over all kinds of model and terms. `torch/tests` compares it with autograd.
 
 use super::*;
-use crate::metrics::draw_codes;
-use crate::model::{DeviceChoice, EngineKind, Heads, ModelConfig, ObjectiveWeights, Pairing, Trunk};
+use crate::metrics::{draw_codes, paired_candidates};
+use crate::model::{
+    DeviceChoice, EngineKind, Heads, ModelConfig, ObjectiveWeights, PairedCodes, Pairing, Prior, StepOptions, Trunk,
+};
 use crate::random::{Purpose, normal, stream};
 use crate::task::dates::{self, Date, ValidDates};
 use crate::task::{Groups, Rows};
@@ -28,6 +30,8 @@ struct Setting {
     noise: Vec<f32>,
     prior: PriorCodes,
     weights: ObjectiveWeights,
+    samples: usize,
+    aggregated: PairedCodes,
 }
 
 impl Setting {
@@ -46,7 +50,8 @@ impl Setting {
                 PriorCodes::Paired(draw_codes(&groups, &[3, 0, 11, 5, 40], (37, latent), balanced, &mut random))
             }
         };
-        Self { rows, noise, prior, weights }
+        let aggregated = paired_candidates(&groups, &[7, 2, 9], 0, false, &mut random);
+        Self { rows, noise, prior, weights, samples: 1, aggregated }
     }
 
     fn input(&self) -> StepInput<'_> {
@@ -58,11 +63,22 @@ impl Setting {
             prior: &self.prior,
             weights: self.weights,
             adam,
+            options: StepOptions {
+                importance_samples: self.samples,
+                aggregated: Some(&self.aggregated),
+                encoder: None,
+            },
         }
+    }
+
+    /// The importance-weighted bound in place of the ELBO.
+    fn weighted(latent: usize, batch: usize, samples: usize) -> Self {
+        let noise = normal(&mut stream(4, Purpose::Noise, 0), samples * batch * latent);
+        Self { noise, samples, ..Self::new(latent, batch, None, PLAIN) }
     }
 }
 
-const PLAIN: ObjectiveWeights = ObjectiveWeights { beta: 0.6, hybrid: 0.0, free_bits: 0.0 };
+const PLAIN: ObjectiveWeights = ObjectiveWeights { beta: 0.6, hybrid: 0.0, free_bits: 0.0, mmd: 0.0 };
 
 /// All kinds of model, small.
 fn kinds() -> Vec<ModelConfig> {
@@ -73,6 +89,7 @@ fn kinds() -> Vec<ModelConfig> {
             for latent_dim in [3, 0] {
                 kinds.push(ModelConfig { heads, trunk, latent_dim, ..small });
             }
+            kinds.push(ModelConfig { heads, trunk, prior: Prior::Conditional, ..small });
         }
     }
     kinds
@@ -89,6 +106,8 @@ fn all(mut check: impl FnMut(ModelConfig, &Setting)) {
             with(None, ObjectiveWeights { free_bits: 0.05, ..PLAIN });
             with(Some(Pairing::Own), ObjectiveWeights { hybrid: 0.7, ..PLAIN });
             with(Some(Pairing::Balanced), ObjectiveWeights { hybrid: 0.7, ..PLAIN });
+            with(None, ObjectiveWeights { mmd: 20.0, ..PLAIN });
+            check(config, &Setting::weighted(latent, 23, 4));
         }
     }
 }
@@ -149,11 +168,11 @@ fn the_loss_is_the_weighted_sum_of_its_terms() {
         let mut engine = CpuEngine::new(&model.layout, TrainingState::new(model.weights.clone()), options(1)).unwrap();
         engine.objective(&Setting::new(3, 23, pairing, weights).input())
     };
-    let own = terms(Some(Pairing::Own), ObjectiveWeights { beta: 0.3, hybrid: 0.2, free_bits: 0.0 });
+    let own = terms(Some(Pairing::Own), ObjectiveWeights { beta: 0.3, hybrid: 0.2, free_bits: 0.0, mmd: 0.0 });
     assert!(own.prior_recon > 0.0);
     assert!((own.loss - (own.recon + 0.3 * own.kl + 0.2 * own.prior_recon)).abs() < 1e-9);
     // Free bits keep the whole KL in the log, and count three dimensions below their floor with it.
-    let free = terms(None, ObjectiveWeights { beta: 1.0, hybrid: 0.0, free_bits: 5.0 });
+    let free = terms(None, ObjectiveWeights { beta: 1.0, hybrid: 0.0, free_bits: 5.0, mmd: 0.0 });
     assert!(free.kl < 5.0 && (free.loss - free.recon - 15.0).abs() < 1e-9);
     // An untrained model reconstructs about as well as a uniform guess.
     let closed = terms(None, ObjectiveWeights { beta: f64::INFINITY, ..PLAIN });
@@ -170,7 +189,7 @@ fn an_update_is_adams() {
     engine.objective(&setting.input());
     let gradient = engine.gradient().to_vec();
     let adam = AdamHyperparams { rate: 0.1, clip: 1e9, weight_decay: 0.0, ..setting.input().adam };
-    engine.update(&adam);
+    engine.update(&adam, None);
     // Kingma and Ba 2015, section 2.1: the first update is the learning rate along the sign of the gradient.
     let after = engine.state(0).unwrap();
     for ((before, after), slope) in before.weights.iter().zip(&after.weights).zip(&gradient) {
@@ -181,7 +200,7 @@ fn an_update_is_adams() {
     let norm = gradient.iter().map(|slope| slope * slope).sum::<f32>().sqrt();
     let mut engine = CpuEngine::new(&model.layout, state(&model), options(1)).unwrap();
     engine.objective(&setting.input());
-    engine.update(&AdamHyperparams { rate: 0.0, clip: 0.5, ..adam });
+    engine.update(&AdamHyperparams { rate: 0.0, clip: 0.5, ..adam }, None);
     let first = engine.state(0).unwrap().first;
     for (first, slope) in first.iter().zip(&gradient) {
         assert!((first - 0.1 * slope * (0.5 / norm).min(1.0)).abs() < 1e-6);
@@ -189,11 +208,64 @@ fn an_update_is_adams() {
 }
 
 #[test]
+fn an_update_of_the_encoder_alone_leaves_all_else() {
+    let model = Model::new(ModelConfig { prior: Prior::Conditional, ..kinds()[0] }, dates::schema(), 7);
+    let mut engine = CpuEngine::new(&model.layout, state(&model), options(1)).unwrap();
+    let before = engine.state(0).unwrap();
+    let setting = Setting::new(3, 23, None, PLAIN);
+    let of_encoder = model.layout.of_encoder();
+    let ours = |name: &str| name.starts_with("encoder.");
+    let places = model.layout.tensors.iter().filter(|tensor| ours(&tensor.name)).map(|tensor| tensor.place.len());
+    assert_eq!(places.sum::<usize>(), of_encoder.len());
+    let mut step = |alone| {
+        engine.objective(&setting.input());
+        let adam = setting.input().adam;
+        engine.update(&adam, Some(&EncoderUpdate { adam: AdamHyperparams { rate: 0.1, ..adam }, alone }));
+        engine.state(0).unwrap()
+    };
+    let alone = step(true);
+    assert_ne!(alone.weights[of_encoder.clone()], before.weights[of_encoder.clone()]);
+    assert_eq!(alone.weights[of_encoder.end..], before.weights[of_encoder.end..]);
+    assert!(alone.second[of_encoder.end..].iter().all(|moment| *moment == 0.0));
+    let both = step(false);
+    assert_ne!(both.weights[of_encoder.end..], alone.weights[of_encoder.end..]);
+}
+
+/// Burda et al. 2016, theorem 1: more codes give a tighter bound, and one gives the ELBO.
+#[test]
+fn the_importance_weighted_bound_falls_from_the_elbo_towards_the_likelihood() {
+    let model = Model::new(kinds()[0], dates::schema(), 7);
+    let beta = ObjectiveWeights { beta: 1.0, ..PLAIN };
+    let mut engine = CpuEngine::new(&model.layout, state(&model), options(1)).unwrap();
+    let mut mean = |samples: usize| {
+        let bounds = (0..40).map(|draw| {
+            let noise = normal(&mut stream(draw, Purpose::Noise, 0), samples.max(1) * 23 * 3);
+            let setting = Setting { noise, samples, weights: beta, ..Setting::new(3, 23, None, beta) };
+            engine.objective(&setting.input()).loss
+        });
+        bounds.sum::<f64>() / 40.0
+    };
+    let (elbo, few, many) = (mean(1), mean(2), mean(64));
+    assert!(elbo > few && few > many, "{elbo} {few} {many}");
+    // As many codes that are all alike are one.
+    let setting = Setting::new(3, 23, None, beta);
+    let (noise, samples) = (setting.noise.repeat(5), 5);
+    let one = Setting { noise, samples, ..Setting::new(3, 23, None, beta) };
+    let alike = engine.objective(&one.input()).loss;
+    let recon = engine.objective(&setting.input()).recon;
+    assert!(
+        (engine.objective(&one.input()).recon - recon).abs() < 1e-4 && (alike - elbo).abs() < 0.3,
+        "{alike} {elbo}"
+    );
+}
+
+#[test]
 fn decay_takes_its_share_of_some_weights_apart_from_the_gradient() {
     let model = Model::new(kinds()[0], dates::schema(), 7);
     let mut engine = CpuEngine::new(&model.layout, state(&model), options(1)).unwrap();
     let before = engine.state(0).unwrap().weights;
-    engine.update(&AdamHyperparams { rate: 0.5, weight_decay: 0.1, ..Setting::new(3, 1, None, PLAIN).input().adam });
+    let adam = AdamHyperparams { rate: 0.5, weight_decay: 0.1, ..Setting::new(3, 1, None, PLAIN).input().adam };
+    engine.update(&adam, None);
     let after = engine.state(0).unwrap().weights;
     let mut decayed = vec![false; before.len()];
     model.layout.decayed().for_each(|place| decayed[place].fill(true));
