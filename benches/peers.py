@@ -140,12 +140,13 @@ def of_cvae(folder, spec):
     sample = spec["kind"] == "sample" or spec["name"] != "dates"
     options = ["--table", folder / "train.csv", "--given", ",".join(spec["given"]), "--output", folder / "cvae"]
     # Of a population whole conditions are held out; here the script has done so.
-    sets = ["threads=1", "device=cpu", "evaluation.every=1000000", "evaluation.final_samples=1", "evaluation.codes=1"]
+    sets = ["threads=1", "device=cpu", "evaluation.final_samples=1", "evaluation.codes=1"]
     sets += [] if sample else ["data.truth=population", "data.held_out=0.001"]
     sets += ["training.steps=300", "beta.rise=50"] if QUICK else []
+    # A sample is trained for as long as its rows say.
     settings = lambda more: [word for each in sets + more for word in ("--set", each)]  # noqa: E731
     cut, all_steps = "", 18_000
-    if math.isfinite(LIMIT) and not QUICK:
+    if math.isfinite(LIMIT) and not QUICK and not sample:
         # A probe says how many steps fit.
         probe = ["training.steps=500", "beta.rise=50", "training.checkpoint_every=500"]
         _, first = cvae("train", *options[:-1], folder / "probe", *settings(probe))

@@ -14,8 +14,8 @@ use super::exit::{BadInput, Exit};
 use super::{group, interrupt, output, torch, warn, watch, worker};
 use crate::analysis::{Figures, warnings};
 use crate::experiment::{
-    Config, ConfigFile, Metrics, Override, Predecessor, RunFolder, Status, TrialEnding, is_worker, prepared, rebuild,
-    run_trial, trial_folder,
+    Config, ConfigFile, Metrics, Override, Predecessor, RunFolder, Status, TrialEnding, TruthKind, is_worker, prepared,
+    rebuild, run_trial, steps_of_sample, trial_folder,
 };
 use crate::files;
 use crate::metrics::Measure;
@@ -104,7 +104,11 @@ impl Train {
         let name = self.config.as_deref().unwrap_or(Path::new("the default config"));
         let config = match &self.config {
             Some(path) => ConfigFile::load(path, &set)?,
-            None => ConfigFile::of_text("", name, &set)?,
+            None => {
+                let config = ConfigFile::of_text("", name, &set)?;
+                set.extend(self.length(&config, &set)?);
+                ConfigFile::of_text("", name, &set)?
+            }
         };
         if let Some(before) = &before {
             before.check(&config).map_err(|error| BadInput(format!("{}: {error}", name.shown())))?;
@@ -149,6 +153,20 @@ impl Train {
             ("data.bins", (!bins.is_empty()).then(|| bins.into())),
         ];
         values.into_iter().filter_map(|(key, value)| Some(Override::new(key, value?))).collect()
+    }
+
+    /// How long a table is trained without a config that says so, where it is a sample: by its number of rows.
+    fn length(&self, config: &Config, set: &[Override]) -> anyhow::Result<Vec<Override>> {
+        const KEYS: [&str; 3] = ["training.steps", "beta.rise", "evaluation.every"];
+        let said = set.iter().any(|set| KEYS.iter().any(|key| set.gives(key)));
+        let sample = self.table.is_some() && config.data.truth == TruthKind::Sample;
+        if said || !sample || config.model.kind.is_baseline() || self.from.is_some() {
+            return Ok(Vec::new());
+        }
+        let task = config.data.load().map_err(|error| BadInput(error.to_string()))?;
+        let steps = steps_of_sample(&task.truth, config.training.batch_size) as i64;
+        let values = [steps, (steps / 10).min(config.beta.rise as i64), (steps / 10).min(800)];
+        Ok(KEYS.iter().zip(values).map(|(key, value)| Override::new(key, value.into())).collect())
     }
 
     /// Refuses a key that an option and `--set` set both, or one option twice: one of them would be lost without a word.

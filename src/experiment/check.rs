@@ -95,6 +95,17 @@ impl ConfigFile {
         between("objective.mmd", objective.mmd, 0.0, 1e6)?;
         between("training.encoder_updates", training.encoder_updates, 0, 1_000_000)?;
         between("training.aggressive_steps", training.aggressive_steps, 0, 1_000_000_000)?;
+        let halves = ["training.encoder_updates", "training.aggressive_steps"];
+        let problem = || format!("{} and {} go together; set both, or leave both out", halves[0], halves[1]);
+        match (training.encoder_updates, training.aggressive_steps) {
+            (1.., 0) => {
+                return Err(Invalid { key: halves[1], with: &["training.encoder_updates"], problem: problem() });
+            }
+            (0, 1..) => {
+                return Err(Invalid { key: halves[0], with: &["training.aggressive_steps"], problem: problem() });
+            }
+            _ => {}
+        }
         between("evaluation.codes", evaluation.codes, 0, 1_000_000)?;
         between("evaluation.importance", evaluation.importance, 0, 1_000_000)?;
         between("beta.value", beta.value, 0.0, 1e6)?;

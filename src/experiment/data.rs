@@ -9,6 +9,19 @@ use crate::task::network::{Network, NetworkError};
 use crate::task::table::{self, TableError, TableOptions};
 use crate::task::{self, Kind, Split, SplitOptions, Task, Truth};
 
+/// Passes over the observations of a sample. Trained for longer, models of samples learn them by heart.
+const PASSES: f64 = 20.0;
+/// The least and the most steps of a sample.
+const STEPS: (f64, f64) = (500.0, 18_000.0);
+
+/// Steps that a sample is trained for where nothing is said: some passes over its observations.
+pub fn steps_of_sample(truth: &Truth, batch_size: i64) -> u64 {
+    let observations: f64 = (0..truth.len()).map(|group| truth.mass(group)).sum();
+    // Weights that are no counts say nothing about how many observations there were.
+    let observations = observations.max(truth.groups().rows().len() as f64);
+    (PASSES * observations / batch_size as f64).clamp(STEPS.0, STEPS.1) as u64
+}
+
 /// Why the data of a config can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {

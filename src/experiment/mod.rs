@@ -37,7 +37,7 @@ pub use check::Invalid;
 pub use config::{Config, ConfigError};
 pub use config_file::{ConfigFile, DataConfig, TruthKind};
 pub use continuation::{ContinuationError, Predecessor};
-pub use data::DataError;
+pub use data::{DataError, steps_of_sample};
 pub use engine::{NeedsTorch, needs_torch, torch_program};
 pub use folder::{FolderError, RunFolder, Status};
 pub use grid::GridError;

@@ -135,7 +135,7 @@ impl Override {
     }
 
     /// Whether it replaces the value of this key.
-    pub(super) fn gives(&self, key: &str) -> bool {
+    pub fn gives(&self, key: &str) -> bool {
         self.key == key || (key.starts_with(&self.key) && self.leaves().iter().any(|(path, _)| path == key))
     }
 

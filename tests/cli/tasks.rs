@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::common::{code, errors, run};
+use crate::common::{code, errors, run, text};
 
 /// What makes a run take about a second.
 const SHORT: [&str; 22] = [
@@ -119,6 +119,31 @@ fn parquet_is_read_wherever_csv_is() {
     fs::copy(fixtures.join("pyarrow_brotli.parquet"), folder.path().join("b.parquet")).unwrap();
     let output = run(folder.path(), &["train", "--table", "b.parquet", "--given", "sex"]);
     assert!(errors(&output).contains("read_parquet") && errors(&output).contains("Snappy"), "{}", errors(&output));
+}
+
+/// How long a sample is trained without a word about it depends on its rows.
+#[test]
+fn a_table_without_a_config_is_passed_over_a_few_times() {
+    let folder = TempDir::new().unwrap();
+    survey(folder.path());
+    let folder_of = |rest: &[&str]| {
+        let train = ["train", "--table", "survey.csv", "--given", "age,sex", "--bins", "age=4", "--print-folder"];
+        let output = run(folder.path(), &[&train, rest].concat());
+        assert_eq!(code(&output), 0, "{}", errors(&output));
+        text(&output)
+    };
+    let own = folder_of(&[]);
+    assert!(own.contains("steps500-") && own.contains("rise50-") && own.contains("every50-"), "{own}");
+    assert!(folder_of(&["--set", "training.steps=2000"]).contains("steps2000-"));
+    assert!(!folder_of(&["--set", "training={ steps = 18000 }"]).contains("-steps"));
+    // The population is all that there is.
+    assert!(!folder_of(&["--set", "data.truth=population"]).contains("-steps"));
+    let survey = fs::read_to_string(folder.path().join("survey.csv")).unwrap();
+    let (header, rows) = survey.split_once('\n').unwrap();
+    let many = 40_000 / rows.lines().count();
+    fs::write(folder.path().join("survey.csv"), format!("{header}\n{}", rows.repeat(many))).unwrap();
+    let steps = 20 * rows.lines().count() * many / 512;
+    assert!(folder_of(&[]).contains(&format!("steps{steps}-")), "{steps}");
 }
 
 #[test]

@@ -70,7 +70,7 @@ fn a_resolved_config_trains_the_same_model_again() {
 #[test]
 fn every_kind_of_model_schedule_and_split_trains() {
     let folder = folder();
-    let kinds: [&[&str]; 6] = [
+    let kinds: [&[&str]; 10] = [
         &["model.heads=independent"],
         &["model.trunk=additive", "beta.schedule=constant"],
         &["model.heads=independent", "model.trunk=additive", "beta.schedule=linear"],
@@ -78,6 +78,15 @@ fn every_kind_of_model_schedule_and_split_trains() {
         &["data.split=dates", "objective.free_bits=0.5"],
         // From high to low and up again within the first steps, so that each phase is passed through.
         &["beta.calendar=100", "beta.code=0", "beta.high=2"],
+        &[
+            "objective.importance_samples=3",
+            "objective.hybrid=0",
+            "beta.schedule=constant",
+            "objective.noise=stratified",
+        ],
+        &["objective.mmd=10", "beta.schedule=constant", "beta.value=0"],
+        &["training.encoder_updates=2", "training.aggressive_steps=20", "beta.schedule=constant"],
+        &["model.prior=conditional", "beta.schedule=constant"],
     ];
     for (index, kind) in kinds.iter().enumerate() {
         let output = train(folder.path(), &format!("kind{index}"), &[*kind, &["training.steps=30"]].concat());
