@@ -106,7 +106,7 @@ impl Train {
             Some(path) => ConfigFile::load(path, &set)?,
             None => {
                 let config = ConfigFile::of_text("", name, &set)?;
-                set.extend(self.length(&config, &set)?);
+                set.extend(self.recipe_of_sample(&config, &set)?);
                 ConfigFile::of_text("", name, &set)?
             }
         };
@@ -155,18 +155,25 @@ impl Train {
         values.into_iter().filter_map(|(key, value)| Some(Override::new(key, value?))).collect()
     }
 
-    /// How long a table is trained without a config that says so, where it is a sample: by its number of rows.
-    fn length(&self, config: &Config, set: &[Override]) -> anyhow::Result<Vec<Override>> {
-        const KEYS: [&str; 3] = ["training.steps", "beta.rise", "evaluation.every"];
-        let said = set.iter().any(|set| KEYS.iter().any(|key| set.gives(key)));
+    /// What a table that is a sample is trained with where nothing else is said: a trunk that adds, whose learning rate and
+    /// steps keep it from learning single rows by heart.
+    fn recipe_of_sample(&self, config: &Config, set: &[Override]) -> anyhow::Result<Vec<Override>> {
         let sample = self.table.is_some() && config.data.truth == TruthKind::Sample;
-        if said || !sample || config.model.kind.is_baseline() || self.from.is_some() {
+        if !sample || config.model.kind.is_baseline() || self.from.is_some() {
             return Ok(Vec::new());
         }
-        let task = config.data.load().map_err(|error| BadInput(error.to_string()))?;
-        let steps = steps_of_sample(&task.truth, config.training.batch_size) as i64;
-        let values = [steps, (steps / 10).min(config.beta.rise as i64), (steps / 10).min(800)];
-        Ok(KEYS.iter().zip(values).map(|(key, value)| Override::new(key, value.into())).collect())
+        let is_said = |key: &str| set.iter().any(|set| set.gives(key));
+        let mut recipe: Vec<(&str, toml::Value)> =
+            vec![("model.trunk", "additive".into()), ("training.learning_rate", 0.003.into())];
+        recipe.retain(|(key, _)| !is_said(key));
+        const LENGTH: [&str; 3] = ["training.steps", "beta.rise", "evaluation.every"];
+        if !LENGTH.iter().any(|key| is_said(key)) {
+            let task = config.data.load().map_err(|error| BadInput(error.to_string()))?;
+            let steps = steps_of_sample(&task.truth, config.training.batch_size) as i64;
+            let values = [steps, (steps / 10).min(config.beta.rise as i64), (steps / 10).min(800)];
+            recipe.extend(LENGTH.into_iter().zip(values.map(toml::Value::from)));
+        }
+        Ok(recipe.into_iter().map(|(key, value)| Override::new(key, value)).collect())
     }
 
     /// Refuses a key that an option and `--set` set both, or one option twice: one of them would be lost without a word.

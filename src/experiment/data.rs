@@ -12,7 +12,7 @@ use crate::task::{self, Kind, Split, SplitOptions, Task, Truth};
 /// Passes over the observations of a sample. Trained for longer, models of samples learn them by heart.
 const PASSES: f64 = 20.0;
 /// The least and the most steps of a sample.
-const STEPS: (f64, f64) = (500.0, 18_000.0);
+const STEPS: (f64, f64) = (1000.0, 18_000.0);
 
 /// Steps that a sample is trained for where nothing is said: some passes over its observations.
 pub fn steps_of_sample(truth: &Truth, batch_size: i64) -> u64 {

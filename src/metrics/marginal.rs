@@ -42,7 +42,7 @@ pub struct Marginal {
 }
 
 /// The moments of a row's probability over codes.
-struct Moments {
+pub(super) struct Moments {
     /// The mean.
     mean: f64,
     /// Its standard error.
@@ -52,7 +52,7 @@ struct Moments {
 }
 
 impl Moments {
-    fn of(probabilities: &[f32], mean: f64) -> Self {
+    pub(super) fn of(probabilities: &[f32], mean: f64) -> Self {
         let n = probabilities.len() as f64;
         let (mut squares, mut cubes) = (0.0, 0.0);
         for p in probabilities {
@@ -66,7 +66,7 @@ impl Moments {
     /// E[ln of the mean] - ln of its expectation by the delta method, to the second order in 1 / codes: what is left
     /// after the first order, whose own estimate is biased, is (3 v^2 / 4 - 2 s / 3) / codes^2 for a relative variance v
     /// and skewness s.
-    fn log_bias(&self, codes: f64) -> f64 {
+    pub(super) fn log_bias(&self, codes: f64) -> f64 {
         let variance = (self.error / self.mean).powi(2);
         -0.5 * variance + 0.75 * variance * variance - 2.0 / 3.0 * self.skewness / (codes * codes)
     }

@@ -133,9 +133,11 @@ fn a_table_without_a_config_is_passed_over_a_few_times() {
         text(&output)
     };
     let own = folder_of(&[]);
-    assert!(own.contains("steps500-") && own.contains("rise50-") && own.contains("every50-"), "{own}");
-    assert!(folder_of(&["--set", "training.steps=2000"]).contains("steps2000-"));
+    assert!(own.contains("steps1000-") && own.contains("rise100-") && own.contains("trunkadditive-"), "{own}");
+    let told = folder_of(&["--set", "training.steps=2000"]);
+    assert!(told.contains("steps2000-") && told.contains("trunkadditive-") && !told.contains("rise"), "{told}");
     assert!(!folder_of(&["--set", "training={ steps = 18000 }"]).contains("-steps"));
+    assert!(!folder_of(&["--set", "model.trunk=multiplicative"]).contains("trunk"));
     // The population is all that there is.
     assert!(!folder_of(&["--set", "data.truth=population"]).contains("-steps"));
     let survey = fs::read_to_string(folder.path().join("survey.csv")).unwrap();

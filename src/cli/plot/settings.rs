@@ -22,6 +22,8 @@ const COLUMNS_OF_COLLAPSE: [Measure; 4] =
 const EMPTY_BELOW: f64 = 0.1;
 /// More settings than these are better split, where a key splits them into equal parts.
 const SPLIT_ABOVE: usize = 20;
+/// Settings of such a part, at most.
+const OF_PART: usize = 30;
 
 /// A value of a key with its trials.
 type Part = (String, Vec<RunTrial>);
@@ -37,7 +39,7 @@ pub fn parts(run: &Run) -> Option<(String, Vec<Part>)> {
         let parts: Vec<Part> =
             values(&run.trials, &key).into_iter().map(|value| (value.clone(), part(&value))).collect();
         let sizes: Vec<usize> = parts.iter().map(|(_, trials)| settings(trials).len()).collect();
-        let equal = sizes.iter().all(|size| *size == sizes[0]) && (2..=SPLIT_ABOVE).contains(&sizes[0]);
+        let equal = sizes.iter().all(|size| *size == sizes[0]) && (2..=OF_PART).contains(&sizes[0]);
         equal.then(|| (key.rsplit('.').next().unwrap_or(&key).to_owned(), parts))
     })
 }

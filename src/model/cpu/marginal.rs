@@ -12,8 +12,26 @@ impl Decoder<'_> {
     /// `[rows, codes]`.
     ///
     /// A head is computed once for each code and each different prefix among the rows, and gives the probabilities of
-    /// all values that follow.
+    /// all values that follow. Under a conditional prior rows of one condition should stand together: a code is another z
+    /// in each.
     pub fn log_probabilities(&self, buffers: &mut DecoderBuffers, rows: &Rows, codes: usize, z: &[f32]) -> Vec<f32> {
+        let given = self.model.layout.given;
+        let other = |row: &usize| rows.row(*row)[..given] != rows.row(*row - 1)[..given];
+        if self.model.layout.prior.is_none() || !(1..rows.len()).any(|row| other(&row)) {
+            return self.of_one_map(buffers, rows, codes, z);
+        }
+        let mut starts: Vec<usize> = [0].into_iter().chain((1..rows.len()).filter(other)).collect();
+        starts.push(rows.len());
+        let of_condition = |bounds: &[usize]| {
+            let mut part = Rows::new(rows.width());
+            part.extend(rows, bounds[0]..bounds[1]);
+            self.of_one_map(buffers, &part, codes, z)
+        };
+        starts.windows(2).flat_map(of_condition).collect()
+    }
+
+    /// The same of rows for which a code is the same z.
+    fn of_one_map(&self, buffers: &mut DecoderBuffers, rows: &Rows, codes: usize, z: &[f32]) -> Vec<f32> {
         let Model { layout, weights, .. } = self.model;
         let DecoderBuffers { trunk, head: pass, prefixes, prior, .. } = buffers;
         let (count, latent) = (rows.len(), layout.latent);
@@ -53,21 +71,27 @@ impl Decoder<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Heads, ModelConfig, Trunk};
+    use crate::model::{Heads, ModelConfig, Prior, Trunk};
     use crate::random::{Purpose, normal, stream};
     use crate::task::dates::{self, ValidDates};
 
     #[test]
     fn shared_prefixes_change_no_probability() {
         let valid = ValidDates::new();
-        let rows = dates::rows(valid.of(valid.conditions()[100]));
+        let mut rows = dates::rows(valid.of(valid.conditions()[100]));
+        let more = dates::rows(valid.of(valid.conditions()[2000]));
+        rows.extend(&more, 0..more.len());
         let small = ModelConfig { latent_dim: 3, hidden_dim: 16, angles: 8, ..ModelConfig::default() };
         for config in [
             small,
             ModelConfig { heads: Heads::Independent, ..small },
             ModelConfig { trunk: Trunk::Additive, latent_dim: 0, ..small },
+            ModelConfig { prior: Prior::Conditional, ..small },
         ] {
-            let model = Model::new(config, dates::schema(), 3);
+            let mut model = Model::new(config, dates::schema(), 3);
+            if let Some(output) = model.tensor_mut("prior.output.weight") {
+                output.copy_from_slice(&normal(&mut stream(2, Purpose::Weights, 0), output.len()));
+            }
             let codes = BLOCK + 3;
             let z = normal(&mut stream(1, Purpose::Samples, 0), codes * model.layout.latent);
             let (decoder, mut buffers) = (Decoder { model: &model }, DecoderBuffers::default());
