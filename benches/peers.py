@@ -350,7 +350,8 @@ thread, each with its own recommended settings, on the same training tables. The
   KL(truth, model) in nats, for tools that give likelihoods and tables whose truth is known.
 - TVAE has no conditional interface, and CTGAN's sets the wrong value for every column but the first. Both draw rows without
   conditions, which are given to the requests that they fit, in up to {ROUNDS} rounds of {DRAWS:,} rows.
-- TabularARGN keeps a tenth of its rows for validation, and `cvae` too where the table is a sample.
+- TabularARGN keeps a tenth of its rows for validation, and `cvae` too where the table is a sample,
+  for which `cvae train --table` needs no config.
 {sources}
 """
 
