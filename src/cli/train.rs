@@ -165,14 +165,15 @@ impl Train {
         let is_said = |key: &str| set.iter().any(|set| set.gives(key));
         let mut recipe: Vec<(&str, toml::Value)> =
             vec![("model.trunk", "additive".into()), ("training.learning_rate", 0.003.into())];
-        recipe.retain(|(key, _)| !is_said(key));
-        const LENGTH: [&str; 3] = ["training.steps", "beta.rise", "evaluation.every"];
-        if !LENGTH.iter().any(|key| is_said(key)) {
+        if !is_said("training.steps") {
             let task = config.data.load().map_err(|error| BadInput(error.to_string()))?;
             let steps = steps_of_sample(&task.truth, config.training.batch_size) as i64;
-            let values = [steps, (steps / 10).min(config.beta.rise as i64), (steps / 10).min(800)];
-            recipe.extend(LENGTH.into_iter().zip(values.map(toml::Value::from)));
+            let rise = (steps / 10).min(config.beta.rise as i64);
+            recipe.push(("training.steps", steps.into()));
+            recipe.push(("beta.rise", rise.into()));
+            recipe.push(("evaluation.every", (steps / 10).min(800).into()));
         }
+        recipe.retain(|(key, _)| !is_said(key));
         Ok(recipe.into_iter().map(|(key, value)| Override::new(key, value)).collect())
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use super::config::Config;
 use super::config_file::ConfigFile;
 use crate::dates::Holdout;
-use crate::model::{ModelConfig, Pairing};
+use crate::model::{ModelConfig, Pairing, Prior};
 use crate::training::{Every, Schedule};
 
 /// A value that can't be worked with.
@@ -86,26 +86,7 @@ impl ConfigFile {
             });
         }
         between("objective.free_bits", objective.free_bits, 0.0, 1e6)?;
-        between("objective.importance_samples", objective.importance_samples, 1, 1000)?;
-        let others = [("objective.hybrid", objective.hybrid), ("objective.free_bits", objective.free_bits)];
-        if let Some((key, _)) = others.into_iter().find(|(_, value)| objective.importance_samples > 1 && *value > 0.0) {
-            let problem = "the importance-weighted bound has no such term; set 0, or objective.importance_samples = 1";
-            return Err(Invalid { key, with: &["objective.importance_samples"], problem: problem.to_owned() });
-        }
-        between("objective.mmd", objective.mmd, 0.0, 1e6)?;
-        between("training.encoder_updates", training.encoder_updates, 0, 1_000_000)?;
-        between("training.aggressive_steps", training.aggressive_steps, 0, 1_000_000_000)?;
-        let halves = ["training.encoder_updates", "training.aggressive_steps"];
-        let problem = || format!("{} and {} go together; set both, or leave both out", halves[0], halves[1]);
-        match (training.encoder_updates, training.aggressive_steps) {
-            (1.., 0) => {
-                return Err(Invalid { key: halves[1], with: &["training.encoder_updates"], problem: problem() });
-            }
-            (0, 1..) => {
-                return Err(Invalid { key: halves[0], with: &["training.aggressive_steps"], problem: problem() });
-            }
-            _ => {}
-        }
+        self.check_cures()?;
         between("evaluation.codes", evaluation.codes, 0, 1_000_000)?;
         between("evaluation.importance", evaluation.importance, 0, 1_000_000)?;
         between("beta.value", beta.value, 0.0, 1e6)?;
@@ -137,6 +118,44 @@ impl ConfigFile {
             return never_ends("beta.rise", with, format!("this schedule needs {rises} steps to reach beta.value"));
         }
         Ok(Config(self))
+    }
+
+    /// Checks the keys of cures for an unused code, which ask for a code and do not all go together.
+    fn check_cures(&self) -> Result<(), Invalid> {
+        let Self { model, beta, objective, training, .. } = self;
+        let invalid =
+            |key, with: &'static [&'static str], problem: &str| Err(Invalid { key, with, problem: problem.to_owned() });
+        between("objective.importance_samples", objective.importance_samples, 1, 1000)?;
+        between("objective.mmd", objective.mmd, 0.0, 1e6)?;
+        between("training.encoder_updates", training.encoder_updates, 0, 1_000_000)?;
+        between("training.aggressive_steps", training.aggressive_steps, 0, 1_000_000_000)?;
+        let asked = [
+            ("training.encoder_updates", training.encoder_updates > 0),
+            ("objective.importance_samples", objective.importance_samples > 1),
+            ("objective.mmd", objective.mmd > 0.0),
+            ("model.prior", model.prior != Prior::Standard),
+        ];
+        if let Some((key, _)) = asked.into_iter().find(|(_, asked)| *asked && model.latent_dim == 0) {
+            let problem = "it belongs to a model with z; leave it out, or set model.latent_dim above 0";
+            return invalid(key, &["model.latent_dim"], problem);
+        }
+        let others = [("objective.hybrid", objective.hybrid), ("objective.free_bits", objective.free_bits)];
+        if let Some((key, _)) = others.into_iter().find(|(_, value)| objective.importance_samples > 1 && *value > 0.0) {
+            let problem = "the importance-weighted bound has no such term; set 0, or objective.importance_samples = 1";
+            return invalid(key, &["objective.importance_samples"], problem);
+        }
+        let together =
+            "training.encoder_updates and training.aggressive_steps go together; set both, or leave both out";
+        match (training.encoder_updates, training.aggressive_steps) {
+            (1.., 0) => invalid("training.aggressive_steps", &["training.encoder_updates"], together),
+            (0, 1..) => invalid("training.encoder_updates", &["training.aggressive_steps"], together),
+            // Updates of an encoder whose code is closed would move nothing.
+            (1.., 1..) if beta.schedule == Schedule::Phased => {
+                let problem = "a phased schedule keeps the code closed at first; set another beta.schedule";
+                invalid("training.encoder_updates", &["beta.schedule", "training.aggressive_steps"], problem)
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -83,8 +83,8 @@ pub fn test_prior_recon_on<M: Forward + ?Sized>(
     Ok(sum / groups.len() as f64)
 }
 
-/// -log p(y given c), mean over rows, nats: the marginal over codes from the prior, which all rows share, without the bias
-/// of the logarithm of an average. Uncorrected, it would prefer models whose z says little.
+/// -log p(y given c), mean over rows, nats: the marginal over codes from the prior, which all rows share, corrected to
+/// the second order for the bias of the logarithm of an average. Uncorrected, it would prefer models whose z says little.
 pub fn marginal_nll(model: &Model, rows: &Rows, seed: u64) -> f64 {
     let codes = if model.layout.latent == 0 { 1 } else { (CODES_AND_ROWS / rows.len().max(1)).clamp(64, 512) };
     let z = normal(&mut stream(seed, Purpose::TestNoise, 3), codes * model.layout.latent);

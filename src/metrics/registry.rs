@@ -106,7 +106,7 @@ measures! {
     WorstInvalidMassError => entry("worst_invalid_mass_error", Unit::Mass, Metrics, "Its standard error."),
     WorstCondition => entry("worst_condition", Unit::Text, Metrics, "That condition."),
     // Losses and the latent code, on the validation rows.
-    TestLoss => entry("test_loss", Unit::Nats, History, "The objective of the last step on the validation rows.")
+    TestLoss => entry("test_loss", Unit::Nats, History, "Reconstruction, KL and hybrid term on the validation rows, with the weights of the last step; without free bits, an MMD term or importance weights.")
         .lower(""),
     TestRecon => entry("test_recon", Unit::Nats, Both, "Reconstruction on the validation rows with z from the posterior.")
         .lower("").called("reconstruction", "reconstruction"),

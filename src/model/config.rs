@@ -76,7 +76,8 @@ pub struct ModelConfig {
     pub heads: Heads,
     /// How the decoder combines the fields that it is given.
     pub trunk: Trunk,
-    /// What z is drawn from: N(0, I) (`standard`), or a learned Gaussian p(z | c) (`conditional`; Sohn et al. 2015).
+    /// What z is drawn from: N(0, I) (`standard`), or a learned Gaussian p(z | c) (`conditional`; Sohn et al.
+    /// 2015), which the built-in engine alone trains.
     pub prior: Prior,
 }
 

@@ -35,7 +35,8 @@ pub struct StepConfig {
     /// Steps between checkpoints.
     pub checkpoint_every: u64,
     /// Updates of the encoder alone, each on a batch of its own, before each update of all weights, in the first
-    /// `aggressive_steps` (He et al. 2019). They count as steps.
+    /// `aggressive_steps` (He et al. 2019). They count as steps. The gradients of the encoder and of all else are clipped
+    /// apart then. Built-in engine alone.
     pub encoder_updates: u64,
     /// Steps, from the first, in which the encoder is updated more often than the decoder.
     pub aggressive_steps: u64,
@@ -79,10 +80,11 @@ pub struct Objective {
     pub codes: i64,
     /// KL of a latent dimension below which it is not pressed, nats (Kingma et al. 2016).
     pub free_bits: f64,
-    /// Codes of each row in the importance-weighted bound (Burda et al. 2016); 1 is the ELBO.
+    /// Codes of each row in the importance-weighted bound (Burda et al. 2016); 1 is the ELBO. Above 1, built-in engine
+    /// alone.
     pub importance_samples: usize,
     /// Weight of the squared maximum mean discrepancy between the aggregated posterior of a condition and the prior, mean
-    /// over a few conditions (Zhao et al. 2019).
+    /// over `batch_size / codes` conditions of a step (Zhao et al. 2019). Built-in engine alone.
     pub mmd: f64,
     /// How the noise of a step is drawn: that of the posteriors over the rows of the batch, and codes from the prior over
     /// those of a condition.
