@@ -114,6 +114,34 @@ fn trials_whose_noise_no_engine_draws_are_the_trials_alone_and_have_the_built_in
     }
 }
 
+/// What some cures for an unused code ask of the engine.
+const BUILT_IN: [&[&str]; 4] = [
+    &["objective.mmd=10"],
+    &["objective.importance_samples=3", "objective.hybrid=0"],
+    &["training.encoder_updates=2", "training.aggressive_steps=30"],
+    &["model.prior=conditional"],
+];
+
+#[test]
+fn what_the_built_in_engine_alone_computes_is_refused_here_and_resumes_there_bit_for_bit() {
+    for sets in BUILT_IN {
+        let folders = [(); 3].map(|()| tempfile::tempdir().unwrap());
+        let [refused, stopped, whole] = folders.each_ref().map(|folder| folder.path());
+        let sets = [sets, &["beta.schedule=constant"]].concat();
+        let error = train(refused, &[("one", &sets)], None)[0].as_ref().unwrap_err().to_string();
+        assert!(error.contains("the built-in engine alone") && error.contains("engine = \"builtin\""), "{error}");
+        let sets = [&sets[..], &["engine=builtin"]].concat();
+        // Between two updates of all weights, where there are others.
+        let ending = &train(stopped, &[("one", &sets)], Some(23))[0];
+        assert!(matches!(ending, Ok(TrialEnding::Interrupted(23))), "{ending:?}");
+        for folder in [stopped, whole] {
+            assert!(train(folder, &[("one", &sets)], None)[0].is_ok());
+        }
+        let weights = |root: &Path| std::fs::read(root.join("one/model.safetensors")).unwrap();
+        assert!(weights(stopped) == weights(whole), "{sets:?}");
+    }
+}
+
 #[test]
 fn a_group_that_was_stopped_is_taken_up_and_may_then_be_another() {
     let (stopped, single) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
