@@ -259,7 +259,7 @@ fn the_mmd_and_its_gradient_are_autograds() {
                 let to_prior = kernel(mu.shallow_clone(), &variance + (width + 1.0));
                 let of_prior = (width / (width + 2.0)).powf(latent as f64 / 2.0);
                 let mmd = between.mean(Kind::Float) - to_prior.mean(Kind::Float) * 2.0 + of_prior;
-                loss = loss + mmd * (20.0 / 3.0 / aggregated.counts.len() as f64);
+                loss += mmd * (20.0 / 3.0 / aggregated.counts.len() as f64);
             }
         }
         let options = StepOptions { aggregated: Some(&aggregated), ..StepOptions::default() };
