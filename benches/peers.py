@@ -143,9 +143,9 @@ def of_cvae(folder, spec):
     sets = ["threads=1", "device=cpu", "evaluation.final_samples=1", "evaluation.codes=1"]
     sets += [] if sample else ["data.truth=population", "data.held_out=0.001"]
     sets += ["training.steps=300", "beta.rise=50"] if QUICK else []
-    # A sample is trained for as long as its rows say.
     settings = lambda more: [word for each in sets + more for word in ("--set", each)]  # noqa: E731
     cut, all_steps = "", 18_000
+    # A sample is trained for as long as its rows say.
     if math.isfinite(LIMIT) and not QUICK and not sample:
         # A probe says how many steps fit.
         probe = ["training.steps=500", "beta.rise=50", "training.checkpoint_every=500"]

@@ -142,26 +142,20 @@ impl Places {
         self.take(format!("{name}.weight"), &[rows, columns], Init::Normal(stdev))
     }
 
-    fn linear(&mut self, name: &str, inputs: usize, outputs: usize, bound: f64) -> Linear {
-        let weight = self.take(format!("{name}.weight"), &[outputs, inputs], Init::Uniform(bound));
-        let bias = self.take(format!("{name}.bias"), &[outputs], Init::Zeros);
-        Linear { weight, bias, inputs, outputs }
-    }
-
-    fn zeros(&mut self, name: &str, inputs: usize, outputs: usize) -> Linear {
-        let weight = self.take(format!("{name}.weight"), &[outputs, inputs], Init::Zeros);
+    fn linear(&mut self, name: &str, inputs: usize, outputs: usize, init: Init) -> Linear {
+        let weight = self.take(format!("{name}.weight"), &[outputs, inputs], init);
         let bias = self.take(format!("{name}.bias"), &[outputs], Init::Zeros);
         Linear { weight, bias, inputs, outputs }
     }
 
     /// A hidden layer, initialised for rectified units (He et al. 2015).
     fn hidden(&mut self, name: &str, inputs: usize, outputs: usize) -> Linear {
-        self.linear(name, inputs, outputs, (6.0 / inputs as f64).sqrt())
+        self.linear(name, inputs, outputs, Init::Uniform((6.0 / inputs as f64).sqrt()))
     }
 
     /// A layer of outputs, small at first, so that an untrained model is close to uniform.
     fn output(&mut self, name: &str, inputs: usize, outputs: usize) -> Linear {
-        self.linear(name, inputs, outputs, (1.0 / inputs as f64).sqrt())
+        self.linear(name, inputs, outputs, Init::Uniform((1.0 / inputs as f64).sqrt()))
     }
 }
 
@@ -238,7 +232,7 @@ impl Layout {
             embed: places.table("prior.embed", rows(&sizes[..given]), hidden, (given as f64).powf(-0.5)),
             hidden: places.hidden("prior.hidden", hidden, hidden),
             // It begins as N(0, I).
-            output: places.zeros("prior.output", hidden, 2 * latent),
+            output: places.linear("prior.output", hidden, 2 * latent, Init::Zeros),
         });
         let trunk = TrunkLayout { condition, prefix, hidden: trunk_hidden, angles, state, features };
         let Places { tensors, len } = places;

@@ -131,10 +131,9 @@ struct Member {
     default: bool,
 }
 
-/// The members of a struct or enum, in order.
-fn members(sources: &str, name: &str) -> Option<Vec<Member>> {
-    let kinds = ["struct", "enum"].iter().find_map(|kind| sources.split_once(&format!("\npub {kind} {name} {{\n")));
-    let body = kinds?.1.split("\n}").next()?;
+/// The members of a struct or an enum, in order; one of each may share a name.
+fn members(sources: &str, kind: &str, name: &str) -> Option<Vec<Member>> {
+    let body = sources.split_once(&format!("\npub {kind} {name} {{\n"))?.1.split("\n}").next()?;
     let (mut found, mut words, mut default) = (Vec::new(), Vec::new(), false);
     for line in body.lines().map(str::trim) {
         match line.strip_prefix("///") {
@@ -161,15 +160,15 @@ fn cell(text: &str) -> String {
 ///
 /// A key that is not written while it has its default is a choice, whose default its type names.
 fn keys(sources: &str, kind: &str, section: &str, defaults: &toml::Table) -> String {
-    let fields = members(sources, kind).unwrap_or_else(|| panic!("no struct {kind} in src"));
+    let fields = members(sources, "struct", kind).unwrap_or_else(|| panic!("no struct {kind} in src"));
     let (mut rows, mut sections) = ("| key | default | meaning |\n|---|---|---|\n".to_owned(), String::new());
     for Member { name, kind, words, .. } in fields {
-        let choices = members(sources, &kind).unwrap_or_default();
+        let choices = members(sources, "enum", &kind).unwrap_or_default();
         let choice = |member: &Member| toml::Value::String(member.name.to_lowercase());
         let value = defaults.get(&name).cloned();
         let value = value.or_else(|| choices.iter().find(|member| member.default).map(choice));
         match value {
-            Some(toml::Value::Table(inner)) if members(sources, &kind).is_some() => {
+            Some(toml::Value::Table(inner)) if members(sources, "struct", &kind).is_some() => {
                 let table = keys(sources, &kind, &format!("{name}."), &inner);
                 sections += &format!("\n### `[{name}]`\n\n{words}\n\n{table}");
             }

@@ -247,15 +247,8 @@ impl Bench {
                 self.options(EngineKind::Builtin),
             )?;
             let options = StepOptions::default();
-            engine.step(&[StepInput {
-                rows: &batch,
-                noise: &noise,
-                noise_seed: 0,
-                prior: &prior,
-                weights,
-                adam,
-                options,
-            }])?;
+            let input = StepInput { rows: &batch, noise: &noise, noise_seed: 0, prior: &prior, weights, adam, options };
+            engine.step(&[input])?;
             let terms = engine.take_terms()?.pop().and_then(|mut terms| terms.pop()).context("a step has terms")?;
             let terms = [terms.loss, terms.recon, terms.kl, terms.prior_recon].map(|term| term as f32);
             add(format!("terms.{phase}"), Tensor::of_floats(terms.to_vec()));
