@@ -70,7 +70,7 @@ def table(runs, card, program, device):
     names = {
         "alone-builtin": "one trial of 3,000 steps, built-in engine on two CPU threads",
         "alone-device": "the same here",
-        "seeds": "`seeds.toml`: the default recipe, 18,000 steps",
+        "seeds": "`seeds.toml`: ten seeds of the recipe, 18,000 steps",
         "latent_beta": "`latent_beta.toml`, 1,000 steps",
         "many": "the recipe of `quick.toml`, 3,000 steps",
         "products-fp32": "the same, products of 32-bit factors",

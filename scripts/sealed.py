@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Measures the trials of experiments/sealed.toml on their sealed conditions, which nothing else reads.
+"""Measures the trials of an experiment on their sealed conditions, which nothing else reads.
 
-    cvae sweep experiments/sealed.toml
-    python3 scripts/sealed.py
+    cvae sweep experiments/released_sealed.toml
+    python3 scripts/sealed.py released_sealed
 
-Needs the weights of the finished trials. Writes runs/sealed/sealed.csv, a row for each trial, and the table of the sealed
-conditions in docs/results.md. Figures are exact, over 1,024 codes for each condition; greedy ones are of 1,000 draws.
+Needs the weights of the finished trials. Writes runs/EXPERIMENT/sealed.csv, a row for each trial, and the experiment's table
+of sealed conditions in docs/results.md. Figures are exact, over 1,024 codes for each condition; greedy ones are of 1,000
+draws.
 """
 
 import csv
@@ -15,6 +16,7 @@ import pathlib
 import re
 import statistics
 import subprocess
+import sys
 import tempfile
 import tomllib
 
@@ -22,7 +24,6 @@ from intervals import interval
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CVAE = ROOT / "target" / "release" / "cvae"
-RUNS = ROOT / "runs" / "sealed"
 RESULTS = ROOT / "docs" / "results.md"
 EXACT = ("invalid_mass", "nll_gap", "tv", "prior_mi", "entropy_given_z", "worst_invalid_mass")
 
@@ -45,7 +46,7 @@ ASKED = (
     ("worst_invalid_mass", "invalid mass, worst condition", lambda value: f"{value:.1e}", ""),
     ("train_seconds", "training on two threads, s", lambda value: f"{value:.0f}", "at most 180"),
 )
-# Splits that experiments/sealed.toml has.
+# Splits that such an experiment has.
 SPLITS = 5
 
 
@@ -88,17 +89,21 @@ def table(rows):
 
 
 def main():
-    rows = [measured(folder.parent) for folder in sorted(RUNS.glob("*/model.safetensors"))]
+    if len(sys.argv) != 2:
+        raise SystemExit("sealed: name one experiment, for example released_sealed")
+    name = sys.argv[1]
+    runs = ROOT / "runs" / name
+    rows = [measured(folder.parent) for folder in sorted(runs.glob("*/model.safetensors"))]
     if len({row["data_seed"] for row in rows}) != SPLITS:
-        raise SystemExit("sealed: the trials of five data seeds are asked for; run cvae sweep experiments/sealed.toml")
-    with open(RUNS / "sealed.csv", "w", newline="") as file:
+        raise SystemExit(f"sealed: the trials of five data seeds are asked for; run cvae sweep experiments/{name}.toml")
+    with open(runs / "sealed.csv", "w", newline="") as file:
         written = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         written.writeheader()
         written.writerows(rows)
     text = RESULTS.read_text()
-    between = re.compile(r"(<!-- sealed conditions -->\n\n).*?(\n\n<!-- end -->)", re.DOTALL)
+    between = re.compile(rf"(<!-- sealed conditions of {re.escape(name)} -->\n\n).*?(\n\n<!-- end -->)", re.DOTALL)
     if not between.search(text):
-        raise SystemExit("sealed: docs/results.md has no place for the table")
+        raise SystemExit(f"sealed: docs/results.md has no place for the table of {name}")
     RESULTS.write_text(between.sub(lambda found: found[1] + "\n".join(table(rows)) + found[2], text))
 
 
