@@ -15,7 +15,7 @@ const TYPESETTER: &str = "cvae-report";
 
 /// Typeset report/dl_problem.pdf and report/essay_answers.pdf from the tables under runs/
 ///
-/// Draws the charts of runs/ into plots/ anew, then typesets. Numbers and charts come from the CSVs; an
+/// Draws the charts of runs/ into plots/ again, then typesets. Numbers and charts come from the CSVs; an
 /// experiment that was not run is named as such. Nothing is trained, and no weights are needed.
 #[derive(Debug, Args)]
 #[command(after_help = "The typesetter is built once, by make report or cargo build --release -p cvae-report.")]

@@ -120,6 +120,13 @@ impl ConfigFile {
         Ok(Config(self))
     }
 
+    /// Whether only the built-in engine trains it.
+    pub fn builtin_alone(&self) -> bool {
+        let Self { model, objective, training, .. } = self;
+        let cures = objective.importance_samples > 1 || objective.mmd > 0.0 || training.encoder_updates > 0;
+        cures || model.prior != Prior::Standard
+    }
+
     /// Checks the keys of cures for an unused code, which ask for a code and do not all go together.
     fn check_cures(&self) -> Result<(), Invalid> {
         let Self { model, beta, objective, training, .. } = self;

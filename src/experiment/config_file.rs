@@ -86,7 +86,7 @@ pub struct ConfigFile {
     pub device: DeviceChoice,
     /// What computes the training steps.
     pub engine: EngineKind,
-    /// Hash of the finished trial that this one goes on from; empty for one that begins anew. `cvae train --from` sets it.
+    /// Hash of the finished trial that this one goes on from; empty for one that begins at step 0. `cvae train --from` sets it.
     pub from: String,
     /// What is trained on and what is held out.
     pub data: DataConfig,

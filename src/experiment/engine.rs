@@ -16,12 +16,18 @@ pub struct NeedsTorch {
 
 /// Whether a config is to be trained by `cvae-torch`.
 pub fn needs_torch(config: &Config) -> Option<NeedsTorch> {
+    asks_for_torch(config, gpu_found)
+}
+
+fn asks_for_torch(config: &Config, gpu_found: impl Fn() -> bool) -> Option<NeedsTorch> {
     match (config.engine, config.device) {
         // Baselines need no engine.
         _ if config.model.kind.is_baseline() => None,
         (EngineKind::Torch, _) => Some(NeedsTorch { key: "engine = \"torch\"", optional: false }),
         (_, DeviceChoice::Cuda) => Some(NeedsTorch { key: "device = \"cuda\"", optional: false }),
-        (_, DeviceChoice::Auto) if gpu_found() => Some(NeedsTorch { key: "device = \"auto\"", optional: true }),
+        (_, DeviceChoice::Auto) if !config.builtin_alone() && gpu_found() => {
+            Some(NeedsTorch { key: "device = \"auto\"", optional: true })
+        }
         _ => None,
     }
 }
@@ -43,7 +49,7 @@ pub(super) fn on_gpu(config: &Config) -> bool {
     match config.device {
         _ if config.model.kind.is_baseline() => false,
         DeviceChoice::Cuda => true,
-        DeviceChoice::Auto => gpu_found() && has_torch(),
+        DeviceChoice::Auto => !config.builtin_alone() && gpu_found() && has_torch(),
         DeviceChoice::Cpu => false,
     }
 }
@@ -64,5 +70,30 @@ pub(super) fn engine_of(config: &Config) -> Result<(MakeEngine, EngineOptions), 
         (Some(_), Some(make)) => Ok((make, options)),
         (Some(NeedsTorch { key, optional: false }), None) => Err(EngineError::NotInstalled(key)),
         _ => Ok((CpuEngine::make, options)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::ConfigFile;
+
+    #[test]
+    fn a_gpu_that_is_found_trains_what_it_can() {
+        let config = |text: &str| toml::from_str::<ConfigFile>(text).unwrap().check().unwrap();
+        let key = |text: &str, gpu| asks_for_torch(&config(text), || gpu).map(|needs| (needs.key, needs.optional));
+        assert_eq!(key("", true), Some(("device = \"auto\"", true)));
+        assert_eq!(key("", false), None);
+        let cures = [
+            "objective = { importance_samples = 5, hybrid = 0 }",
+            "objective = { mmd = 100 }",
+            "training = { encoder_updates = 1, aggressive_steps = 100 }\nbeta = { schedule = \"constant\" }",
+            "model = { prior = \"conditional\" }",
+            "model = { kind = \"counts\" }",
+        ];
+        for text in cures {
+            assert_eq!(key(text, true), None, "{text}");
+        }
+        assert_eq!(key("device = \"cuda\"\nobjective = { mmd = 100 }", true), Some(("device = \"cuda\"", false)));
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rand_chacha::ChaCha8Rng;
 
+use super::ahead::write_in_order;
 use super::options::{DecodeKind, Predict};
 use crate::cli::exit::{BadInput, Exit};
 use crate::cli::input::Input;
@@ -123,12 +124,41 @@ fn without_date(text: &str) -> &str {
     }
 }
 
+/// Some lines and the dates drawn for them.
+struct Block {
+    lines: Vec<Line>,
+    /// Those of the lines; none of bad ones.
+    conditions: Vec<Option<Condition>>,
+    /// As often as each condition has samples.
+    asked: Vec<Condition>,
+    drawn: Vec<DateTokens>,
+}
+
+impl Block {
+    fn draw(
+        lines: Vec<Line>,
+        valid: &ValidDates,
+        sampler: &Sampler<'_>,
+        samples: usize,
+        random: &mut ChaCha8Rng,
+    ) -> Self {
+        let conditions: Vec<Option<Condition>> = lines.iter().map(|line| condition(line, valid).ok()).collect();
+        let asked: Vec<Condition> =
+            conditions.iter().flatten().flat_map(|condition| std::iter::repeat_n(*condition, samples)).collect();
+        let mut drawn = Vec::with_capacity(asked.len());
+        // A line with very many samples is decoded in parts.
+        for part in asked.chunks(BLOCK) {
+            drawn.extend(draw(sampler, part, random));
+        }
+        Self { lines, conditions, asked, drawn }
+    }
+}
+
 /// Draws dates for lines and writes them in their order.
 struct Writer<'a> {
     sampler: &'a Sampler<'a>,
     valid: &'a ValidDates,
     options: &'a Predict,
-    random: ChaCha8Rng,
     retry_random: ChaCha8Rng,
     dates: usize,
     passes: usize,
@@ -141,7 +171,6 @@ impl<'a> Writer<'a> {
             sampler,
             valid,
             options,
-            random: stream(options.seed, Purpose::Samples, 0),
             retry_random: stream(options.seed, Purpose::Retries, 0),
             dates: 0,
             passes: 0,
@@ -191,19 +220,21 @@ impl<'a> Writer<'a> {
     fn write_all(&mut self, input: &mut Input, lines: usize, out: &mut impl Write) -> anyhow::Result<()> {
         let failed = input.failed();
         let bar = output::bar(lines as u64, "{bar:30} {human_pos}/{human_len} lines  {eta} left");
-        let mut block = Vec::new();
-        let mut read = || -> anyhow::Result<()> {
-            for line in input.lines()? {
-                block.push(line?);
-                if block.len() * self.options.samples as usize >= BLOCK {
-                    self.write_block(&block, out)?;
-                    bar.inc(block.len() as u64);
-                    block.clear();
-                }
+        let (sampler, valid, samples) = (self.sampler, self.valid, self.options.samples as usize);
+        let mut random = stream(self.options.seed, Purpose::Samples, 0);
+        let mut source = input.lines()?.fuse();
+        let next = || {
+            let lines: io::Result<Vec<Line>> = source.by_ref().take(BLOCK.div_ceil(samples)).collect();
+            match lines {
+                Ok(lines) if lines.is_empty() => None,
+                lines => Some(lines.map(|lines| Block::draw(lines, valid, sampler, samples, &mut random))),
             }
-            self.write_block(&block, out)
         };
-        let done = read();
+        let done = write_in_order(self.options.beside(), next, |block: io::Result<Block>| {
+            let block = block?;
+            bar.inc(block.lines.len() as u64);
+            self.write_block(block, out)
+        });
         output::end_bar(&bar);
         done.map_err(|error| match error.downcast::<io::Error>() {
             Ok(error) if error.kind() == io::ErrorKind::InvalidData => failed(error).into(),
@@ -212,16 +243,8 @@ impl<'a> Writer<'a> {
         })
     }
 
-    fn write_block(&mut self, lines: &[Line], out: &mut impl Write) -> anyhow::Result<()> {
-        let samples = self.options.samples as usize;
-        let conditions: Vec<Option<Condition>> = lines.iter().map(|line| condition(line, self.valid).ok()).collect();
-        let asked: Vec<Condition> =
-            conditions.iter().flatten().flat_map(|condition| std::iter::repeat_n(*condition, samples)).collect();
-        let mut drawn = Vec::with_capacity(asked.len());
-        // A line with very many samples is decoded in parts.
-        for part in asked.chunks(BLOCK) {
-            drawn.extend(draw(self.sampler, part, &mut self.random));
-        }
+    fn write_block(&mut self, block: Block, out: &mut impl Write) -> anyhow::Result<()> {
+        let Block { lines, conditions, asked, mut drawn } = block;
         self.dates += drawn.len();
         self.passes += self.failing(&asked, &drawn).map_or(drawn.len(), |failing| drawn.len() - failing.len());
         self.retry(&asked, &mut drawn);
@@ -229,7 +252,7 @@ impl<'a> Writer<'a> {
         for (line, condition) in lines.iter().zip(&conditions) {
             match condition {
                 Some(condition) => {
-                    for tokens in dates.by_ref().take(samples) {
+                    for tokens in dates.by_ref().take(self.options.samples as usize) {
                         writeln!(out, "{condition} {tokens}")?;
                     }
                 }

@@ -1,5 +1,6 @@
 //! `cvae predict`: conditions in, conditions with what the model generates out.
 
+mod ahead;
 mod dates;
 mod options;
 mod table;

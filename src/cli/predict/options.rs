@@ -85,6 +85,11 @@ impl DecodeKind {
 }
 
 impl Predict {
+    /// Whether there is more than one thread to work on.
+    pub fn beside(&self) -> bool {
+        self.threads != Some(1)
+    }
+
     /// Where the answers go.
     ///
     /// # Errors

@@ -1,7 +1,10 @@
 //! `cvae predict` for models of tables and other tasks: CSV with a header in, the same with generated columns out.
 
 use std::io::Write;
+use std::panic::resume_unwind;
+use std::thread;
 
+use super::ahead::write_in_order;
 use super::options::{DecodeKind, Predict};
 use crate::cli::exit::{BadInput, Exit};
 use crate::cli::output;
@@ -36,9 +39,14 @@ pub fn run(options: &Predict, model: &Model, config: &Config) -> anyhow::Result<
     if options.retries > 0 {
         return Err(BadInput("--retries is for dates; leave it out".to_owned()).into());
     }
-    let input = Rows::read(&options.input)?;
     let schema = &model.schema;
-    let known = match config.data.load() {
+    // Each may be a table of millions of rows.
+    let (input, data) = thread::scope(|scope| {
+        let data = scope.spawn(|| config.data.load());
+        (Rows::read(&options.input), data.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    });
+    let input = input?;
+    let known = match data {
         Ok(task) if task.truth.schema() == schema => Known::Truth(Box::new(task.truth)),
         Ok(_) => Known::Nothing("the data are not those that the model was trained on".to_owned()),
         Err(error) => Known::Nothing(error.to_string()),
@@ -114,12 +122,18 @@ impl Writer<'_> {
         let names = kept.iter().map(|place| input.names[*place].as_str());
         writer.write_record(names.chain(schema.generated.iter().map(|column| column.name.as_str())))?;
         let mut random = stream(self.options.seed, Purpose::Samples, 0);
-        for (records, conditions) in chunks(&input.records, conditions, (BLOCK / samples).max(1)) {
-            let mut asked = task::Rows::new(schema.given.len());
+        let mut blocks = chunks(&input.records, conditions, (BLOCK / samples).max(1));
+        let sampler = self.sampler;
+        let next = || {
+            let (records, conditions) = blocks.next()?;
+            let mut asked = task::Rows::new(sampler.schema().given.len());
             for given in conditions.iter().flatten() {
                 (0..samples).for_each(|_| asked.push(given));
             }
-            let drawn = self.sampler.draw(&asked, &mut random);
+            let drawn = sampler.draw(&asked, &mut random);
+            Some((records, conditions, asked, drawn))
+        };
+        write_in_order(self.options.beside(), next, |(records, conditions, asked, drawn)| {
             let mut rows = asked.iter().zip(drawn.iter());
             for ((record, _), condition) in records.iter().zip(conditions) {
                 let count = if condition.is_some() { samples } else { 1 };
@@ -138,7 +152,8 @@ impl Writer<'_> {
                     writer.write_record(None::<&[u8]>)?;
                 }
             }
-        }
+            csv::Result::Ok(())
+        })?;
         Ok(writer.flush()?)
     }
 }
