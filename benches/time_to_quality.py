@@ -19,6 +19,7 @@ import tomllib
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent / "scripts"))
 from intervals import interval  # noqa: E402, found by the line above
+from results import Table  # noqa: E402
 
 RUNS = HERE.parent / "runs" / "time_to_quality"
 # Of the model's failures, and nats above the entropy of the truth.
@@ -56,6 +57,18 @@ def reached(means, bar):
             share = math.log(above / bar) / math.log(above / below)
             return shorter * (longer / shorter) ** share, False
     return None, False
+
+
+def against_pytorch():
+    """How many times as long the same step takes in PyTorch, by form, as results.csv has it."""
+    table = Table()
+    with open(HERE / "results.csv", newline="") as file:
+        for row in csv.DictReader(file):
+            table.add(row["measure"], row["who"], row["unit"], float(row["value"]))
+    step = "training, match"
+    forms = ("eager, plain", "eager, tuned", "compiled, tuned")
+    ratios = {form: table.ratio((step, "cvae"), (step, f"PyTorch {form}")) for form in forms}
+    return {form: ratio for form, ratio in ratios.items() if ratio is not None}
 
 
 def main():
@@ -99,14 +112,31 @@ def main():
         "| bar | " + " | ".join(f"{recipe}, steps | s" for recipe in recipes) + " |",
         "|---|" + "---:|" * (2 * len(recipes)),
     ]
+    last = {}
     for name, bars in BARS.items():
         for bar in bars:
             cells = []
             for recipe in recipes:
                 steps, at_once = reached(means[recipe, name], bar)
+                last[recipe, name] = steps
                 least = "at most " if at_once else ""
                 cells.append("not reached | " if steps is None else f"{least}{steps:,.0f} | {least}{steps * pace[recipe]:.0f}")
             text.append(f"| {name.replace('_', ' ')} {bar:g} | " + " | ".join(cells) + " |")
+    both = {recipe: [last[recipe, name] for name in BARS] for recipe in recipes}
+    both = {recipe: max(steps) * pace[recipe] for recipe, steps in both.items() if None not in steps}
+    bars = " and ".join(f"{name.replace('_', ' ')} {bars[-1]:g}" for name, bars in BARS.items())
+    text += [
+        "",
+        f"The same recipe in PyTorch, until {bars}. It takes the same steps:",
+        "before anything is timed, `make bench` compares loss and updated weights of both. So its seconds are those above times the ratio of a step on one thread in",
+        "[RESULTS.md](RESULTS.md), which was measured on another day and not beside a second trial.",
+        "",
+        "| noise | cvae, s | " + " | ".join(f"PyTorch {form}, s (ratio)" for form in against_pytorch()) + " |",
+        "|---|---:|" + "---:|" * len(against_pytorch()),
+    ]
+    for recipe, seconds in both.items():
+        cells = [f"{seconds * ratio:.0f} ({ratio:.2f})" for ratio in against_pytorch().values()]
+        text.append(f"| {recipe} | {seconds:.0f} | " + " | ".join(cells) + " |")
     (HERE / "TIME_TO_QUALITY.md").write_text("\n".join(text) + "\n")
 
 
