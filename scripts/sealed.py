@@ -101,10 +101,10 @@ def main():
         written.writeheader()
         written.writerows(rows)
     text = RESULTS.read_text()
-    between = re.compile(rf"(<!-- sealed conditions of {re.escape(name)} -->\n\n).*?(\n\n<!-- end -->)", re.DOTALL)
+    between = re.compile(rf"(<!-- sealed conditions of {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
     if not between.search(text):
         raise SystemExit(f"sealed: docs/results.md has no place for the table of {name}")
-    RESULTS.write_text(between.sub(lambda found: found[1] + "\n".join(table(rows)) + found[2], text))
+    RESULTS.write_text(between.sub(lambda found: "\n".join([found[1], *table(rows), "", found[2]]), text))
 
 
 if __name__ == "__main__":

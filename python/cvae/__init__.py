@@ -3,7 +3,7 @@
 >>> import cvae
 >>> model = cvae.load()
 >>> model.sample("[MON] [DEC] [False] [196]", n=3, to="lists")["date"]
-['5-12-1966', '8-12-1969', '12-12-1966']
+['26-12-1966', '19-12-1966', '2-12-1963']
 
 `load` reads a release or a finished trial, `fit` trains, `runs` and `history` read run folders. Results are pandas
 frames where pandas is installed, else polars frames, else dictionaries of lists; `to=` chooses.

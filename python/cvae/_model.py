@@ -82,7 +82,7 @@ class Model:
         >>> model = load()
         >>> found = model.sample({"weekday": "MON", "month": "DEC", "leap": False, "decade": 196}, to="lists")
         >>> found["weekday"], found["date"], found["passes"]
-        (['MON'], ['5-12-1966'], [True])
+        (['MON'], ['26-12-1966'], [True])
         >>> drawn = model.sample(["[MON] [DEC] [False] [196]"], n=1000, decode="sample", temperature=0.7, to="lists")
         >>> len(drawn["date"])
         1000
