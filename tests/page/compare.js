@@ -7,7 +7,11 @@ for (let index = 0; index < truth.counts.length; index++) {
   const z = codes.slice(conditions * model.latent, (conditions + 1) * model.latent);
   const condition = truth.condition(index);
   const drawn = model.decode(condition, z, greedy, (column, found) => {
-    for (const logit of found) furthest = Math.max(furthest, Math.abs(logit - logits[place++]));
+    for (const logit of found) {
+      const expected = logits[place++];
+      // Rounding grows with a logit.
+      furthest = Math.max(furthest, Math.abs(logit - expected) / Math.max(1, Math.abs(expected) / 10));
+    }
   });
   differing += drawn.some((value, i) => value !== rows[conditions * drawn.length + i]);
   const listed = truth.rows(condition);
