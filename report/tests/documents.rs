@@ -50,7 +50,7 @@ fn bare(name: &str) -> PathBuf {
 fn experiments_that_were_not_run_are_named() {
     let bare = bare("missing");
     let text = typeset(&bare, Path::new("report/dl_problem.typ")).unwrap().text();
-    for experiment in ["sealed", "baselines", "latent_beta"] {
+    for experiment in ["released_sealed", "baselines", "latent_beta"] {
         // Lines break where they like.
         let words = text.split_whitespace().collect::<String>();
         assert!(words.contains(&format!("experiments/{experiment}.toml")), "{experiment}: {text}");
@@ -83,8 +83,8 @@ fn numbers_come_from_the_tables() {
     cells[column] = "0.4321";
     let row = |seed: u32| format!("seed{seed},{seed},777,{}", cells.join(","));
     let table = format!("trial,seed,training.steps,{header}\n{}\n{}\n", row(1), row(2));
-    fs::create_dir_all(bare.join("runs/seeds_gpu")).unwrap();
-    fs::write(bare.join("runs/seeds_gpu/results.csv"), table).unwrap();
+    fs::create_dir_all(bare.join("runs/released_sealed")).unwrap();
+    fs::write(bare.join("runs/released_sealed/results.csv"), table).unwrap();
     let text = typeset(&bare, Path::new("report/dl_problem.typ")).unwrap().text();
     // A number and its unit are not torn apart.
     assert!(text.contains("43.2\u{a0}%"), "{text}");
@@ -93,7 +93,7 @@ fn numbers_come_from_the_tables() {
 #[test]
 fn tables_that_lack_columns_are_named() {
     let bare = bare("columns");
-    for experiment in ["seeds_gpu", "baselines", "latent_beta"] {
+    for experiment in ["released_sealed", "baselines", "latent_beta"] {
         let folder = bare.join("runs").join(experiment);
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("results.csv"), "trial,seed,training.steps,greedy_pass\nseed1,1,777,0.5\n").unwrap();

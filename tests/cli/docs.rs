@@ -87,6 +87,25 @@ fn the_readme_quotes_figures_of_the_tables() {
 }
 
 #[test]
+fn committed_runs_are_whole() {
+    let mut checked = 0;
+    for experiment in fs::read_dir(root().join("runs")).unwrap().map(|entry| entry.unwrap().path()) {
+        let trials = fs::read_dir(&experiment).unwrap().map(|entry| entry.unwrap().path());
+        for sums in trials.map(|trial| trial.join("SHA256SUMS")).filter(|sums| sums.exists()) {
+            for line in fs::read_to_string(&sums).unwrap().lines() {
+                let (sum, name) = line.split_once("  ").unwrap();
+                let file = sums.with_file_name(name);
+                // Weights are not committed.
+                let Ok(bytes) = fs::read(&file) else { continue };
+                assert_eq!(::cvae::checksums::sha256(&bytes), sum, "{}", file.display());
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 1000, "{checked}");
+}
+
+#[test]
 fn what_few_codes_leave_of_the_bias_is_that_of_the_committed_runs() {
     let number = |table: &str, row: usize, column: &str| -> f64 {
         let mut lines = table.lines();
