@@ -112,30 +112,30 @@ def main():
         "| bar | " + " | ".join(f"{recipe}, steps | s" for recipe in recipes) + " |",
         "|---|" + "---:|" * (2 * len(recipes)),
     ]
-    last = {}
     for name, bars in BARS.items():
         for bar in bars:
             cells = []
             for recipe in recipes:
                 steps, at_once = reached(means[recipe, name], bar)
-                last[recipe, name] = steps
                 least = "at most " if at_once else ""
                 cells.append("not reached | " if steps is None else f"{least}{steps:,.0f} | {least}{steps * pace[recipe]:.0f}")
             text.append(f"| {name.replace('_', ' ')} {bar:g} | " + " | ".join(cells) + " |")
-    both = {recipe: [last[recipe, name] for name in BARS] for recipe in recipes}
-    both = {recipe: max(steps) * pace[recipe] for recipe, steps in both.items() if None not in steps}
+    needed = {recipe: [reached(means[recipe, name], bars[-1])[0] for name, bars in BARS.items()] for recipe in recipes}
     bars = " and ".join(f"{name.replace('_', ' ')} {bars[-1]:g}" for name, bars in BARS.items())
+    ratios = against_pytorch()
     text += [
         "",
         f"The same recipe in PyTorch, until {bars}. It takes the same steps:",
-        "before anything is timed, `make bench` compares loss and updated weights of both. So its seconds are those above times the ratio of a step on one thread in",
-        "[RESULTS.md](RESULTS.md), which was measured on another day and not beside a second trial.",
+        "before anything is timed, `make bench` compares loss and updated weights of both. So its seconds are those above times",
+        "the ratio of a step on one thread in [RESULTS.md](RESULTS.md), which was measured on another day and not beside a",
+        "second trial. No recipe was trained to its end in PyTorch.",
         "",
-        "| noise | cvae, s | " + " | ".join(f"PyTorch {form}, s (ratio)" for form in against_pytorch()) + " |",
-        "|---|---:|" + "---:|" * len(against_pytorch()),
+        "| noise | cvae, s | " + " | ".join(f"PyTorch {form}, s (ratio)" for form in ratios) + " |",
+        "|---|---:|" + "---:|" * len(ratios),
     ]
-    for recipe, seconds in both.items():
-        cells = [f"{seconds * ratio:.0f} ({ratio:.2f})" for ratio in against_pytorch().values()]
+    for recipe in (recipe for recipe, steps in needed.items() if None not in steps):
+        seconds = max(needed[recipe]) * pace[recipe]
+        cells = [f"{seconds * ratio:.0f} ({ratio:.2f})" for ratio in ratios.values()]
         text.append(f"| {recipe} | {seconds:.0f} | " + " | ".join(cells) + " |")
     (HERE / "TIME_TO_QUALITY.md").write_text("\n".join(text) + "\n")
 

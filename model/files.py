@@ -165,7 +165,7 @@ def vouched(path: PathLike, data: bytes, demanded: bool = False) -> bool:
     for number, line in enumerate(read_text(sums).splitlines() if sums.exists() else [], 1):
         found = re.match(r"([0-9a-fA-F]{64}) [ *]?(.*)$", line)
         if not found:
-            remedy = "restore the file from a copy, or make it anew with sha256sum"
+            remedy = "restore the file from a copy, or make it again with sha256sum"
             raise Failure(f"{sums}:{number}: no line of sha256sum; {remedy}")
         digest = found.group(1).lower() if found.group(2) == path.name else digest
     if digest not in (None, hashlib.sha256(data).hexdigest()):

@@ -20,7 +20,7 @@ from typing import IO, Callable, Iterator, Tuple
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 try:
     import numpy as np
-    import safetensors  # noqa: F401, named here so that a missing package is told in one place
+    import safetensors  # noqa: F401, named here so that a missing package is reported in one place
 except ImportError as missing:
     sys.exit(f"error: {missing.name} is missing; pip install numpy safetensors")
 

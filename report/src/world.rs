@@ -12,7 +12,7 @@ use typst::{Library, LibraryExt, World};
 
 use super::{ReportError, files};
 
-/// Folders whose files a document is told of.
+/// Folders whose files a document may list.
 const FOLDERS: [&str; 4] = ["runs", "plots", "docs/images", "report"];
 
 /// The repository as typst sees it.

@@ -96,8 +96,10 @@ fn committed_runs_are_whole() {
                 let (sum, name) = line.split_once("  ").unwrap();
                 let file = sums.with_file_name(name);
                 // Weights are not committed.
-                let Ok(bytes) = fs::read(&file) else { continue };
-                assert_eq!(::cvae::checksums::sha256(&bytes), sum, "{}", file.display());
+                if name == "model.safetensors" {
+                    continue;
+                }
+                assert_eq!(::cvae::checksums::sha256(&fs::read(&file).unwrap()), sum, "{}", file.display());
                 checked += 1;
             }
         }

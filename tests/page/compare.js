@@ -9,8 +9,8 @@ for (let index = 0; index < truth.counts.length; index++) {
   const drawn = model.decode(condition, z, greedy, (column, found) => {
     for (const logit of found) {
       const expected = logits[place++];
-      // Rounding grows with a logit.
-      furthest = Math.max(furthest, Math.abs(logit - expected) / Math.max(1, Math.abs(expected) / 10));
+      // Rounding grows with a logit: beyond 100 the distance is relative.
+      furthest = Math.max(furthest, Math.abs(logit - expected) / Math.max(1, Math.abs(expected) / 100));
     }
   });
   differing += drawn.some((value, i) => value !== rows[conditions * drawn.length + i]);

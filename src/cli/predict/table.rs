@@ -42,8 +42,11 @@ pub fn run(options: &Predict, model: &Model, config: &Config) -> anyhow::Result<
     let schema = &model.schema;
     // Each may be a table of millions of rows.
     let (input, data) = thread::scope(|scope| {
-        let data = scope.spawn(|| config.data.load());
-        (Rows::read(&options.input), data.join().unwrap_or_else(|panic| resume_unwind(panic)))
+        let data = thread::Builder::new().spawn_scoped(scope, || config.data.load());
+        let input = Rows::read(&options.input);
+        // Where the system gives no thread, one after the other.
+        let data = data.map(|data| data.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        (input, data.unwrap_or_else(|_| config.data.load()))
     });
     let input = input?;
     let known = match data {
