@@ -5,7 +5,7 @@
 # as `bench` is measured as well where it is there. Nothing is built here and no network is needed. DEVICE is `cuda`, or
 # `cpu` to rehearse the script with few steps. Run folders go to RUNS. The script compares losses with those on the CPU
 # and stops where they differ; it ends within 8 minutes. PARTS, if set, names the parts that are run: parity, alone,
-# experiments, many, products, memory, steps; MANY and SOME are numbers of trials.
+# evaluation, seeds, latent_beta, many, products, memory, steps; MANY and SOME are numbers of trials.
 set -eu
 program=$(realpath "${1:-target/release/cvae-torch}")
 device=${2:-cuda}
@@ -20,9 +20,10 @@ if [ "$device" = cpu ]; then
     # Few steps of few small trials; libtorch in place of the GPU.
     short=(--set training.steps=60 --set training.warm_up=5 --set beta.rise=10 --set evaluation.every=60 --set evaluation.codes=8
         --set evaluation.final_samples=2 --set model.hidden_dim=16 --set model.angles=6 --set engine=torch)
-    many=3 some=2 together=(--together 4)
+    many=3 some=2 together=(--together 4) full=() side=()
 else
-    short=() many=${MANY:-256} some=${SOME:-32} together=()
+    short=() many=${MANY:-256} some=${SOME:-32} together=() side=(--jobs 5)
+    full=(--set evaluation.final_samples=1000 --set evaluation.codes=1024)
 fi
 
 # sweep NAME CONFIG [OPTIONS]: trains an experiment; its seconds go to RUNS/NAME.seconds.
@@ -43,7 +44,7 @@ seeds() {
     printf 'base = "%s"\n[sweep]\nseeds = [%s]\n' "$(realpath "$3")" "$(seq -s ', ' "$1")" > "$2"
 }
 
-part() { case " ${PARTS:-parity alone experiments many products memory steps} " in *" $1 "*) ;; *) return 1 ;; esac }
+part() { case " ${PARTS:-parity alone evaluation seeds latent_beta many products memory steps} " in *" $1 "*) ;; *) return 1 ;; esac }
 
 mkdir -p "$runs"
 default=$here/../experiments/default.toml
@@ -68,24 +69,34 @@ if part alone; then
     sweep alone-device "$runs/alone.toml" --device "$device" ${short[@]+"${short[@]}"}
 fi
 
-# 3. The experiments.
-if part experiments; then
+# 3. Evaluation as the default has it, 1,000 draws of each condition and 1,024 codes, once a trial after a single step.
+if part evaluation; then
+    seeds "$some" "$runs/evaluation.toml" "$runs/recipe.toml"
+    sweep evaluation "$runs/evaluation.toml" --device "$device" "${together[@]}" ${short[@]+"${short[@]}"} --set training.steps=1 \
+        --set training.warm_up=0 --set beta.schedule=constant --set evaluation.every=1 ${full[@]+"${full[@]}"}
+fi
+
+# 4. The experiments. A GPU has room for the five shapes of latent_beta side by side: one starts while another trains.
+if part seeds; then
     sweep seeds "$here/../experiments/seeds.toml" --device "$device" "${together[@]}" ${short[@]+"${short[@]}"}
-    sweep latent_beta "$here/../experiments/latent_beta.toml" --device "$device" "${together[@]}" ${short[@]+"${short[@]}"}
+fi
+if part latent_beta; then
+    sweep latent_beta "$here/../experiments/latent_beta.toml" --device "$device" "${together[@]}" ${short[@]+"${short[@]}"} \
+        ${side[@]+"${side[@]}"}
 fi
 if part many; then
     seeds "$many" "$runs/many.toml" "$runs/recipe.toml"
     sweep many "$runs/many.toml" --device "$device" "${together[@]}" ${short[@]+"${short[@]}"}
 fi
 
-# 4. Products with factors of 10 bits, over seeds.
+# 5. Products with factors of 10 bits, over seeds.
 if part products; then
     seeds "$some" "$runs/products.toml" "$runs/recipe.toml"
     CVAE_TF32=0 sweep products-fp32 "$runs/products.toml" --device "$device" "${together[@]}" ${short[@]+"${short[@]}"}
     CVAE_TF32=1 sweep products-tf32 "$runs/products.toml" --device "$device" "${together[@]}" ${short[@]+"${short[@]}"}
 fi
 
-# 5. Too little memory: a group that does not fit is trained in smaller ones. Another process holds nearly all of it.
+# 6. Too little memory: a group that does not fit is trained in smaller ones. Another process holds nearly all of it.
 if part memory && [ "$device" = cuda ]; then
     python3 -c 'import time, torch; f, _ = torch.cuda.mem_get_info(); x = torch.empty(f - (1100 << 20), dtype=torch.uint8, device="cuda"); print("held", flush=True); time.sleep(90)' > "$runs/hog.log" &
     hog=$!
@@ -112,6 +123,12 @@ fi
                 timeout 60 "$bench" train cuda "$way" $trials 200
             done
         done
+        echo
+        echo "Parts of the evaluation of one trial, 6,804 conditions, each twice: seconds."
+        echo
+        echo "| part | s |"
+        echo "|---|---:|"
+        timeout 60 "$bench" evaluate "$device"
     fi
 } | tee "$table"
 echo "all of it took $((SECONDS - began)) s" >&2

@@ -56,8 +56,14 @@ pub fn marginals_in_bulk(
         let of = |group: &usize| stream_index(truth.schema(), truth.condition(*group));
         let seeds: Vec<u64> = part.iter().map(|group| stream(seed, Purpose::Marginal, of(group)).random()).collect();
         let logs = decoder.log_probabilities(truth.groups(), part, &seeds, codes)?;
-        let work: Vec<(usize, Vec<f32>)> = part.iter().copied().zip(logs).collect();
-        let marginal = |(): &mut (), (group, logs): &(usize, Vec<f32>), _: Stop<'_>| {
+        let mut others = logs.as_slice();
+        let own = |group: &usize| {
+            let (own, rest) = others.split_at(truth.groups().range(*group).len() * codes);
+            others = rest;
+            (*group, own)
+        };
+        let work: Vec<(usize, &[f32])> = part.iter().map(own).collect();
+        let marginal = |(): &mut (), (group, logs): &(usize, &[f32]), _: Stop<'_>| {
             Marginal::new(logs, truth.probabilities(*group), truth.mass(*group))
         };
         measured.extend(in_parallel(threads, &work, || (), marginal, &mut unwatched).unwrap_or_default());

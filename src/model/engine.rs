@@ -222,8 +222,8 @@ pub trait BulkDecoder: Debug {
     /// When the device fails, for lack of memory as a rule.
     fn draw(&self, conditions: &Rows, seeds: &[u64], draws: usize, decode: Decode) -> Result<Rows, EngineError>;
 
-    /// log p(y | z, c) of the rows of these conditions of a table, each under `codes` codes from the prior of its own,
-    /// nats: `[rows, codes]` for each condition.
+    /// log p(y | z, c) of the rows of these conditions of a table, one condition after the other, each under `codes` codes
+    /// from the prior of its own, nats: `[rows, codes]`.
     ///
     /// # Errors
     /// As [`BulkDecoder::draw`].
@@ -233,7 +233,7 @@ pub trait BulkDecoder: Debug {
         conditions: &[usize],
         seeds: &[u64],
         codes: usize,
-    ) -> Result<Vec<Vec<f32>>, EngineError>;
+    ) -> Result<Vec<f32>, EngineError>;
 
     /// The posteriors of rows.
     ///

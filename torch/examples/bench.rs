@@ -7,6 +7,10 @@
 
 use std::time::Instant;
 
+use cvae::metrics::{draw_in_bulk, marginals_in_bulk};
+use cvae::model::Decode;
+use cvae::task::dates::{self, ValidDates};
+use cvae_torch::decoder::Decoder;
 use cvae_torch::synthetic::{self, Draw, Sizes};
 use cvae_torch::{Data, RandomData, Settings, Shape, Trials, allow_tf32, peak_memory};
 use tch::Device;
@@ -130,6 +134,31 @@ fn train(device: Device, way: &str, count: u64, steps: u64) -> Result<(), String
     Ok(())
 }
 
+/// Seconds of the parts of an evaluation of one trial on the task of dates: 6,804 conditions.
+fn evaluate(device: Device) -> Result<(), String> {
+    let started = Instant::now();
+    let shape = synthetic::dates();
+    let truth = dates::truth(&ValidDates::new());
+    let all: Vec<usize> = (0..truth.groups().len()).collect();
+    let decoder = Decoder::new(&shape, &synthetic::weights(&shape, 0), device);
+    println!("| to start | {:.2} |", started.elapsed().as_secs_f64());
+    for turn in 0..2 {
+        for draws in [10, 1000] {
+            let started = Instant::now();
+            draw_in_bulk(&decoder, &truth, &all, draws, Decode::Greedy, turn).map_err(|error| error.to_string())?;
+            println!("| to draw {draws} rows of each | {:.3} |", started.elapsed().as_secs_f64());
+        }
+        for codes in [128, 1024] {
+            let started = Instant::now();
+            let cores = std::thread::available_parallelism().map_or(1, usize::from);
+            let measured = marginals_in_bulk(&decoder, &truth, &all, codes, (turn, cores));
+            measured.map_err(|error| error.to_string())?;
+            println!("| to weigh all rows under {codes} codes | {:.3} |", started.elapsed().as_secs_f64());
+        }
+    }
+    Ok(())
+}
+
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let word = |place: usize| words.get(place).map_or("", String::as_str);
@@ -141,9 +170,10 @@ fn main() {
     }
     let result = match word(0) {
         "check" => check(device),
+        "evaluate" => evaluate(device),
         "profile" => profile(device, number(2)),
         "train" => train(device, word(2), number(3), number(4)),
-        _ => Err("usage: bench check|profile|train cpu|cuda ...".to_owned()),
+        _ => Err("usage: bench check|profile|evaluate|train cpu|cuda ...".to_owned()),
     };
     if let Err(error) = result {
         eprintln!("{error}");

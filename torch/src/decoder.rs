@@ -11,7 +11,7 @@ use crate::kernels::Kernels;
 use crate::layout::{Heads, Shape};
 use crate::model::{Model, Paired};
 use crate::random;
-use crate::step::read;
+use crate::step::{read, read_into};
 
 /// The decoder of a trained model on a device.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl Decoder {
         let flat = Tensor::from_slice(&shape.pad(weights)).unsqueeze(0).to_device(device);
         // Where memory is short, fewer at once, with room for what products need besides.
         let free = kernels.as_ref().and_then(|kernels| kernels.free_memory()).unwrap_or(0);
-        let at_once = (free / (16 << 10)).clamp(1 << 14, 1 << 19) as usize;
+        let at_once = (free / (16 << 10)).clamp(1 << 14, 1 << 21) as usize;
         Self { model: Model::new(shape, &flat), device, kernels, at_once }
     }
 
@@ -86,31 +86,23 @@ impl Decoder {
         Tensor::stack(&drawn, 1).to_kind(Kind::Int16).to_device(Device::Cpu).contiguous()
     }
 
-    /// log p(y | z, c) of the rows of these conditions, each under `codes` codes from the prior, nats: `[rows, codes]` for
-    /// each condition. A condition's codes depend on its own seed alone, and on the device by rounding.
-    pub fn log_probabilities(
-        &self,
-        table: &Groups,
-        conditions: &[usize],
-        seeds: &[u64],
-        codes: usize,
-    ) -> Vec<Vec<f32>> {
-        let len = |condition: usize| table.range(condition).len();
-        let (mut weighed, mut start) = (Vec::with_capacity(conditions.len()), 0);
+    /// log p(y | z, c) of the rows of these conditions, one condition after the other, each under `codes` codes from the
+    /// prior, nats: `[rows, codes]`. A condition's codes depend on its own seed alone, and on the device by rounding.
+    pub fn log_probabilities(&self, table: &Groups, conditions: &[usize], seeds: &[u64], codes: usize) -> Vec<f32> {
+        let values = |condition: &usize| table.range(*condition).len() * codes;
+        let mut weighed = vec![0.0; conditions.iter().map(values).sum()];
+        let (mut rest, mut start) = (&mut weighed[..], 0);
         while start < conditions.len() {
-            let (mut end, mut values) = (start + 1, len(conditions[start]) * codes);
-            while end < conditions.len() && values + len(conditions[end]) * codes <= self.at_once {
-                values += len(conditions[end]) * codes;
+            let (mut end, mut count) = (start + 1, values(&conditions[start]));
+            while end < conditions.len() && count + values(&conditions[end]) <= self.at_once {
+                count += values(&conditions[end]);
                 end += 1;
             }
             let part = start..end;
             let total = tch::no_grad(|| self.weigh_block(table, &conditions[part.clone()], &seeds[part], codes as i64));
-            let mut rest = read(&total);
-            for condition in &conditions[start..end] {
-                let others = rest.split_off(len(*condition) * codes);
-                weighed.push(std::mem::replace(&mut rest, others));
-            }
-            start = end;
+            let (own, others) = rest.split_at_mut(count);
+            read_into(&total, own);
+            (rest, start) = (others, end);
         }
         weighed
     }

@@ -315,7 +315,7 @@ impl BulkDecoder for Decoder {
         conditions: &[usize],
         seeds: &[u64],
         codes: usize,
-    ) -> Result<Vec<Vec<f32>>, EngineError> {
+    ) -> Result<Vec<f32>, EngineError> {
         guarded(1, || Ok(Decoder::log_probabilities(self, table, conditions, seeds, codes)))
     }
 

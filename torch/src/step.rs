@@ -349,8 +349,12 @@ fn upload<T: tch::kind::Element>(values: &[T], sizes: &[usize], device: Device) 
 }
 
 pub(crate) fn read(tensor: &Tensor) -> Vec<f32> {
-    let tensor = tensor.detach().to_device(Device::Cpu).contiguous();
     let mut values = vec![0.0; tensor.numel()];
-    tensor.copy_data(&mut values, tensor.numel());
+    read_into(tensor, &mut values);
     values
+}
+
+/// Copies a tensor's values to a slice of as many.
+pub(crate) fn read_into(tensor: &Tensor, values: &mut [f32]) {
+    tensor.detach().to_device(Device::Cpu).contiguous().copy_data(values, values.len());
 }
