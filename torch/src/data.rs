@@ -94,21 +94,45 @@ pub struct PairedData<'a> {
     pub candidates: &'a [i32],
     /// Lengths of the lists, `[E, m]`, at least 1 and at most `p`.
     pub counts: &'a [i32],
+    /// Logarithms of each row's probability times the list's length, `[E, m, p]`: 0 where rows are equally likely.
+    pub log_shares: &'a [f32],
     /// Codes of a condition, `k`.
     pub codes: usize,
-    /// Whether the rows of a condition share its codes out evenly.
+    /// Whether the rows of a condition share its codes out by their probabilities.
     pub balanced: bool,
 }
 
-/// Appends a trial's lists; shorter ones are filled up with their first row.
-pub(crate) fn push_candidates(to: &mut Vec<i32>, counts: &mut Vec<i32>, codes: &PairedCodes, longest: usize) {
-    let mut start = 0;
-    for count in &codes.counts {
-        for place in 0..longest {
-            let row = codes.candidates.row(start + if place < *count { place } else { 0 });
-            to.extend(row.iter().map(|value| i32::from(*value)));
+/// The lists of [`PairedData`], trial by trial.
+#[derive(Debug, Default)]
+pub(crate) struct Candidates {
+    /// [`PairedData::candidates`].
+    pub rows: Vec<i32>,
+    /// [`PairedData::counts`].
+    pub counts: Vec<i32>,
+    /// [`PairedData::log_shares`].
+    pub log_shares: Vec<f32>,
+}
+
+impl Candidates {
+    /// Appends a trial's lists; shorter ones are filled up with their first row.
+    pub fn push(&mut self, codes: &PairedCodes, longest: usize) {
+        let mut start = 0;
+        for count in &codes.counts {
+            for place in 0..longest {
+                let row = start + if place < *count { place } else { 0 };
+                self.rows.extend(codes.candidates.row(row).iter().map(|value| i32::from(*value)));
+                self.log_shares.push(codes.log_shares.get(row).copied().unwrap_or(0.0));
+            }
+            start += count;
         }
-        start += count;
+        self.counts.extend(codes.counts.iter().map(|count| *count as i32));
     }
-    counts.extend(codes.counts.iter().map(|count| *count as i32));
+
+    /// Appends as many lists, of one row each, for a trial that has none.
+    pub fn push_none(&mut self, like: &PairedCodes, longest: usize) {
+        let (lists, rows) = (like.counts.len(), like.counts.len() * longest);
+        self.rows.resize(self.rows.len() + rows * like.candidates.width(), 0);
+        self.log_shares.resize(self.log_shares.len() + rows, 0.0);
+        self.counts.resize(self.counts.len() + lists, 1);
+    }
 }

@@ -7,6 +7,7 @@ use cvae::model::{Decode, Encodings, Noise, PairedCodes};
 use cvae::task::{Groups, Rows};
 use tch::{Device, Kind, Tensor};
 
+use crate::data::Candidates;
 use crate::kernels::Kernels;
 use crate::layout::{Heads, Shape};
 use crate::model::{Model, Paired};
@@ -192,20 +193,21 @@ impl Decoder {
         sum / rows.len() as f64
     }
 
-    /// The row that each code is paired with, where a condition's rows are equally likely.
+    /// The row that each code is paired with.
     pub fn paired_rows(&self, codes: &PairedCodes) -> Rows {
         let (m, k) = (codes.counts.len() as i64, codes.codes as i64);
         let (columns, latent) = (codes.candidates.width(), self.model.shape.latent as i64);
         let longest = codes.counts.iter().copied().max().unwrap_or(0);
-        let (mut candidates, mut counts) = (Vec::new(), Vec::new());
-        crate::data::push_candidates(&mut candidates, &mut counts, codes, longest);
+        let mut lists = Candidates::default();
+        lists.push(codes, longest);
         let ints = |values: &[i32], sizes: &[i64]| {
             Tensor::from_slice(values).view(sizes).to_device(self.device).to_kind(Kind::Int64)
         };
         let floats = |values: &[f32], sizes: &[i64]| Tensor::from_slice(values).view(sizes).to_device(self.device);
         let paired = Paired {
-            candidates: ints(&candidates, &[1, m, longest as i64, columns as i64]),
-            counts: ints(&counts, &[1, m]),
+            candidates: ints(&lists.rows, &[1, m, longest as i64, columns as i64]),
+            counts: ints(&lists.counts, &[1, m]),
+            log_shares: floats(&lists.log_shares, &[1, m, longest as i64]),
             codes: floats(&codes.z, &[1, m, k, latent]),
             uniforms: floats(&codes.uniform, &[1, m, k]),
             balanced: codes.balanced,

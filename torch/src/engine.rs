@@ -8,6 +8,7 @@ use cvae::model::{
 use cvae::task::{Groups, Rows};
 use tch::{Cuda, Device};
 
+use crate::data::Candidates;
 use crate::decoder::Decoder;
 use crate::{Column, Data, Heads, PairedData, PriorData, RandomData, Settings, Shape, Trials, Trunk};
 
@@ -20,8 +21,6 @@ const PRIOR: &str =
 /// The same.
 const OPTIONS: &str = "objective.importance_samples, objective.mmd and training.encoder_updates are computed by the \
                        built-in engine alone; set engine = \"builtin\" and device = \"cpu\"";
-/// The same.
-const UNEVEN: &str = "rows of unequal probability are paired by the built-in engine alone; set engine = \"builtin\"";
 
 /// Trials in libtorch.
 #[derive(Debug)]
@@ -125,8 +124,7 @@ pub struct StepData<'a> {
     uniforms: Vec<f32>,
     seeds: Option<Vec<u64>>,
     prior: &'a PriorCodes,
-    candidates: Vec<i32>,
-    counts: Vec<i32>,
+    candidates: Candidates,
 }
 
 impl<'a> StepData<'a> {
@@ -141,18 +139,12 @@ impl<'a> StepData<'a> {
         // Trials whose hybrid term has not begun are given some codes as well, which count for nothing.
         let has_codes = |input: &&StepInput<'_>| !matches!(input.prior, PriorCodes::None);
         let prior = inputs.iter().find(has_codes).map_or(inputs[0].prior, |input| input.prior);
-        let (mut candidates, mut counts) = (Vec::new(), Vec::new());
+        let mut candidates = Candidates::default();
         if let PriorCodes::Paired(first) = prior {
             for input in inputs {
                 match input.prior {
-                    PriorCodes::Paired(codes) => {
-                        crate::data::push_candidates(&mut candidates, &mut counts, codes, longest(inputs))
-                    }
-                    _ => {
-                        let len = first.counts.len() * longest(inputs) * first.candidates.width();
-                        candidates.resize(candidates.len() + len, 0);
-                        counts.resize(counts.len() + first.counts.len(), 1);
-                    }
+                    PriorCodes::Paired(codes) => candidates.push(codes, longest(inputs)),
+                    _ => candidates.push_none(first, longest(inputs)),
                 }
             }
         }
@@ -176,7 +168,7 @@ impl<'a> StepData<'a> {
             }
         }
         let seeds = noise.is_empty().then(|| inputs.iter().map(|input| input.noise_seed).collect());
-        Self { rows, noise, codes, uniforms, seeds, prior, candidates, counts }
+        Self { rows, noise, codes, uniforms, seeds, prior, candidates }
     }
 
     /// The same for [`Trials`].
@@ -186,8 +178,9 @@ impl<'a> StepData<'a> {
             PriorCodes::None => PriorData::None,
             PriorCodes::Own(_) => PriorData::Own,
             PriorCodes::Paired(PairedCodes { codes, balanced, .. }) => PriorData::Paired(PairedData {
-                candidates: &self.candidates,
-                counts: &self.counts,
+                candidates: &self.candidates.rows,
+                counts: &self.candidates.counts,
+                log_shares: &self.candidates.log_shares,
                 codes: *codes,
                 balanced: *balanced,
             }),
@@ -215,18 +208,11 @@ fn push(to: &mut Vec<i32>, rows: &Rows) {
 
 impl Engine for TorchEngine {
     fn step(&mut self, inputs: &[StepInput<'_>]) -> Result<(), EngineError> {
-        let weighted = |input: &StepInput<'_>| match input.prior {
-            PriorCodes::Paired(codes) => !codes.log_shares.is_empty(),
-            _ => false,
-        };
         let asks = |StepOptions { importance_samples, aggregated, encoder }: StepOptions<'_>| {
             importance_samples > 1 || aggregated.is_some() || encoder.is_some()
         };
         if inputs.iter().any(|input| asks(input.options)) {
             return Err(EngineError::Unsupported(OPTIONS));
-        }
-        if inputs.iter().any(weighted) {
-            return Err(EngineError::Unsupported(UNEVEN));
         }
         guarded(inputs.len(), || {
             let data = StepData::new(inputs);
@@ -328,9 +314,6 @@ impl BulkDecoder for Decoder {
     }
 
     fn paired_rows(&self, codes: &PairedCodes) -> Result<Rows, EngineError> {
-        if !codes.log_shares.is_empty() {
-            return Err(EngineError::Unsupported(UNEVEN));
-        }
         guarded(1, || Ok(Decoder::paired_rows(self, codes)))
     }
 }

@@ -54,11 +54,13 @@ pub struct Paired {
     pub candidates: Tensor,
     /// Lengths of the lists, `[E, m]`, 64-bit, at least 1.
     pub counts: Tensor,
+    /// Logarithms of each row's probability times the list's length, `[E, m, p]`.
+    pub log_shares: Tensor,
     /// Standard normal, `[E, m, k, latent]`.
     pub codes: Tensor,
     /// In 0..1, `[E, m, k]`: each chooses a code's row.
     pub uniforms: Tensor,
-    /// Whether the rows of a condition share its codes out evenly.
+    /// Whether the rows of a condition share its codes out by their probabilities.
     pub balanced: bool,
 }
 
@@ -233,10 +235,10 @@ impl Model {
         self.reconstruction(&units, &paired.codes.view([chosen.size()[0], -1, latent]), &chosen)
     }
 
-    /// The row that each code is paired with, `[E, m k, columns]`: drawn by the posterior density at the code and,
-    /// balanced, shared out evenly by Sinkhorn's algorithm (Cuturi 2013).
+    /// The row that each code is paired with, `[E, m k, columns]`: drawn by its probability times the posterior density
+    /// at the code and, balanced, shared out by the probabilities with Sinkhorn's algorithm (Cuturi 2013).
     pub fn pair(&self, paired: &Paired) -> Tensor {
-        let Paired { candidates, counts, codes, uniforms, balanced } = paired;
+        let Paired { candidates, counts, log_shares, codes, uniforms, balanced } = paired;
         let [trials, m, p, columns] = candidates.size()[..] else { return candidates.shallow_clone() };
         let k = codes.size()[2];
         let (mu, logvar) = self.posterior(&self.one_hot(&candidates.view([trials, m * p, columns])));
@@ -246,7 +248,7 @@ impl Model {
         let distance = (codes.unsqueeze(3) - mu).square() / logvar.exp() + logvar; // [E, m, k, p, latent]
         let place = Tensor::arange(p, (Kind::Int64, candidates.device())); // [p]
         let mask = place.ge_tensor(&counts.unsqueeze(2)).to_kind(Kind::Float) * NO_ROW; // [E, m, p]
-        let mask = mask.unsqueeze(2); // [E, m, 1, p]
+        let mask = (mask + log_shares).unsqueeze(2); // [E, m, 1, p]
         let mut shares = distance.sum_dim_intlist([4i64].as_slice(), false, Kind::Float) * -0.5 + &mask; // [E, m, k, p]
         for _ in 0..if *balanced { ROUNDS } else { 0 } {
             shares = &shares - shares.logsumexp([3i64].as_slice(), true);

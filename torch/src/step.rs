@@ -252,11 +252,12 @@ impl Trials {
         let (prior, own_codes, own_uniforms) = match data.prior {
             PriorData::None => (PriorKind::None, 0, 0),
             PriorData::Own => (PriorKind::Own, n, 0),
-            PriorData::Paired(PairedData { candidates, counts, codes: k, balanced }) => {
+            PriorData::Paired(PairedData { candidates, counts, log_shares, codes: k, balanced }) => {
                 let m = counts.len() / trials.max(1);
                 let p = candidates.len() / (trials * m * columns).max(1);
                 check("counts", counts.len(), &[trials, m])?;
                 check("candidates", candidates.len(), &[trials, m, p, columns])?;
+                check("log_shares", log_shares.len(), &[trials, m, p])?;
                 if let Some(count) = counts.iter().find(|count| !(1..=p as i32).contains(*count)) {
                     return Err(format!("counts: {count} is not in 1..={p}"));
                 }
@@ -320,6 +321,7 @@ impl Trials {
             (PriorKind::Paired { m, p, balanced, .. }, PriorData::Paired(paired)) => Some(Prior::Paired(Paired {
                 candidates: indices(paired.candidates, &[e, m, p, c]),
                 counts: indices(paired.counts, &[e, m]),
+                log_shares: stage(paired.log_shares, &[e, m, p], device),
                 codes,
                 uniforms,
                 balanced,

@@ -90,6 +90,8 @@ pub struct Draw {
     pub candidates: Vec<i32>,
     /// `[m]`.
     pub counts: Vec<i32>,
+    /// `[m, p]`.
+    pub log_shares: Vec<f32>,
     /// `[m, k, latent]`.
     pub codes: Vec<f32>,
     /// `[m, k]`.
@@ -116,9 +118,18 @@ impl Draw {
             }
             draw.counts.push(1 + random.below(candidates) as i32);
         }
+        draw.log_shares.resize(conditions * candidates, 0.0);
         draw.codes.extend((0..conditions * codes * shape.latent).map(|_| random.normal()));
         draw.uniforms.extend((0..conditions * codes).map(|_| random.unit()));
         draw
+    }
+
+    /// The same with rows of unequal probability, from a half to twice the mean or so.
+    #[must_use]
+    pub fn uneven(mut self, seed: u64) -> Self {
+        let mut random = Random(seed);
+        self.log_shares.iter_mut().for_each(|share| *share = 0.4 * random.normal());
+        self
     }
 
     /// Several trials' data as one.
@@ -130,6 +141,7 @@ impl Draw {
             all.own.extend(&draw.own);
             all.candidates.extend(&draw.candidates);
             all.counts.extend(&draw.counts);
+            all.log_shares.extend(&draw.log_shares);
             all.codes.extend(&draw.codes);
             all.uniforms.extend(&draw.uniforms);
         }
@@ -139,9 +151,8 @@ impl Draw {
     /// A step's data; `kind` names the prior's pairing: `none`, `own`, `posterior` or `balanced`.
     pub fn data(&self, kind: &str) -> Data<'_> {
         let codes = self.uniforms.len() / self.counts.len().max(1);
-        let paired = |balanced| {
-            PriorData::Paired(PairedData { candidates: &self.candidates, counts: &self.counts, codes, balanced })
-        };
+        let Self { candidates, counts, log_shares, .. } = self;
+        let paired = |balanced| PriorData::Paired(PairedData { candidates, counts, log_shares, codes, balanced });
         let (noise, codes, uniforms) = (&self.noise[..], &self.codes[..], &self.uniforms[..]);
         let (prior, codes, uniforms): (_, &[f32], &[f32]) = match kind {
             "own" => (PriorData::Own, &self.own, &[]),

@@ -36,7 +36,13 @@ fn check(config: ModelConfig, batch: usize, pairing: Option<Pairing>, weights: O
         Some(Pairing::Own) => PriorCodes::Own(normal(&mut random, batch * latent)),
         Some(pairing) => {
             let balanced = pairing == Pairing::Balanced;
-            PriorCodes::Paired(draw_codes(&groups, &[3, 0, 11, 5, 40], (37, latent), balanced, &mut random))
+            let mut codes = draw_codes(&groups, &[3, 0, 11, 5, 40], (37, latent), balanced, &mut random);
+            // Rows of unequal probability go the same way.
+            if batch % 2 == 1 {
+                codes.log_shares = normal(&mut random, codes.candidates.len());
+                codes.log_shares.iter_mut().for_each(|share| *share *= 0.5);
+            }
+            PriorCodes::Paired(codes)
         }
     };
     let adam = adam_hyperparams(&StepConfig::default(), 0);

@@ -9,10 +9,17 @@ fn norm(values: impl Iterator<Item = f32>) -> f64 {
 }
 
 fn compare(shape: &Shape, sizes: Sizes, kind: &str, settings: &[Settings]) {
+    let draws: Vec<Draw> = (0..settings.len()).map(|trial| Draw::new(shape, sizes, trial as u64)).collect();
+    let even = Draw::concat(&draws);
+    compare_on(shape, &even, kind, settings);
+    if matches!(kind, "posterior" | "balanced") {
+        compare_on(shape, &even.uneven(5), kind, settings);
+    }
+}
+
+fn compare_on(shape: &Shape, draw: &Draw, kind: &str, settings: &[Settings]) {
     let weights: Vec<Vec<f32>> = (0..settings.len()).map(|trial| synthetic::weights(shape, trial as u64 + 1)).collect();
     let slices: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
-    let draws: Vec<Draw> = (0..settings.len()).map(|trial| Draw::new(shape, sizes, trial as u64)).collect();
-    let draw = Draw::concat(&draws);
     let mut by_hand = Trials::new(shape, Device::Cpu, &slices).unwrap();
     let mut exact = Trials::by_autograd(shape, Device::Cpu, &slices).unwrap();
     let (own, own_terms) = by_hand.gradient(&draw.data(kind), settings).unwrap();

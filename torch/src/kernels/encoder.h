@@ -79,7 +79,7 @@ KERNEL(kl) {
     F(2)[i] = knobs[3] > 0 && sum < knobs[3] ? 0.0f : knobs[0] * knobs[1] / n;
 }
 
-// [E m k p]: log density of a code under a candidate's posterior, less a constant.
+// [E m k p]: log density of a code under a candidate's posterior, less a constant, with the candidate's share.
 KERNEL(density) {
     unsigned N = a.n[0], n = a.n[1], m = a.n[2], p = a.n[3], k = a.n[4], Z = a.n[5];
     unsigned j = i % p, code = i / p, list = code / k, e = list / m;
@@ -89,7 +89,7 @@ KERNEL(density) {
         float distance = z[d] - out[d];
         sum += distance * distance * expf(-out[Z + d]) + out[Z + d];
     }
-    F(2)[i] = -0.5f * sum;
+    F(2)[i] = F(3)[list * p + j] - 0.5f * sum;
 }
 
 // [E m k]: a code's log mass over its candidates.
@@ -102,14 +102,14 @@ KERNEL(code_mass) {
     F(2)[i] = most + logf(sum);
 }
 
-// [E m p]: a candidate's log mass over the codes.
+// [E m p]: a candidate's log mass over the codes, in units of its share.
 KERNEL(row_mass) {
     unsigned p = a.n[0], k = a.n[1], list = i / p;
     const float *density = F(0) + list * k * p + i % p, *code_mass = F(1) + list * k;
     float most = -3e38f, sum = 0;
     for (unsigned c = 0; c < k; c++) most = fmaxf(most, density[c * p] - code_mass[c]);
     for (unsigned c = 0; c < k; c++) sum += expf(density[c * p] - code_mass[c] - most);
-    F(2)[i] = most + logf(sum);
+    F(2)[i] = most + logf(sum) - F(3)[i];
 }
 
 // [E m k]: draws a code's row by its shares; row and code go where the decoder reads them.

@@ -66,10 +66,12 @@ pub struct Input {
     pub encoder_rows: Tensor,
     /// `[E, m]`, 32-bit.
     pub counts: Tensor,
-    /// `[E, 2]`, where random numbers are drawn on the device; then what follows is not copied.
+    /// `[E, 2]`, where random numbers are drawn on the device.
     pub seeds: Tensor,
     /// `[E, KNOBS]`.
     pub knobs: Tensor,
+    /// `[E, m, p]`. What follows is not copied where random numbers are drawn on the device.
+    pub log_shares: Tensor,
     /// `[E, n, Z]`.
     pub noise: Tensor,
     /// `[E, m, k, Z]`, or `[E, n, Z]` where each row of the batch has one.
@@ -85,15 +87,15 @@ pub struct Input {
 impl Input {
     pub fn new(sizes: &Sizes, variant: &Variant, device: Device) -> Self {
         let Sizes { e, n, r, rows, c, z, .. } = *sizes;
-        let (m, k) = match variant.prior {
-            PriorKind::Paired { m, k, .. } => (m, k),
-            _ => (0, 0),
+        let (m, p, k) = match variant.prior {
+            PriorKind::Paired { m, p, k, .. } => (m, p, k),
+            _ => (0, 0, 0),
         };
         let noise = if variant.open { e * n * z } else { 0 };
         let codes = e * if variant.prior == PriorKind::Own { n * z } else { m * k * z };
-        let lens = [e * rows * c, e * m, 2 * e, e * KNOBS as i64, noise, codes, e * m * k];
+        let lens = [e * rows * c, e * m, 2 * e, e * KNOBS as i64, e * m * p, noise, codes, e * m * k];
         // What is drawn on the device lies elsewhere.
-        let copied = if variant.seeds { 4 } else { lens.len() };
+        let copied = if variant.seeds { 5 } else { lens.len() };
         let zeros =
             |lens: &[i64]| Tensor::zeros([lens.iter().map(|len| padded(*len)).sum::<i64>()], (Kind::Int, device));
         let (all, drawn) = (zeros(&lens[..copied]), zeros(&lens[copied..]));
@@ -108,10 +110,10 @@ impl Input {
         let mut parts = places(&all, &lens[..copied]).into_iter().chain(places(&drawn, &lens[copied..]));
         let mut next = || parts.next().unwrap_or_else(|| all.shallow_clone());
         let [encoder_rows, counts, seeds] = [(); 3].map(|()| next());
-        let [knobs, noise, codes, uniforms] = [(); 4].map(|()| next().view_dtype(Kind::Float));
+        let [knobs, log_shares, noise, codes, uniforms] = [(); 5].map(|()| next().view_dtype(Kind::Float));
         let rows = Tensor::zeros([e, r, c], (Kind::Int, device));
         let z = Tensor::zeros([e, r, z], (Kind::Float, device));
-        Self { all, encoder_rows, counts, seeds, knobs, noise, codes, uniforms, rows, z }
+        Self { all, encoder_rows, counts, seeds, knobs, log_shares, noise, codes, uniforms, rows, z }
     }
 }
 

@@ -77,10 +77,13 @@ impl Lean {
     pub fn load(&self, data: &Data<'_>, settings: &[Settings]) {
         let Sizes { e, n, rows, c, .. } = self.sizes;
         let own = (n * c) as usize;
-        let (candidate_rows, counts): (&[i32], &[i32]) = match (self.variant.prior, data.prior) {
-            (PriorKind::Paired { .. }, PriorData::Paired(paired)) => (paired.candidates, paired.counts),
-            _ => (&[], &[]),
-        };
+        let (candidate_rows, counts, log_shares, room): (&[i32], &[i32], &[f32], i64) =
+            match (self.variant.prior, data.prior) {
+                (PriorKind::Paired { p, .. }, PriorData::Paired(paired)) => {
+                    (paired.candidates, paired.counts, paired.log_shares, p)
+                }
+                _ => (&[], &[], &[], 0),
+            };
         let (seeds, noise, codes, uniforms): (&[u64], &[f32], &[f32], &[f32]) = match data.random {
             RandomData::Seeds(seeds) => (seeds, &[], &[], &[]),
             RandomData::Given { noise, codes, uniforms } if self.variant.open => {
@@ -115,9 +118,17 @@ impl Lean {
             ints(next(counts.len()), counts);
             let halves = random::halves(seeds);
             next(2 * e as usize)[..halves.len()].copy_from_slice(&halves);
-            for values in [&knobs, noise, codes, uniforms].into_iter().filter(|values| !values.is_empty()) {
-                let to = next(values.len());
-                to.iter_mut().zip(values).for_each(|(to, value)| *to = value.to_bits());
+            let floats =
+                |to: &mut [u32], from: &[f32]| to.iter_mut().zip(from).for_each(|(to, value)| *to = value.to_bits());
+            floats(next(knobs.len()), &knobs);
+            let to = next(counts.len() * room as usize);
+            let own = log_shares.chunks((log_shares.len() / counts.len().max(1)).max(1));
+            for (to, from) in to.chunks_exact_mut(room.max(1) as usize).zip(own) {
+                floats(to, from);
+                to[from.len()..].fill(0);
+            }
+            for values in [noise, codes, uniforms].into_iter().filter(|values| !values.is_empty()) {
+                floats(next(values.len()), values);
             }
         });
     }
@@ -238,11 +249,12 @@ impl Lean {
         let PriorKind::Paired { m, p, k, balanced } = self.variant.prior else { return };
         let Sizes { e, n, r, rows, c, z, .. } = self.sizes;
         let (run, input, a) = (&self.kernels, &self.input, &self.a);
-        run.run(c"density", e * m * k * p, &[&a.posterior, &input.codes, &a.density], &[rows, n, m, p, k, z]);
+        let tensors = [&a.posterior, &input.codes, &a.density, &input.log_shares];
+        run.run(c"density", e * m * k * p, &tensors, &[rows, n, m, p, k, z]);
         for round in 0..if balanced { ROUNDS } else { 0 } {
             let tensors = [&a.density, &a.row_mass, &a.code_mass, &input.counts];
             run.run(c"code_mass", e * m * k, &tensors, &[p, k, i64::from(round == 0)]);
-            run.run(c"row_mass", e * m * p, &[&a.density, &a.code_mass, &a.row_mass], &[p, k]);
+            run.run(c"row_mass", e * m * p, &[&a.density, &a.code_mass, &a.row_mass, &input.log_shares], &[p, k]);
         }
         let tensors = [
             &a.density,
