@@ -118,7 +118,7 @@ impl Predecessor {
                 return misfit(key, problem);
             }
         }
-        let schedule = config.beta.schedule(steps, true);
+        let schedule = config.beta.schedule(steps, true, None);
         let (next, last) = (self.schedule(config).beta(&schedule, done - 1), self.beta());
         let by_step = matches!(schedule, BetaSchedule::Linear { .. } | BetaSchedule::Cyclical { .. });
         let agree = next == last || last.is_finite() && (next - last).abs() <= 1e-6 * last.abs().max(1.0);
@@ -143,10 +143,10 @@ impl Predecessor {
 
     /// Where the schedule of a config stands after this trial's last step.
     fn schedule(&self, config: &Config) -> ScheduleState {
-        let BetaSchedule::Phased { rise, .. } = config.beta.schedule(config.training.steps, true) else {
-            return ScheduleState::new(&config.beta.schedule(config.training.steps, true));
+        let BetaSchedule::Phased { rise, .. } = config.beta.schedule(config.training.steps, true, None) else {
+            return ScheduleState::new(&config.beta.schedule(config.training.steps, true, None));
         };
-        let is_phased = matches!(self.config.beta.schedule(self.steps(), true), BetaSchedule::Phased { .. });
+        let is_phased = matches!(self.config.beta.schedule(self.steps(), true, None), BetaSchedule::Phased { .. });
         let since = if is_phased && self.last.has(Measure::PhaseSince) {
             self.last.count(Measure::PhaseSince)
         } else {

@@ -16,6 +16,8 @@ pub struct TrialData<'a> {
     masses: Vec<f64>,
     // Probabilities of training rows given their condition.
     shares: Vec<f64>,
+    /// H(row | condition) of the training rows, nats; none of a sample, whose rows do not tell it.
+    pub(super) entropy: Option<f64>,
     pub(super) test: TestData<'a>,
     /// Rows on which a model of a sample is chosen, single observations; none of an exact truth.
     pub(super) validation: Option<Rows>,
@@ -55,6 +57,7 @@ impl<'a> TrialData<'a> {
             weights: train.weights.clone(),
             masses,
             shares,
+            entropy: (population.kind() == Kind::Exact).then(|| train.truth.mean_entropy()),
             test: TestData { population, train: thin(seen), validation: thin(held_out), rows, groups },
             validation,
         }

@@ -67,6 +67,9 @@ pub enum Turn {
         earliest: [u64; 2],
         /// The most.
         latest: [u64; 2],
+        /// Where it is known how low the reconstruction can get: above so many nats the first phase goes on, plateaus or
+        /// not, but for so many steps at the most. What is hard to learn has plateaus on its way.
+        high: Option<(f64, u64)>,
     },
 }
 
@@ -77,12 +80,17 @@ const LEAST_GAIN: f64 = 0.01;
 /// The least and the most that the first two phases take of a run, as shares.
 const EARLIEST: [f64; 2] = [0.15, 0.05];
 const LATEST: [f64; 2] = [0.3, 0.1];
+/// So far above the entropy of the training rows the first phase goes on, nats, and the most that it takes of a run then.
+const NEAR: f64 = 0.4;
+const LATEST_HIGH: f64 = 0.5;
 
 impl Turn {
-    /// The rule for a run of so many steps of any task.
-    pub fn plateau(steps: u64) -> Self {
-        let of = |shares: [f64; 2]| shares.map(|share| (share * steps as f64).ceil() as u64);
-        Self::Plateau { window: WINDOW, earliest: of(EARLIEST), latest: of(LATEST) }
+    /// The rule for a run of so many steps of any task; with the entropy H(row | condition) of the training rows, nats,
+    /// where it is known.
+    pub fn plateau(steps: u64, entropy: Option<f64>) -> Self {
+        let of = |share: f64| (share * steps as f64).ceil() as u64;
+        let high = entropy.map(|entropy| (entropy + NEAR, of(LATEST_HIGH)));
+        Self::Plateau { window: WINDOW, earliest: EARLIEST.map(of), latest: LATEST.map(of), high }
     }
 }
 
@@ -163,9 +171,13 @@ impl ScheduleState {
             (Phase::Align, _) => return false,
             (Phase::Condition, Turn::Thresholds { calendar, .. }) => self.recon.is_some_and(|recon| recon < calendar),
             (Phase::Encode, Turn::Thresholds { code, .. }) => self.kl.is_some_and(|kl| kl > code),
-            (phase, Turn::Plateau { window, earliest, latest }) => {
+            (phase, Turn::Plateau { window, earliest, latest, high }) => {
                 let (done, place) = (step + 1 - self.since, usize::from(phase == Phase::Encode));
-                self.is_flat(window, recon) && done >= earliest[place] || done >= latest[place]
+                let flat = self.is_flat(window, recon);
+                match high.filter(|(level, _)| phase == Phase::Condition && self.recon >= Some(*level)) {
+                    Some((_, most)) => done >= most,
+                    None => flat && done >= earliest[place] || done >= latest[place],
+                }
             }
         };
         if next {
@@ -244,7 +256,7 @@ mod tests {
 
     #[test]
     fn phases_of_any_task_end_when_the_reconstruction_stops_falling_or_after_a_share_of_the_run() {
-        let turn = Turn::Plateau { window: 10, earliest: [40, 10], latest: [300, 50] };
+        let turn = Turn::Plateau { window: 10, earliest: [40, 10], latest: [300, 50], high: None };
         let schedule = BetaSchedule::Phased { high: f64::INFINITY, low: 0.1, end: 0.5, rise: 4, turn };
         let mut state = ScheduleState::new(&schedule);
         // It falls by 3 % in each window until step 100, then stands still.
@@ -255,10 +267,28 @@ mod tests {
         let turned = (120..400).find(|step| state.observe(&schedule, *step, 1e3 / *step as f64, 0.0)).unwrap();
         assert_eq!((turned, state.phase), (169, Phase::Align));
         assert!(!state.observe(&schedule, 500, 9.0, 0.0));
-        assert_eq!(Turn::plateau(1000), Turn::Plateau { window: 200, earliest: [150, 50], latest: [300, 100] });
+        let plain = Turn::Plateau { window: 200, earliest: [150, 50], latest: [300, 100], high: None };
+        assert_eq!(Turn::plateau(1000, None), plain);
         // A plateau at the start ends nothing.
         let mut state = ScheduleState::new(&schedule);
         let turned = (0..400).find(|step| state.observe(&schedule, *step, 5.0, 0.0)).unwrap();
         assert_eq!((turned, state.phase), (39, Phase::Encode));
+    }
+
+    #[test]
+    fn a_plateau_far_above_a_known_entropy_ends_nothing() {
+        let Turn::Plateau { high, .. } = Turn::plateau(1000, Some(3.0)) else { unreachable!() };
+        assert_eq!(high, Some((3.4, 500)));
+        let turn = Turn::Plateau { window: 10, earliest: [40, 10], latest: [120, 50], high: Some((3.4, 300)) };
+        let schedule = BetaSchedule::Phased { high: f64::INFINITY, low: 0.1, end: 0.5, rise: 4, turn };
+        let turned = |recon: fn(u64) -> f64| {
+            let mut state = ScheduleState::new(&schedule);
+            (0..400).find(|step| state.observe(&schedule, *step, recon(*step), 0.0)).unwrap()
+        };
+        // It stands still at 5 nats until step 200, then falls.
+        assert_eq!(turned(|step| if step < 200 { 5.0 } else { 3.0 }), 234);
+        assert_eq!(turned(|step| if step < 50 { 5.0 } else { 3.0 }), 99);
+        // It is never learned: after its share the phase ends all the same.
+        assert_eq!(turned(|_| 5.0), 299);
     }
 }
