@@ -125,15 +125,17 @@ pub enum Schedule {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TurnRule {
-    /// `thresholds` for dates, `plateau` for any other task.
+    /// `thresholds` for dates, `entropy` for any other task.
     #[default]
     Auto,
     /// The thresholds `calendar` and `code`, which are those of dates.
     Thresholds,
     /// A reconstruction that is less than 1 % better than 200 steps before, from 15 % and 5 % of the run on; 30 % and 10 %
-    /// of it at the latest. Of a task with known truth the first phase goes on, for 50 % of the run at the latest, while
-    /// the reconstruction is more than 0.4 nats above the entropy of the training rows.
+    /// of it at the latest.
     Plateau,
+    /// The same, but while the reconstruction is more than 0.4 nats above the entropy of the training rows, the first
+    /// phase goes on, for 50 % of the run at the latest. Of a sample, whose entropy is not known, `plateau`.
+    Entropy,
 }
 
 /// The KL weight over training. Which keys count depends on the kind of schedule; see [`Schedule`].
@@ -193,7 +195,8 @@ impl BetaConfig {
                 end: self.value,
                 rise: self.rise,
                 turn: match self.turn {
-                    TurnRule::Plateau => Turn::plateau(steps, entropy),
+                    TurnRule::Plateau => Turn::plateau(steps, None),
+                    TurnRule::Entropy => Turn::plateau(steps, entropy),
                     TurnRule::Auto if !thresholds => Turn::plateau(steps, entropy),
                     _ => Turn::Thresholds { calendar: self.calendar, code: self.code },
                 },
