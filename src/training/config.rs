@@ -125,7 +125,7 @@ pub enum Schedule {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TurnRule {
-    /// `thresholds` for dates, `entropy` for any other task.
+    /// `thresholds` for dates, `plateau` for any other task.
     #[default]
     Auto,
     /// The thresholds `calendar` and `code`, which are those of dates.
@@ -197,7 +197,7 @@ impl BetaConfig {
                 turn: match self.turn {
                     TurnRule::Plateau => Turn::plateau(steps, None),
                     TurnRule::Entropy => Turn::plateau(steps, entropy),
-                    TurnRule::Auto if !thresholds => Turn::plateau(steps, entropy),
+                    TurnRule::Auto if !thresholds => Turn::plateau(steps, None),
                     _ => Turn::Thresholds { calendar: self.calendar, code: self.code },
                 },
             },

@@ -16,8 +16,6 @@ pub struct TrialData<'a> {
     masses: Vec<f64>,
     // Probabilities of training rows given their condition.
     shares: Vec<f64>,
-    /// H(row | condition) of the training rows, nats; none of a sample, whose rows do not tell it.
-    pub(super) entropy: Option<f64>,
     pub(super) test: TestData<'a>,
     /// Rows on which a model of a sample is chosen, single observations; none of an exact truth.
     pub(super) validation: Option<Rows>,
@@ -57,7 +55,6 @@ impl<'a> TrialData<'a> {
             weights: train.weights.clone(),
             masses,
             shares,
-            entropy: (population.kind() == Kind::Exact).then(|| train.truth.mean_entropy()),
             test: TestData { population, train: thin(seen), validation: thin(held_out), rows, groups },
             validation,
         }
@@ -66,6 +63,17 @@ impl<'a> TrialData<'a> {
     /// Whether the thresholds and limits of dates fit.
     pub(super) fn is_dates(&self) -> bool {
         self.test.population.schema().notation == Notation::Dates
+    }
+
+    /// H(row | condition) of the training rows as they are drawn, nats; none of a sample, whose rows do not tell it.
+    pub(super) fn entropy(&self, balanced: bool) -> Option<f64> {
+        let entropy = |group: usize| -> f64 {
+            let probabilities = self.train_groups.probabilities(group).iter().filter(|p| **p > 0.0);
+            probabilities.map(|p| -p * p.ln()).sum()
+        };
+        let masses = self.masses.iter().map(|mass| if balanced { 1.0 } else { *mass }).enumerate();
+        let (sum, all) = masses.fold((0.0, 0.0), |(sum, all), (group, mass)| (sum + mass * entropy(group), all + mass));
+        (self.test.population.kind() == Kind::Exact).then_some(sum / all)
     }
 
     /// The order in which training rows come: by their probability, or by that given their condition alone.

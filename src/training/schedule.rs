@@ -65,7 +65,7 @@ pub enum Turn {
         window: u64,
         /// The fewest steps that each of the two phases takes: what is hard to learn begins on a plateau.
         earliest: [u64; 2],
-        /// The most.
+        /// The most, but for what `high` says.
         latest: [u64; 2],
         /// Where it is known how low the reconstruction can get: above so many nats the first phase goes on, plateaus or
         /// not, but for so many steps at the most. What is hard to learn has plateaus on its way.

@@ -78,7 +78,8 @@ impl<'a> TrialLoop<'a> {
         let layout = Layout::new(&model, schema);
         let rows = config.training.batch_size as usize * config.objective.importance_samples.max(2);
         check_memory(&layout, rows, threads)?;
-        let schedule = config.beta.schedule(config.training.steps, data.is_dates(), data.entropy);
+        let schedule =
+            config.beta.schedule(config.training.steps, data.is_dates(), data.entropy(config.training.balanced));
         let mut model = Model::new(model, schema.clone(), config.seed);
         // What a checkpoint must have been written by to be resumed.
         let run = format!("{:012x}", config.identity);

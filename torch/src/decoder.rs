@@ -21,7 +21,7 @@ pub struct Decoder {
     device: Device,
     /// None where the device's own kernels can't be compiled: random numbers are drawn on the CPU then.
     kernels: Option<Rc<Kernels>>,
-    /// Rows, or rows times codes, that are computed at once: some 5 KiB each at the default width.
+    /// Rows, or rows times codes, that are computed at once: some 5 KiB each at the default width, as measured.
     at_once: usize,
 }
 
@@ -31,9 +31,12 @@ impl Decoder {
         // First, since it decides on the stream that tensors are made on.
         let kernels = Kernels::on(device).ok();
         let flat = Tensor::from_slice(&shape.pad(weights)).unsqueeze(0).to_device(device);
-        // Where memory is short, fewer at once, with room for what products need besides.
+        // States, features, units and logits of one. Other programs may take their share of the memory at the same time.
+        let widest = (0..shape.generated.len()).map(|column| shape.width(column)).max().unwrap_or(0);
+        let largest = shape.generated.iter().map(|column| column.size).max().unwrap_or(0);
+        let bytes = size_of::<f32>() * (shape.state() + shape.features() + 10 * widest + 4 * largest);
         let free = kernels.as_ref().and_then(|kernels| kernels.free_memory()).unwrap_or(0);
-        let at_once = (free / (16 << 10)).clamp(1 << 14, 1 << 21) as usize;
+        let at_once = ((free / 4).min(12 << 30) as usize / bytes.max(1)).clamp(1 << 14, 1 << 21);
         Self { model: Model::new(shape, &flat), device, kernels, at_once }
     }
 

@@ -29,7 +29,7 @@ fn models() -> Vec<Model> {
 #[test]
 fn rows_are_drawn_as_the_built_in_decoder_draws_them() {
     let valid = ValidDates::new();
-    let conditions: Vec<_> = valid.conditions().into_iter().step_by(700).collect();
+    let conditions: Vec<_> = valid.conditions().into_iter().step_by(1100).collect();
     let mut asked = Rows::new(4);
     conditions.iter().for_each(|condition| asked.push(&condition.row()));
     let seeds: Vec<u64> = (0..conditions.len() as u64).map(|seed| seed * 7919).collect();
@@ -62,14 +62,14 @@ fn rows_are_weighed_as_the_built_in_decoder_weighs_them() {
     let all: Vec<usize> = (0..groups.len()).collect();
     for model in models() {
         let decoder = Decoder::new(&shape(&model), &model.weights, Device::Cpu);
-        let weighed = decoder.log_probabilities(&groups, &all, &seeds, 70);
+        let weighed = decoder.log_probabilities(&groups, &all, &seeds, 110);
         let mut rest = weighed.as_slice();
         for (group, seed) in seeds.iter().enumerate() {
             let mut rows = Rows::new(8);
             rows.extend(groups.rows(), groups.range(group));
-            let z = decoder.noise(*seed, 70).z;
+            let z = decoder.noise(*seed, 110).z;
             let built_in = cvae::model::Decoder { model: &model };
-            let expected = built_in.log_probabilities(&mut DecoderBuffers::default(), &rows, 70, &z);
+            let expected = built_in.log_probabilities(&mut DecoderBuffers::default(), &rows, 110, &z);
             let (own, others) = rest.split_at(expected.len());
             rest = others;
             let worst = own.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
