@@ -4,7 +4,7 @@
 # PROGRAM is cvae-torch, built against a PyTorch 2.11 with CUDA (torch/README.md says how); beside it, torch/examples/bench.rs
 # as `bench` is measured as well where it is there. Nothing is built here and no network is needed. DEVICE is `cuda`, or
 # `cpu` to rehearse the script with few steps. Run folders go to RUNS. The script compares losses with those on the CPU
-# and stops where they differ; it ends within 8 minutes. PARTS, if set, names the parts that are run: parity, alone,
+# and stops where they differ; it takes about 8 minutes on an H100. PARTS, if set, names the parts that are run: parity, alone,
 # evaluation, seeds, latent_beta, many, products, memory, steps; MANY and SOME are numbers of trials.
 set -eu
 program=$(realpath "${1:-target/release/cvae-torch}")
@@ -22,7 +22,7 @@ if [ "$device" = cpu ]; then
         --set evaluation.final_samples=2 --set model.hidden_dim=16 --set model.angles=6 --set engine=torch)
     many=3 some=2 together=(--together 4) full=() side=()
 else
-    short=() many=${MANY:-256} some=${SOME:-32} together=() side=(--jobs 5)
+    short=() many=${MANY:-256} some=${SOME:-8} together=() side=(--jobs 5)
     full=(--set evaluation.final_samples=1000 --set evaluation.codes=1024)
 fi
 
@@ -124,7 +124,7 @@ fi
             done
         done
         echo
-        echo "Parts of the evaluation of one trial, 6,804 conditions, each twice: seconds."
+        echo "Parts of the evaluation of one trial, 6,804 conditions, each twice but for the start: seconds."
         echo
         echo "| part | s |"
         echo "|---|---:|"

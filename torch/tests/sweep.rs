@@ -92,12 +92,14 @@ fn trials_that_train_as_one_are_the_trials_alone() {
 
 #[test]
 fn trials_whose_noise_no_engine_draws_are_the_trials_alone_and_have_the_built_in_engines_losses() {
-    // Rows of unequal probability are paired by it; codes of their own need no pairing.
-    let kinds: [&[&str]; 2] = [&["objective.pairing=balanced", "data.task=weighted_dates"], &["objective.pairing=own"]];
-    for kind in kinds {
+    // In the first, one trial's rows have unequal probabilities.
+    let weighted: &[&str] = &["data.task=weighted_dates", "beta.turn=thresholds"];
+    for (pairing, of_two) in [("objective.pairing=balanced", weighted), ("objective.pairing=own", &[])] {
         let folders = [(); 3].map(|()| tempfile::tempdir().unwrap());
         let [group, alone, built_in] = folders.each_ref().map(|folder| folder.path());
-        let sets = TRIALS.map(|(name, sets)| (name, [sets, kind, &["objective.noise=stratified"]].concat()));
+        let sets = TRIALS.map(|(name, sets)| {
+            (name, [sets, &["objective.noise=stratified", pairing], if name == "two" { of_two } else { &[] }].concat())
+        });
         let trials = sets.each_ref().map(|(name, sets)| (*name, sets.as_slice()));
         let endings = train(group, &trials, None);
         assert!(endings.iter().all(|ending| matches!(ending, Ok(TrialEnding::Finished(_)))), "{endings:?}");
