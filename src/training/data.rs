@@ -16,6 +16,8 @@ pub struct TrialData<'a> {
     masses: Vec<f64>,
     // Probabilities of training rows given their condition.
     shares: Vec<f64>,
+    /// Mean entropy of training rows given their condition, by the conditions' masses and with each counted once, nats.
+    entropies: Option<[f64; 2]>,
     pub(super) test: TestData<'a>,
     /// Rows on which a model of a sample is chosen, single observations; none of an exact truth.
     pub(super) validation: Option<Rows>,
@@ -55,6 +57,11 @@ impl<'a> TrialData<'a> {
             weights: train.weights.clone(),
             masses,
             shares,
+            entropies: (population.kind() == Kind::Exact).then(|| {
+                let truth = &train.truth;
+                let sum: f64 = (0..truth.len()).map(|group| truth.entropy(group)).sum();
+                [truth.mean_entropy(), sum / truth.len() as f64]
+            }),
             test: TestData { population, train: thin(seen), validation: thin(held_out), rows, groups },
             validation,
         }
@@ -67,13 +74,8 @@ impl<'a> TrialData<'a> {
 
     /// H(row | condition) of the training rows as they are drawn, nats; none of a sample, whose rows do not tell it.
     pub(super) fn entropy(&self, balanced: bool) -> Option<f64> {
-        let entropy = |group: usize| -> f64 {
-            let probabilities = self.train_groups.probabilities(group).iter().filter(|p| **p > 0.0);
-            probabilities.map(|p| -p * p.ln()).sum()
-        };
-        let masses = self.masses.iter().map(|mass| if balanced { 1.0 } else { *mass }).enumerate();
-        let (sum, all) = masses.fold((0.0, 0.0), |(sum, all), (group, mass)| (sum + mass * entropy(group), all + mass));
-        (self.test.population.kind() == Kind::Exact).then_some(sum / all)
+        let [by_mass, by_condition] = self.entropies?;
+        Some(if balanced { by_condition } else { by_mass })
     }
 
     /// The order in which training rows come: by their probability, or by that given their condition alone.

@@ -1,8 +1,8 @@
 //! Rows per second of batched trials, and the losses of first steps against those of the CPU.
 //!
 //! `bench check DEVICE` compares, `bench profile DEVICE TRIALS` tells where a step's time goes, `bench evaluate DEVICE` how
-//! long the parts of an evaluation take, and `bench train DEVICE WAY TRIALS STEPS` prints a row of a table. `WAY` is `autograd`, `launches` (the gradient by hand),
-//! `graph` (the same, captured), each with `-tf32` for products that round their factors, or `-seeds` for random numbers
+//! long the parts of an evaluation take, and `bench train DEVICE WAY TRIALS STEPS` prints a row of a table. `WAY` is
+//! `autograd`, `launches` (the gradient by hand), `graph` (the same, captured), each with `-tf32` for products that round their factors, or `-seeds` for random numbers
 //! that are drawn on the device, as training does; those of the others are copied to it at each step.
 
 use std::time::Instant;

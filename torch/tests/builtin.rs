@@ -21,6 +21,19 @@ fn days() -> Vec<Date> {
 }
 
 fn check(config: ModelConfig, batch: usize, pairing: Option<Pairing>, weights: ObjectiveWeights) {
+    check_rows(config, batch, (pairing, false), weights);
+    if matches!(pairing, Some(Pairing::Posterior | Pairing::Balanced)) {
+        check_rows(config, batch, (pairing, true), weights);
+    }
+}
+
+/// The same for rows of a condition that are equally likely, or not.
+fn check_rows(
+    config: ModelConfig,
+    batch: usize,
+    (pairing, uneven): (Option<Pairing>, bool),
+    weights: ObjectiveWeights,
+) {
     let model = Model::new(config, dates::schema(), 7);
     let latent = model.layout.latent;
     // A few steps of chance away from the start, so that no weight is 0.
@@ -37,8 +50,7 @@ fn check(config: ModelConfig, batch: usize, pairing: Option<Pairing>, weights: O
         Some(pairing) => {
             let balanced = pairing == Pairing::Balanced;
             let mut codes = draw_codes(&groups, &[3, 0, 11, 5, 40], (37, latent), balanced, &mut random);
-            // Rows of unequal probability go the same way.
-            if batch % 2 == 1 {
+            if uneven {
                 codes.log_shares = normal(&mut random, codes.candidates.len());
                 codes.log_shares.iter_mut().for_each(|share| *share *= 0.5);
             }
