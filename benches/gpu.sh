@@ -4,8 +4,9 @@
 # PROGRAM is cvae-torch, built against a PyTorch 2.11 with CUDA (torch/README.md says how); beside it, torch/examples/bench.rs
 # as `bench` is measured as well where it is there. Nothing is built here and no network is needed. DEVICE is `cuda`, or
 # `cpu` to rehearse the script with few steps. Run folders go to RUNS. The script compares losses with those on the CPU
-# and stops where they differ. Without evaluation, products, memory and steps it took 6 minutes on an H100. PARTS, if set, names the parts that are run: parity, alone,
-# evaluation, seeds, latent_beta, many, products, memory, steps; MANY and SOME are numbers of trials.
+# and stops where they differ. Without evaluation, products, memory and steps it took 6 minutes on an H100. PARTS, if set,
+# names the parts that are run: parity, alone, evaluation, seeds, latent_beta, many, products, memory, steps; MANY and SOME
+# are numbers of trials.
 set -eu
 program=$(realpath "${1:-target/release/cvae-torch}")
 device=${2:-cuda}
