@@ -6,7 +6,7 @@ use super::config::Config;
 use super::config_file::ConfigFile;
 use crate::dates::Holdout;
 use crate::model::{ModelConfig, Pairing, Prior};
-use crate::training::{Every, Schedule};
+use crate::training::{Every, Optimizer, Schedule};
 
 /// A value that can't be worked with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +58,8 @@ impl ConfigFile {
         // About as many dates are trained on; how many exactly, the split decides, and training checks again.
         let dates = if data.is_dates() { 146_462.0 * (1.0 - data.held_out) * (1.0 - data.sealed) } else { 1e9 };
         between("training.batch_size", training.batch_size, 1, dates as i64).map_err(with(&["data.held_out"]))?;
+        let first = training.first_batch_size;
+        between("training.first_batch_size", first, 0, training.batch_size).map_err(with(&["training.batch_size"]))?;
         between("training.learning_rate", training.learning_rate, 1e-9, 10.0)?;
         between("training.final_share", training.final_share, 0.0, 1.0)?;
         between("training.second_moment", training.second_moment, 0.0, 0.999_999)?;
@@ -66,6 +68,16 @@ impl ConfigFile {
         between("training.weight_decay", training.weight_decay, 0.0, 1.0 / training.learning_rate)
             .map_err(with(&["training.learning_rate"]))?;
         at_least("training.gradient_clip", training.gradient_clip, 1e-9)?;
+        between("training.matrix_rate", training.matrix_rate, 0.0, 1e3)?;
+        between("training.momentum", training.momentum, 0.0, 0.999_999)?;
+        between("training.average", training.average, 0.0, 0.999_999)?;
+        if training.encoder_updates > 0 && (training.optimizer != Optimizer::Adam || training.matrix_rate != 1.0) {
+            let problem = "updates of the encoder alone are Adam's at one rate; set training.optimizer = \"adam\" and \
+                           training.matrix_rate = 1"
+                .to_owned();
+            let with = &["training.optimizer", "training.matrix_rate"];
+            return Err(Invalid { key: "training.encoder_updates", with, problem });
+        }
         at_least("training.divergence", training.divergence, 12.0)?;
         at_least("training.checkpoint_every", training.checkpoint_every, 1)?;
         if let Every::Steps(every) = evaluation.every {
@@ -124,7 +136,8 @@ impl ConfigFile {
     pub fn builtin_alone(&self) -> bool {
         let Self { model, objective, training, .. } = self;
         let cures = objective.importance_samples > 1 || objective.mmd > 0.0 || training.encoder_updates > 0;
-        cures || model.prior != Prior::Standard
+        let updates = training.optimizer != Optimizer::Adam || training.matrix_rate != 1.0 || training.average > 0.0;
+        cures || updates || training.first_batch_size > 0 || model.prior != Prior::Standard
     }
 
     /// Checks the keys of cures for an unused code, which ask for a code and do not all go together.

@@ -16,7 +16,7 @@ use crate::files;
 use crate::metrics::{Measure, Row};
 use crate::model::{Model, TrainingState};
 use crate::printable::ShownPath;
-use crate::training::{BetaSchedule, Checkpoint, History, Phase, ScheduleState};
+use crate::training::{BetaSchedule, Checkpoint, History, Phase, ScheduleState, evaluated};
 
 /// A finished trial that another one goes on from.
 #[derive(Debug)]
@@ -175,7 +175,8 @@ impl Predecessor {
         let kept = if own.exists() {
             let (state, training) =
                 Checkpoint::load(&own, &self.model.layout).map_err(crate::training::TrainingError::from)?;
-            (state.step == step && training.weights == self.model.weights).then_some((state, training))
+            let evaluated = evaluated(&self.config.training, &training);
+            (state.step == step && evaluated == self.model.weights).then_some((state, training))
         } else {
             None
         };

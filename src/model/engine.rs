@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::encodings::Encodings;
 use super::layout::Layout;
 use super::noise::Decode;
+use super::update::{AdamHyperparams, EncoderUpdate, TrainingState, UpdateRule};
 use super::weights::Model;
 use crate::task::{Groups, Rows};
 
@@ -85,15 +86,10 @@ pub struct StepOptions<'a> {
     pub aggregated: Option<&'a PairedCodes>,
     /// How the encoder is updated, where not as all weights are (He et al. 2019).
     pub encoder: Option<EncoderUpdate>,
-}
-
-/// An update of the encoder that differs from that of the other weights.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct EncoderUpdate {
-    /// How far it goes.
-    pub adam: AdamHyperparams,
-    /// Whether all other weights stay as they are.
-    pub alone: bool,
+    /// What moves the weights.
+    pub rule: UpdateRule,
+    /// Share of the new weights in their running average, in 0..=1; 0 where none is kept.
+    pub average_share: f64,
 }
 
 /// What one step is computed from.
@@ -127,46 +123,6 @@ pub struct Terms {
     pub kl: f64,
     /// The reconstruction at z from the prior; 0 without a hybrid term.
     pub prior_recon: f64,
-}
-
-/// Hyperparameters of one update of Adam (Kingma and Ba 2015) with decoupled weight decay (Loshchilov and Hutter 2019).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AdamHyperparams {
-    /// The learning rate.
-    pub rate: f64,
-    /// Largest norm of the gradient.
-    pub clip: f64,
-    /// Decay of the first moments.
-    pub beta1: f64,
-    /// Decay of the second moments.
-    pub beta2: f64,
-    /// Share of the decayed weights that a step takes, times the rate.
-    pub weight_decay: f64,
-    /// What the first moments hold of a steady gradient, having begun at 0.
-    pub bias_correction1: f64,
-    /// The same of the second moments.
-    pub bias_correction2: f64,
-    /// Keeps the quotient finite.
-    pub epsilon: f64,
-}
-
-/// Weights and Adam's moments, each flat in the order of [`super::Layout`].
-#[derive(Clone, Debug, PartialEq)]
-pub struct TrainingState {
-    /// The weights.
-    pub weights: Vec<f32>,
-    /// First moments.
-    pub first: Vec<f32>,
-    /// Second moments.
-    pub second: Vec<f32>,
-}
-
-impl TrainingState {
-    /// These weights with moments of 0.
-    pub fn new(weights: Vec<f32>) -> Self {
-        let zeros = vec![0.0; weights.len()];
-        Self { first: zeros.clone(), second: zeros, weights }
-    }
 }
 
 /// Trains models of one shape, each a trial of its own.

@@ -249,6 +249,13 @@ impl Layout {
         if self.trunk.prefix.is_some() { column } else { 0 }
     }
 
+    /// The hidden layers, whose weights are matrices in the sense of Muon: all but tables, outputs and what z gates.
+    pub fn matrices(&self) -> impl Iterator<Item = &Linear> {
+        let gaussians = self.encoder.iter().chain(&self.prior).map(|network| &network.hidden);
+        let heads = self.heads.iter().flat_map(|head| [&head.input, &head.hidden]);
+        gaussians.chain(&self.trunk.hidden).chain(heads)
+    }
+
     /// Places of the weights that decay: those with which heads read cosines and sines of the angles, and those of
     /// their hidden layers. Some learned angles memorise single conditions, which misleads on others. With the logits
     /// decayed as well, dates such as 31-4 stay too likely (measured).

@@ -12,6 +12,7 @@ pub mod layout;
 mod noise;
 mod sampling;
 mod tensor_file;
+mod update;
 mod weights;
 
 pub use baseline::{Baseline, Law};
@@ -20,11 +21,12 @@ pub use config::{Heads, ModelConfig, ModelKind, Pairing, Prior, Trunk};
 pub use cpu::{CpuEngine, Decoder, DecoderBuffers, encode, exponentials, paired_rows};
 pub use encodings::Encodings;
 pub use engine::{
-    AdamHyperparams, BulkDecoder, DeviceChoice, EncoderUpdate, Engine, EngineError, EngineKind, EngineOptions,
-    MakeEngine, ObjectiveWeights, PairedCodes, PriorCodes, StepInput, StepOptions, Terms, TrainingState, check_memory,
+    BulkDecoder, DeviceChoice, Engine, EngineError, EngineKind, EngineOptions, MakeEngine, ObjectiveWeights,
+    PairedCodes, PriorCodes, StepInput, StepOptions, Terms, check_memory,
 };
 pub use layout::{Layout, RADIANS_PER_UNIT};
 pub use noise::{Decode, DecodeError, Noise};
 pub use sampling::Sampler;
 pub use tensor_file::{Tensor, Tensors, Values, WeightsError, load_tensors, save_tensors};
+pub use update::{AdamHyperparams, EncoderUpdate, MuonHyperparams, ScheduleFreeHyperparams, TrainingState, UpdateRule};
 pub use weights::{Model, flat, named};

@@ -70,6 +70,7 @@ const MOST_SECONDS: f64 = 3.2e10;
 const STATE: &str = "state";
 const MODEL: &str = "model.";
 const BEST: &str = "best";
+const AVERAGE: &str = "average";
 const MOMENTS: [&str; 2] = ["first", "second"];
 
 impl Checkpoint {
@@ -84,6 +85,9 @@ impl Checkpoint {
         let mut tensors: Tensors = weights.map(|(name, tensor)| (format!("{MODEL}{name}"), tensor)).collect();
         let moments = MOMENTS.into_iter().zip([training.first, training.second]);
         tensors.extend(moments.map(|(name, values)| (name.to_owned(), Tensor::of_floats(values))));
+        if !training.average.is_empty() {
+            tensors.insert(AVERAGE.to_owned(), Tensor::of_floats(training.average));
+        }
         if self.best.is_some() {
             tensors.insert(BEST.to_owned(), Tensor::of_floats(self.best_weights.clone()));
         }
@@ -161,6 +165,7 @@ impl Checkpoint {
         let state = tensors.remove(STATE).ok_or_else(|| damaged("it has no counters"))?;
         let Values::U8(bytes) = state.values else { return Err(damaged("its counters are not text")) };
         let mut state: Self = serde_json::from_slice(&bytes).map_err(|error| damaged(&error.to_string()))?;
+        let has_average = tensors.contains_key(AVERAGE);
         let mut moments = |name: &str| -> Result<Vec<f32>, CheckpointError> {
             let tensor = tensors.remove(name).ok_or_else(|| damaged(&format!("its moments {name} are missing")))?;
             match tensor.values {
@@ -177,10 +182,11 @@ impl Checkpoint {
         if state.best.is_some() {
             state.best_weights = moments(BEST)?;
         }
+        let average = if has_average { moments(AVERAGE)? } else { Vec::new() };
         let weights = tensors.into_iter();
         let weights = weights.map(|(name, tensor)| (name.strip_prefix(MODEL).unwrap_or(&name).to_owned(), tensor));
         let weights = flat(layout, weights.collect(), path)?;
-        Ok((state, TrainingState { weights, first, second }))
+        Ok((state, TrainingState { weights, first, second, average }))
     }
 }
 
@@ -208,7 +214,8 @@ mod tests {
         };
         let layout = layout();
         let values = |scale: f32| (0..layout.len).map(|place| place as f32 * scale).collect::<Vec<_>>();
-        let training = TrainingState { weights: values(0.1), first: values(0.2), second: values(0.3) };
+        let training =
+            TrainingState { weights: values(0.1), first: values(0.2), second: values(0.3), average: values(0.4) };
         state.save(&path, &layout, training.clone()).unwrap();
         assert_eq!(Checkpoint::load(&path, &layout).unwrap(), (state, training));
         assert_eq!(Checkpoint::step_of(&path), Some(7));

@@ -14,6 +14,9 @@ pub struct StepConfig {
     pub steps: u64,
     /// Dates of a step.
     pub batch_size: i64,
+    /// Dates of the first step, from which batches grow evenly to `batch_size` at the last (Smith et al. 2018); 0 where all
+    /// are alike. Other than 0: built-in engine alone.
+    pub first_batch_size: i64,
     /// Peak learning rate of Adam.
     pub learning_rate: f64,
     /// Steps over which the learning rate rises from 0 to its peak; a cosine decay follows.
@@ -40,6 +43,15 @@ pub struct StepConfig {
     pub encoder_updates: u64,
     /// Steps, from the first, in which the encoder is updated more often than the decoder.
     pub aggressive_steps: u64,
+    /// What moves the weights. Others than `"adam"`: built-in engine alone.
+    pub optimizer: Optimizer,
+    /// Learning rate of the hidden layers' matrices as a multiple of `learning_rate`. Other than 1: built-in engine alone.
+    pub matrix_rate: f64,
+    /// Decay of Muon's momentum.
+    pub momentum: f64,
+    /// Decay of a running average of the weights, which is evaluated and kept in place of the last ones (Polyak and
+    /// Juditsky 1992); 0 for none. Built-in engine alone.
+    pub average: f64,
     /// Whether training rows are drawn so that each condition comes equally often, however many rows it has.
     pub balanced: bool,
     /// Whether the last checkpoint is kept at the end, so that `cvae train --from` can take Adam's moments over.
@@ -51,6 +63,7 @@ impl Default for StepConfig {
         Self {
             steps: 18_000,
             batch_size: 512,
+            first_batch_size: 0,
             learning_rate: 0.008,
             warm_up: 100,
             final_share: 0.001,
@@ -62,10 +75,44 @@ impl Default for StepConfig {
             checkpoint_every: 500,
             encoder_updates: 0,
             aggressive_steps: 0,
+            optimizer: Optimizer::Adam,
+            matrix_rate: 1.0,
+            momentum: 0.95,
+            average: 0.0,
             balanced: false,
             keep_checkpoint: false,
         }
     }
+}
+
+impl StepConfig {
+    /// Rows of a step, counted from 0.
+    pub fn rows_of(&self, step: u64) -> u64 {
+        let (first, last) = (self.first_batch_size as u64, self.batch_size as u64);
+        match first {
+            0 => last,
+            _ => first + (last - first) * step / self.steps.saturating_sub(1).max(1),
+        }
+    }
+
+    /// Rows of so many steps.
+    pub fn rows_until(&self, steps: u64) -> u64 {
+        (0..steps).map(|step| self.rows_of(step)).sum()
+    }
+}
+
+/// What moves the weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Optimizer {
+    /// Adam with decoupled weight decay (Kingma and Ba 2015, Loshchilov and Hutter 2019).
+    #[default]
+    Adam,
+    /// Muon for the hidden layers' matrices, Adam for all else ([Jordan et al. 2024](https://kellerjordan.github.io/posts/muon)),
+    /// updates as long as Adam's ([Liu et al. 2025](https://arxiv.org/abs/2502.16982)).
+    Muon,
+    /// Schedule-free AdamW ([Defazio et al. 2024](https://arxiv.org/abs/2405.15682)). It asks for `final_share = 1`.
+    ScheduleFree,
 }
 
 /// Terms of the objective beside the reconstruction and beta KL.
@@ -288,6 +335,16 @@ pub struct TrainingConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn batches_grow_from_the_first_size_to_the_last() {
+        let config = StepConfig { steps: 5, batch_size: 50, first_batch_size: 10, ..StepConfig::default() };
+        assert_eq!((0..5).map(|step| config.rows_of(step)).collect::<Vec<_>>(), [10, 20, 30, 40, 50]);
+        assert_eq!((config.rows_until(3), config.rows_until(5)), (60, 150));
+        let alike = StepConfig { first_batch_size: 0, ..config };
+        assert_eq!((alike.rows_of(0), alike.rows_until(4)), (50, 200));
+        assert_eq!(StepConfig { steps: 1, ..config }.rows_of(0), 10);
+    }
 
     #[test]
     fn evaluations_are_due_at_equal_or_at_doubling_distances() {

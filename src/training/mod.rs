@@ -21,12 +21,14 @@ mod trial_loop;
 pub use crate::metrics::Row;
 pub use baseline::{Counted, count_baseline};
 pub use checkpoint::{Checkpoint, CheckpointError};
-pub use config::{BetaConfig, EvaluationConfig, Every, Objective, Schedule, StepConfig, TrainingConfig, TurnRule};
+pub use config::{
+    BetaConfig, EvaluationConfig, Every, Objective, Optimizer, Schedule, StepConfig, TrainingConfig, TurnRule,
+};
 pub use data::TrialData;
 pub use evaluation::{Drawn, EvalBudget, Evaluation, Exact, TestData, evaluate};
 pub use history::{History, HistoryError};
 pub use observer::{Ending, Observer, Progress, TrainingError};
-pub use optimizer::{adam_hyperparams, learning_rate};
+pub use optimizer::{adam_hyperparams, evaluated, learning_rate};
 pub use schedule::{BetaSchedule, Phase, ScheduleState, Turn};
 pub use trainer::{Ended, Trainer};
 pub use trial_loop::TrialLoop;

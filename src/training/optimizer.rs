@@ -2,8 +2,10 @@
 
 use std::f64::consts::PI;
 
-use super::config::StepConfig;
-use crate::model::{AdamHyperparams, EncoderUpdate};
+use super::config::{Optimizer, StepConfig};
+use crate::model::{
+    AdamHyperparams, EncoderUpdate, MuonHyperparams, ScheduleFreeHyperparams, StepOptions, TrainingState, UpdateRule,
+};
 
 /// Decay of the first moments.
 const BETA1: f64 = 0.9;
@@ -20,10 +22,61 @@ pub(super) fn adam_hyperparams_since(config: &StepConfig, step: u64, since: u64)
     hyperparams(config, step, since, |steps| steps)
 }
 
+/// How a step moves the weights: by Adam, and by what a config asks for besides. Moments were 0 at step `since`.
+pub(super) fn update(config: &StepConfig, step: u64, since: u64) -> (AdamHyperparams, StepOptions<'static>) {
+    let (adam, encoder) = updates(config, step, since);
+    let rule = match config.optimizer {
+        Optimizer::Adam if config.matrix_rate == 1.0 => UpdateRule::Adam,
+        Optimizer::Adam => UpdateRule::TwoRates(config.matrix_rate),
+        Optimizer::Muon => {
+            UpdateRule::Muon(MuonHyperparams { momentum: config.momentum, rate: adam.rate * config.matrix_rate })
+        }
+        Optimizer::ScheduleFree => {
+            let share = highest_rates(config, step, step + 1) / highest_rates(config, since, step + 1);
+            UpdateRule::ScheduleFree(ScheduleFreeHyperparams { begins: step == since, share })
+        }
+    };
+    // All steps count in the average as their decay has it, whatever their number.
+    let done = (step + 1 - since) as f64;
+    let average_share = match config.average {
+        0.0 => 0.0,
+        decay => (1.0 - decay) / (1.0 - decay.powf(done)),
+    };
+    (adam, StepOptions { encoder, rule, average_share, ..StepOptions::default() })
+}
+
+/// The squares of the highest learning rates so far, summed over some steps: what z counts for in the average of
+/// schedule-free AdamW.
+fn highest_rates(config: &StepConfig, from: u64, to: u64) -> f64 {
+    let sum = |steps: u64| {
+        let rising = steps.min(config.warm_up) as f64;
+        let warm_up = config.warm_up.max(1) as f64;
+        rising * (rising + 1.0) * (2.0 * rising + 1.0) / (6.0 * warm_up * warm_up)
+            + steps.saturating_sub(config.warm_up) as f64
+    };
+    sum(to) - sum(from)
+}
+
+/// The weights that a trial is evaluated with: their average where one is kept, and x of schedule-free AdamW, which lies
+/// between its y and z.
+pub fn evaluated(config: &StepConfig, state: &TrainingState) -> Vec<f32> {
+    let TrainingState { weights, first, average, .. } = state;
+    if config.average > 0.0 && average.len() == weights.len() {
+        return average.clone();
+    }
+    // Before the first step there is no z.
+    let begun = first.iter().any(|z| *z != 0.0);
+    if config.optimizer != Optimizer::ScheduleFree || !begun {
+        return weights.clone();
+    }
+    let back = (1.0 / BETA1 - 1.0) as f32;
+    weights.iter().zip(first).map(|(y, z)| (y - z).mul_add(back, *y)).collect()
+}
+
 /// How a step moves all weights but the encoder's, and how the encoder's where that differs: in the first
 /// `aggressive_steps` several updates of the encoder alone come before each one of all weights (He et al. 2019). Moments
 /// were 0 at step `since`.
-pub(super) fn updates(config: &StepConfig, step: u64, since: u64) -> (AdamHyperparams, Option<EncoderUpdate>) {
+fn updates(config: &StepConfig, step: u64, since: u64) -> (AdamHyperparams, Option<EncoderUpdate>) {
     let encoder = adam_hyperparams_since(config, step, since);
     let (cycle, aggressive) = (config.encoder_updates + 1, config.aggressive_steps);
     if cycle == 1 || aggressive == 0 {
@@ -138,6 +191,32 @@ mod tests {
                 assert!((adam.bias_correction2 - held[1]).abs() < 1e-12, "{since} {step}");
             }
         }
+    }
+
+    #[test]
+    fn what_moves_the_weights_has_the_steps_shares() {
+        let plain = StepConfig { steps: 100, warm_up: 4, learning_rate: 0.5, final_share: 1.0, ..Default::default() };
+        let (adam, options) = update(&plain, 7, 0);
+        assert_eq!((adam, options.rule, options.average_share), (adam_hyperparams(&plain, 7), UpdateRule::Adam, 0.0));
+        for since in [0, 2, 30] {
+            let config = StepConfig { optimizer: Optimizer::ScheduleFree, average: 0.9, ..plain };
+            let (mut squares, mut weight) = (0.0, 0.0);
+            for step in since..since + 20 {
+                let (_, options) = update(&config, step, since);
+                let highest = (since..=step).map(|step| learning_rate(&config, step)).fold(0.0, f64::max);
+                squares += highest * highest;
+                let UpdateRule::ScheduleFree(rule) = options.rule else { panic!("{options:?}") };
+                assert_eq!(rule.begins, step == since);
+                assert!((rule.share - highest * highest / squares).abs() < 1e-12, "{since} {step}: {rule:?}");
+                weight = 0.9 * weight + 1.0;
+                assert!((options.average_share - 1.0 / weight).abs() < 1e-12, "{since} {step}");
+            }
+        }
+        let muon = StepConfig { optimizer: Optimizer::Muon, matrix_rate: 3.0, momentum: 0.8, ..plain };
+        let rule = UpdateRule::Muon(MuonHyperparams { momentum: 0.8, rate: 1.5 });
+        assert_eq!(update(&muon, 50, 0).1.rule, rule);
+        let adam = StepConfig { optimizer: Optimizer::Adam, ..muon };
+        assert_eq!(update(&adam, 50, 0).1.rule, UpdateRule::TwoRates(3.0));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::data::TrialData;
 use super::evaluation::{Drawn, EvalBudget, Evaluation, evaluate};
 use super::history::History;
 use super::observer::{Observer, Progress, TrainingError};
-use super::optimizer::{learning_rate, updates};
+use super::optimizer::{evaluated, learning_rate, update};
 use super::order::Order;
 use super::schedule::{BetaSchedule, Phase, ScheduleState};
 use crate::metrics::{Measure, Row, draw_into, marginal_nll, paired_candidates};
@@ -96,7 +96,7 @@ impl<'a> TrialLoop<'a> {
             let refused = |reason| CheckpointError::State { path: checkpoint.to_owned(), reason };
             saved.check(config.training.steps, WINDOW).map_err(refused)?;
             (state, training) = (saved, saved_training);
-            model.weights.clone_from(&training.weights);
+            model.weights = evaluated(&config.training, &training);
             History::resume(history, &state.history)?
         } else {
             let given = data.test.population.schema().given.iter().map(|column| column.name.as_str());
@@ -181,13 +181,15 @@ impl<'a> TrialLoop<'a> {
     /// Gathers what the next step is computed from. An engine that draws its own random numbers needs a seed alone.
     pub(super) fn prepare(&mut self, engine_draws: bool) {
         let step = self.state.step;
-        self.batch.gather(&self.data.train, self.order.rows(step));
+        let count = self.config.training.rows_of(step) as usize;
+        self.batch.gather(&self.data.train, &self.order.rows(step)[..count]);
+        let grouped = (count / self.config.objective.codes as usize).max(1);
         let (latent, hybrid) = (self.model.layout.latent, self.weights(step).hybrid);
-        let TrainingConfig { seed, training, objective, .. } = &self.config;
+        let TrainingConfig { seed, objective, .. } = &self.config;
         let mut random = stream(*seed, Purpose::Noise, step);
         // No engine draws stratified noise.
         let engine_draws = engine_draws && objective.noise == Noise::Independent;
-        let rows = if engine_draws { 0 } else { training.batch_size as usize };
+        let rows = if engine_draws { 0 } else { count };
         if engine_draws {
             self.noise_seed = random.random();
         }
@@ -197,7 +199,7 @@ impl<'a> TrialLoop<'a> {
             _ if hybrid <= 0.0 || latent == 0 => PriorCodes::None,
             Pairing::Own => PriorCodes::Own(objective.noise.normal(&mut random, rows, latent)),
             pairing => {
-                let (conditions, codes) = (self.conditions.rows(step), objective.codes as usize);
+                let (conditions, codes) = (&self.conditions.rows(step)[..grouped], objective.codes as usize);
                 let (groups, balanced) = (&self.data.train_groups, pairing == Pairing::Balanced);
                 let mut paired = paired_candidates(groups, conditions, codes, balanced, &mut random);
                 if !engine_draws {
@@ -207,7 +209,7 @@ impl<'a> TrialLoop<'a> {
             }
         };
         self.aggregated = (objective.mmd > 0.0 && latent > 0).then(|| {
-            let conditions = self.conditions.rows(step);
+            let conditions = &self.conditions.rows(step)[..grouped];
             paired_candidates(&self.data.train_groups, conditions, 0, false, &mut random)
         });
     }
@@ -215,7 +217,7 @@ impl<'a> TrialLoop<'a> {
     /// What the step that was prepared is computed from.
     pub(super) fn input(&self) -> StepInput<'_> {
         let step = self.state.step;
-        let (adam, encoder) = updates(&self.config.training, step, self.state.moments_since);
+        let (adam, options) = update(&self.config.training, step, self.state.moments_since);
         let importance_samples = self.config.objective.importance_samples;
         StepInput {
             rows: &self.batch,
@@ -224,7 +226,7 @@ impl<'a> TrialLoop<'a> {
             prior: &self.prior,
             weights: self.weights(step),
             adam,
-            options: StepOptions { importance_samples, aggregated: self.aggregated.as_ref(), encoder },
+            options: StepOptions { importance_samples, aggregated: self.aggregated.as_ref(), ..options },
         }
     }
 
@@ -279,7 +281,7 @@ impl<'a> TrialLoop<'a> {
 
     /// Writes a checkpoint.
     pub(super) fn save(&mut self, training: TrainingState) -> Result<(), TrainingError> {
-        self.model.weights.clone_from(&training.weights);
+        self.model.weights = evaluated(&self.config.training, &training);
         self.count_seconds(true);
         self.state.save(&self.checkpoint, &self.model.layout, training)?;
         // The time that this took is no training.
@@ -372,7 +374,7 @@ impl<'a> TrialLoop<'a> {
         let state = &self.state;
         let step = state.step.saturating_sub(1);
         let weights = self.weights(step);
-        let dates = state.step as f64 * self.config.training.batch_size as f64;
+        let dates = self.config.training.rows_until(state.step) as f64;
         let prior_recon = evaluation.test_prior_recon;
         // While the code is closed, z can't carry anything, and the loss is the reconstruction without it.
         let test_loss = if weights.beta.is_infinite() {

@@ -142,6 +142,29 @@ fn a_run_stopped_in_its_evaluations_ends_bit_for_bit_as_one_that_was_not() {
 }
 
 #[test]
+fn a_run_with_another_optimizer_ends_bit_for_bit_as_one_that_was_not_stopped() {
+    let average = ["training.optimizer=muon", "training.average=0.99"];
+    let schedule_free = ["training.optimizer=schedule-free", "training.final_share=1"];
+    for sets in [average, schedule_free] {
+        let folder = folder();
+        let arguments: Vec<&str> =
+            ARGUMENTS.into_iter().chain(sets.into_iter().flat_map(|set| ["--set", set])).collect();
+        let mut child = cvae(folder.path(), &arguments).stderr(Stdio::null()).spawn().expect("it starts");
+        assert!(wait_for_checkpoints(&mut child, folder.path(), 2).is_none(), "it ended too soon");
+        child.kill().expect("it can be killed");
+        child.wait().expect("it ends");
+        let trained = |folder: &Path| {
+            let output = run(folder, &arguments);
+            assert_eq!(code(&output), 0, "{}", errors(&output));
+            results(folder)
+        };
+        let stopped = trained(folder.path());
+        fs::remove_dir_all(folder.path().join("run")).unwrap();
+        assert!(stopped == trained(folder.path()), "{sets:?}");
+    }
+}
+
+#[test]
 fn two_processes_never_share_a_run() {
     let folder = folder();
     let mut child = start(folder.path());

@@ -70,7 +70,7 @@ fn a_resolved_config_trains_the_same_model_again() {
 #[test]
 fn every_kind_of_model_schedule_and_split_trains() {
     let folder = folder();
-    let kinds: [&[&str]; 10] = [
+    let kinds: [&[&str]; 13] = [
         &["model.heads=independent"],
         &["model.trunk=additive", "beta.schedule=constant"],
         &["model.heads=independent", "model.trunk=additive", "beta.schedule=linear"],
@@ -87,6 +87,9 @@ fn every_kind_of_model_schedule_and_split_trains() {
         &["objective.mmd=10", "beta.schedule=constant", "beta.value=0"],
         &["training.encoder_updates=2", "training.aggressive_steps=20", "beta.schedule=constant"],
         &["model.prior=conditional", "beta.schedule=constant"],
+        &["training.optimizer=muon", "training.average=0.9"],
+        &["training.matrix_rate=0.5", "training.first_batch_size=32"],
+        &["training.optimizer=schedule-free", "training.final_share=1"],
     ];
     for (index, kind) in kinds.iter().enumerate() {
         let output = train(folder.path(), &format!("kind{index}"), &[*kind, &["training.steps=30"]].concat());

@@ -3,7 +3,7 @@
 use cvae::caught::caught;
 use cvae::model::{
     self, BulkDecoder, Decode, DeviceChoice, Encodings, Engine, EngineError, EngineKind, EngineOptions, PairedCodes,
-    PriorCodes, StepInput, StepOptions, Terms, TrainingState,
+    PriorCodes, StepInput, StepOptions, Terms, TrainingState, UpdateRule,
 };
 use cvae::task::{Groups, Rows};
 use tch::{Cuda, Device};
@@ -19,8 +19,8 @@ const TF32: &str = "CVAE_TF32";
 const PRIOR: &str =
     "a conditional prior is trained by the built-in engine alone; set engine = \"builtin\" and device = \"cpu\"";
 /// The same.
-const OPTIONS: &str = "objective.importance_samples, objective.mmd and training.encoder_updates are computed by the \
-                       built-in engine alone; set engine = \"builtin\" and device = \"cpu\"";
+const OPTIONS: &str = "objective.importance_samples, objective.mmd, training.encoder_updates, training.optimizer and \
+                       training.average are computed by the built-in engine alone; set engine = \"builtin\" and device = \"cpu\"";
 
 /// Trials in libtorch.
 #[derive(Debug)]
@@ -208,8 +208,9 @@ fn push(to: &mut Vec<i32>, rows: &Rows) {
 
 impl Engine for TorchEngine {
     fn step(&mut self, inputs: &[StepInput<'_>]) -> Result<(), EngineError> {
-        let asks = |StepOptions { importance_samples, aggregated, encoder }: StepOptions<'_>| {
-            importance_samples > 1 || aggregated.is_some() || encoder.is_some()
+        let asks = |StepOptions { importance_samples, aggregated, encoder, rule, average_share }: StepOptions<'_>| {
+            let moves = encoder.is_some() || rule != UpdateRule::Adam || average_share > 0.0;
+            importance_samples > 1 || aggregated.is_some() || moves
         };
         if inputs.iter().any(|input| asks(input.options)) {
             return Err(EngineError::Unsupported(OPTIONS));
@@ -244,7 +245,7 @@ impl Engine for TorchEngine {
     fn state(&self, trial: usize) -> Result<TrainingState, EngineError> {
         guarded(self.trials.len(), || {
             let [first, second] = self.trials.moments(trial);
-            Ok(TrainingState { weights: self.trials.weights(trial), first, second })
+            Ok(TrainingState { weights: self.trials.weights(trial), first, second, average: Vec::new() })
         })
     }
 

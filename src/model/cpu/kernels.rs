@@ -321,6 +321,39 @@ pub fn adam(weights: &mut [f32], gradient: &[f32], first: &mut [f32], second: &m
     }
 }
 
+/// One update of schedule-free AdamW: y and z move by the gradient over the root of its second moments. `rate` is the
+/// learning rate, `y_share` the share of it that y moves by, and `share` how far y moves to z.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
+pub fn schedule_free(
+    y: &mut [f32],
+    gradient: &[f32],
+    z: &mut [f32],
+    second: &mut [f32],
+    by: &AdamFactors,
+    (rate, y_share, share): (f32, f32, f32),
+) {
+    let AdamFactors { clip_scale, second_share, second_scale, epsilon, .. } = *by;
+    for ((y, gradient), (z, second)) in y.iter_mut().zip(gradient).zip(z.iter_mut().zip(second)) {
+        let gradient = gradient * clip_scale;
+        *second = gradient.mul_add(gradient, -*second).mul_add(second_share, *second);
+        let step = rate * gradient / ((*second * second_scale).sqrt() + epsilon);
+        *y = (*z - *y).mul_add(share, *y) - y_share * step;
+        *z -= step;
+    }
+}
+
+/// values += (others - values) share.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
+pub fn approach(values: &mut [f32], others: &[f32], share: f32) {
+    values.iter_mut().zip(others).for_each(|(value, other)| *value = (other - *value).mul_add(share, *value));
+}
+
+/// values += others scale.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
+pub fn add_scaled(values: &mut [f32], others: &[f32], scale: f32) {
+    values.iter_mut().zip(others).for_each(|(value, other)| *value = other.mul_add(scale, *value));
+}
+
 /// The numbers that one update of Adam multiplies by.
 #[derive(Clone, Copy, Debug)]
 pub struct AdamFactors {

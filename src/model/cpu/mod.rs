@@ -13,6 +13,7 @@ mod importance;
 mod kernels;
 mod marginal;
 mod mmd;
+mod muon;
 mod pairing;
 mod prefixes;
 mod prior;
@@ -20,21 +21,19 @@ pub mod products;
 mod scalar;
 mod shard;
 mod trunk;
-
-use std::ops::Range;
+mod update;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::engine::{
-    AdamHyperparams, EncoderUpdate, Engine, EngineError, EngineOptions, PriorCodes, StepInput, Terms, TrainingState,
-};
+use super::engine::{Engine, EngineError, EngineOptions, PriorCodes, StepInput, StepOptions, Terms};
 use super::layout::Layout;
+use super::update::{AdamHyperparams, TrainingState};
 use super::weights::Model;
 pub use decoder::{Decoder, DecoderBuffers, encode, paired_rows};
-use kernels::AdamFactors;
 pub use kernels::exponentials;
 use pairing::CodeShare;
 use shard::{PriorShare, Shard, StepContext, Sums};
+use update::Updater;
 
 /// Weights, moments, and what computes a step.
 #[derive(Debug)]
@@ -44,6 +43,7 @@ pub struct CpuEngine {
     shards: Vec<Shard>,
     // Threads beside the caller's. They live as long as the engine: what a thread needs to multiply is made once.
     helpers: Option<ThreadPool>,
+    updater: Updater,
     terms: Vec<Terms>,
 }
 
@@ -63,7 +63,7 @@ impl CpuEngine {
                     .map_err(|error| EngineError::Threads(error.to_string()))?,
             ),
         };
-        Ok(Self { layout: layout.clone(), state, shards, helpers, terms: Vec::new() })
+        Ok(Self { layout: layout.clone(), state, shards, helpers, updater: Updater::default(), terms: Vec::new() })
     }
 
     /// [`CpuEngine::new`] as [`super::engine::MakeEngine`] has it, for one trial.
@@ -157,38 +157,10 @@ impl CpuEngine {
         Terms { loss, recon, kl: kl.iter().sum(), prior_recon }
     }
 
-    /// Decays weights, then moves moments and weights by the gradient that [`CpuEngine::objective`] left.
-    pub fn update(&mut self, adam: &AdamHyperparams, encoder: Option<&EncoderUpdate>) {
-        let all = 0..self.layout.len;
-        let Some(EncoderUpdate { adam: of_encoder, alone }) = encoder else { return self.move_weights(all, adam) };
-        let encoder = self.layout.of_encoder();
-        if !alone {
-            self.move_weights(encoder.end..all.end, adam);
-        }
-        self.move_weights(encoder, of_encoder);
-    }
-
-    /// The same of some weights, whose gradient is clipped by itself.
-    fn move_weights(&mut self, some: Range<usize>, adam: &AdamHyperparams) {
-        let TrainingState { weights, first, second } = &mut self.state;
-        let gradient = &self.shards[0].gradient[some.clone()];
-        let decay_factor = (1.0 - adam.rate * adam.weight_decay) as f32;
-        if decay_factor < 1.0 {
-            for place in self.layout.decayed().filter(|place| some.contains(&place.start)) {
-                weights[place].iter_mut().for_each(|weight| *weight *= decay_factor);
-            }
-        }
-        let norm = kernels::square_norm(gradient).sqrt();
-        let factors = AdamFactors {
-            clip_scale: (adam.clip / (norm + 1e-12)).min(1.0) as f32,
-            first_share: (1.0 - adam.beta1) as f32,
-            second_share: (1.0 - adam.beta2) as f32,
-            rate: (adam.rate / adam.bias_correction1) as f32,
-            second_scale: (1.0 / adam.bias_correction2) as f32,
-            epsilon: adam.epsilon as f32,
-        };
-        let [weights, first, second] = [weights, first, second].map(|values| &mut values[some.clone()]);
-        kernels::adam(weights, gradient, first, second, &factors);
+    /// Moves weights, and what their updates remember, by the gradient that [`CpuEngine::objective`] left.
+    pub fn update(&mut self, adam: &AdamHyperparams, options: &StepOptions<'_>) {
+        let Self { layout, state, shards, helpers, updater, .. } = self;
+        updater.update((layout, helpers.as_ref()), state, &shards[0].gradient, (adam, options));
     }
 }
 
@@ -197,7 +169,7 @@ impl Engine for CpuEngine {
     fn step(&mut self, inputs: &[StepInput<'_>]) -> Result<(), EngineError> {
         for input in inputs {
             let Terms { loss, recon, kl, prior_recon } = self.objective(input);
-            self.update(&input.adam, input.options.encoder.as_ref());
+            self.update(&input.adam, &input.options);
             // Terms are logged in the precision of the weights, as any engine can give them.
             let [loss, recon, kl, prior_recon] = [loss, recon, kl, prior_recon].map(|term| f64::from(term as f32));
             self.terms.push(Terms { loss, recon, kl, prior_recon });

@@ -27,7 +27,8 @@ impl<'a> Matrix<'a> {
         Self { values, rows, columns, row_stride: stride, column_stride: 1 }
     }
 
-    fn transposed(self) -> Self {
+    /// Rows as columns.
+    pub fn transposed(self) -> Self {
         Self {
             rows: self.columns,
             columns: self.rows,

@@ -3,7 +3,8 @@
 use super::*;
 use crate::metrics::{draw_codes, paired_candidates};
 use crate::model::{
-    DeviceChoice, EngineKind, Heads, ModelConfig, ObjectiveWeights, PairedCodes, Pairing, Prior, StepOptions, Trunk,
+    DeviceChoice, EncoderUpdate, EngineKind, Heads, ModelConfig, ObjectiveWeights, PairedCodes, Pairing, Prior,
+    StepOptions, Trunk,
 };
 use crate::random::{Purpose, normal, stream};
 use crate::task::dates::{self, Date, ValidDates};
@@ -66,7 +67,7 @@ impl Setting {
             options: StepOptions {
                 importance_samples: self.samples,
                 aggregated: Some(&self.aggregated),
-                encoder: None,
+                ..StepOptions::default()
             },
         }
     }
@@ -189,7 +190,7 @@ fn an_update_is_adams() {
     engine.objective(&setting.input());
     let gradient = engine.gradient().to_vec();
     let adam = AdamHyperparams { rate: 0.1, clip: 1e9, weight_decay: 0.0, ..setting.input().adam };
-    engine.update(&adam, None);
+    engine.update(&adam, &StepOptions::default());
     // Kingma and Ba 2015, section 2.1: the first update is the learning rate along the sign of the gradient.
     let after = engine.state(0).unwrap();
     for ((before, after), slope) in before.weights.iter().zip(&after.weights).zip(&gradient) {
@@ -200,7 +201,7 @@ fn an_update_is_adams() {
     let norm = gradient.iter().map(|slope| slope * slope).sum::<f32>().sqrt();
     let mut engine = CpuEngine::new(&model.layout, state(&model), options(1)).unwrap();
     engine.objective(&setting.input());
-    engine.update(&AdamHyperparams { rate: 0.0, clip: 0.5, ..adam }, None);
+    engine.update(&AdamHyperparams { rate: 0.0, clip: 0.5, ..adam }, &StepOptions::default());
     let first = engine.state(0).unwrap().first;
     for (first, slope) in first.iter().zip(&gradient) {
         assert!((first - 0.1 * slope * (0.5 / norm).min(1.0)).abs() < 1e-6);
@@ -220,7 +221,8 @@ fn an_update_of_the_encoder_alone_leaves_all_else() {
     let mut step = |alone| {
         engine.objective(&setting.input());
         let adam = setting.input().adam;
-        engine.update(&adam, Some(&EncoderUpdate { adam: AdamHyperparams { rate: 0.1, ..adam }, alone }));
+        let encoder = Some(EncoderUpdate { adam: AdamHyperparams { rate: 0.1, ..adam }, alone });
+        engine.update(&adam, &StepOptions { encoder, ..StepOptions::default() });
         engine.state(0).unwrap()
     };
     let alone = step(true);
@@ -265,7 +267,7 @@ fn decay_takes_its_share_of_some_weights_apart_from_the_gradient() {
     let mut engine = CpuEngine::new(&model.layout, state(&model), options(1)).unwrap();
     let before = engine.state(0).unwrap().weights;
     let adam = AdamHyperparams { rate: 0.5, weight_decay: 0.1, ..Setting::new(3, 1, None, PLAIN).input().adam };
-    engine.update(&adam, None);
+    engine.update(&adam, &StepOptions::default());
     let after = engine.state(0).unwrap().weights;
     let mut decayed = vec![false; before.len()];
     model.layout.decayed().for_each(|place| decayed[place].fill(true));

@@ -6,6 +6,7 @@ mod algebra;
 mod dyck;
 mod hebrew;
 mod iso_weeks;
+mod joint_dates;
 mod permutations;
 mod weighted_dates;
 
@@ -23,12 +24,18 @@ pub struct Entry {
 }
 
 /// Every task but dates.
-pub const SUITE: [Entry; 6] = [
+pub const SUITE: [Entry; 7] = [
     Entry {
         name: "weighted_dates",
         about: "dates whose probability halves from one valid date of a condition to the next: p(y given c) is not \
                 uniform",
         truth: weighted_dates::truth,
+    },
+    Entry {
+        name: "joint_dates",
+        about: "dates whose day and year digit are one column of 310 values: nothing is generated one column after the \
+                other",
+        truth: joint_dates::truth,
     },
     Entry {
         name: "iso_weeks",
@@ -95,6 +102,7 @@ mod tests {
     fn every_population_has_as_many_rows_and_conditions_as_counted_by_hand() {
         assert_eq!(counts("dates"), [146_462, 6804, 4, 37]);
         assert_eq!(counts("weighted_dates"), [146_462, 6804, 4, 37]);
+        assert_eq!(counts("joint_dates"), [146_462, 6804, 4, 37]);
         assert_eq!(counts("iso_weeks"), [146_462, 9348, 1, 20]);
         assert_eq!(counts("hebrew"), [146_443, 7084, 4, 32]);
         assert_eq!(counts("algebra"), [161_051, 1331, 1, 144]);
