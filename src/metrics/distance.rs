@@ -2,9 +2,14 @@
 //!
 //! Noise makes the mean of |p - q| too large, and the difference from what noise alone would show is no distance: noise
 //! and error add up in squares. So every probability is measured twice, from either half of the codes or draws. One
-//! half says roughly how large an error is, the other one, whose noise is independent, measures the errors of that
-//! size: their mean and their mean square, both without bias. Within a size errors are taken as normal about their mean
-//! (an empirical Bayes estimate, Robbins 1956), whose mean absolute value is known in closed form.
+//! half says roughly how large the errors of a condition are, and how large that of a row; the other one, whose noise is
+//! independent, measures the errors of such conditions and rows: their mean and their mean square, both without bias. Within
+//! such a class errors are taken as normal about their mean (an empirical Bayes estimate, Robbins 1956), whose mean absolute
+//! value is known in closed form.
+//!
+//! A row's own estimate of its noise goes with its error: a row that few codes give seems to have little of both. So the noise
+//! of a condition is shared out among its rows as p (1 - p) of the truth, as for draws, and errors count in units of the root
+//! of that, in which all rows have the same noise.
 
 /// A measured probability less the true one.
 #[derive(Clone, Copy, Debug)]
@@ -15,18 +20,24 @@ pub struct Difference {
     pub second: f64,
     /// Variance of the noise of a half, without bias.
     pub variance: f64,
-    /// Its standard deviation, as sure as can be: errors are told apart by size in units of it.
-    pub noise: f64,
+    /// The true probability.
+    pub truth: f64,
 }
 
 /// Errors in units of a half's noise, above which they are told apart by size.
 const SIZES: [f64; 4] = [2.0, 3.0, 4.0, 6.0];
+/// Mean squares of a condition's errors in units of the noise's, above which conditions are told apart.
+const RATIOS: [f64; 7] = [1.5, 2.0, 3.0, 5.0, 9.0, 20.0, 50.0];
+
+/// Sums over the rows of a size, of conditions of a ratio: weights, and of errors in units of their scale the signed
+/// ones and the squares less the noise.
+type Class = [f64; 3];
 
 /// Sums over differences from which the total variation follows; those of several conditions add up.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Distance {
-    /// Of each size: count, sum, sum of squares less the noise, each twice over, once by either half.
-    sizes: [[f64; 3]; SIZES.len() + 1],
+    /// Each twice over, once by either half.
+    classes: [[Class; SIZES.len() + 1]; RATIOS.len() + 1],
     /// Sum of squares of the differences from both halves together, less the noise.
     squares: f64,
     /// What is known to lie outside of the support.
@@ -36,17 +47,30 @@ pub struct Distance {
 impl Distance {
     /// The distance of one condition: the differences of its rows, and the mass outside of them.
     pub fn new(differences: impl IntoIterator<Item = Difference>, outside: f64) -> Self {
+        let differences: Vec<Difference> = differences.into_iter().collect();
+        // Of a row that is certain draws would have no noise at all, codes have.
+        let shape = |row: &Difference| (row.truth * (1.0 - row.truth).max(0.01)).max(f64::MIN_POSITIVE);
+        let total = |of: &dyn Fn(&Difference) -> f64| differences.iter().map(of).sum::<f64>();
+        // The same for all rows in units of their scale.
+        let variance = total(&|row| row.variance) / total(&shape);
+        let noise = variance.max(0.0).sqrt();
+        let scales = total(&|row| shape(row).sqrt());
         let mut sums = Self { outside, ..Self::default() };
-        for Difference { first, second, variance, noise } in differences {
-            let mean = 0.5 * (first + second);
-            sums.squares += mean * mean - 0.5 * variance;
-            for (by, measured) in [(first, second), (second, first)] {
+        let ratio = |half: fn(&Difference) -> f64| match variance > 0.0 {
+            true => total(&|row| half(row).powi(2) / shape(row).sqrt()) / scales / variance,
+            false => f64::INFINITY,
+        };
+        let ratios = [ratio(|row| row.first), ratio(|row| row.second)];
+        for row in &differences {
+            let scale = shape(row).sqrt();
+            let (first, second) = (row.first / scale, row.second / scale);
+            sums.squares += scale * ((0.5 * (first + second)).powi(2) - 0.5 * variance);
+            for (by, measured, ratio) in [(first, second, ratios[0]), (second, first, ratios[1])] {
+                let class = RATIOS.iter().filter(|least| ratio > **least).count();
                 let size = SIZES.iter().filter(|size| by.abs() > **size * noise).count();
                 let signed = if by < 0.0 { -measured } else { measured };
-                let of_size = &mut sums.sizes[size];
-                for (sum, term) in of_size.iter_mut().zip([0.5, 0.5 * signed, 0.5 * (measured * measured - variance)]) {
-                    *sum += term;
-                }
+                let terms = [1.0, signed, measured * measured - variance];
+                sums.classes[class][size].iter_mut().zip(terms).for_each(|(sum, term)| *sum += 0.5 * scale * term);
             }
         }
         sums
@@ -55,9 +79,9 @@ impl Distance {
     /// Adds the sums of another condition, which counts so much.
     #[must_use]
     pub fn plus(mut self, other: &Self, weight: f64) -> Self {
-        for (sums, others) in self.sizes.iter_mut().zip(&other.sizes) {
-            sums.iter_mut().zip(others).for_each(|(sum, other)| *sum += weight * other);
-        }
+        let others = other.classes.as_flattened().as_flattened();
+        let sums = self.classes.as_flattened_mut().as_flattened_mut();
+        sums.iter_mut().zip(others).for_each(|(sum, other)| *sum += weight * other);
         self.squares += weight * other.squares;
         self.outside += weight * other.outside;
         self
@@ -66,19 +90,22 @@ impl Distance {
     /// The total variation, summed over conditions by their weights.
     pub fn total(&self) -> f64 {
         // Most errors are small as a rule. Both halves together know their mean square best.
-        let large: f64 = self.sizes[1..].iter().map(|[.., squares]| squares).sum();
-        let mut sizes = self.sizes;
-        sizes[0][2] = self.squares - large;
-        let absolute = |[count, signed, squares]: &[f64; 3]| {
+        let mut classes = self.classes;
+        classes[0][0][2] = 0.0;
+        classes[0][0][2] = self.squares - classes.as_flattened().iter().map(|[.., squares]| squares).sum::<f64>();
+        let absolute = |[count, signed, squares]: &Class| {
             let square = (squares / count).max(0.0);
             let mean = (signed / count).max(0.0);
             // Where noise leaves less of the squares than of the mean, the mean is known better.
             count * mean_absolute(mean, (square - mean * mean).max(0.0).sqrt())
         };
-        // Of the largest errors the sign is beyond doubt.
-        let largest = sizes[SIZES.len()][1];
-        let sum: f64 = sizes[..SIZES.len()].iter().filter(|[count, ..]| *count > 0.0).map(absolute).sum();
-        0.5 * (sum + largest + self.outside)
+        let of_ratio = |sizes: &[Class; SIZES.len() + 1]| {
+            let (small, largest) = sizes.split_at(SIZES.len());
+            // Of the largest errors the sign is beyond doubt.
+            let signed: f64 = largest.iter().map(|[_, signed, _]| signed).sum();
+            signed + small.iter().filter(|[count, ..]| *count > 0.0).map(absolute).sum::<f64>()
+        };
+        0.5 * (classes.iter().map(of_ratio).sum::<f64>() + self.outside)
     }
 }
 
@@ -113,8 +140,10 @@ pub fn jackknife<T>(parts: &[T], figure: impl Fn(usize) -> f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use rand::RngExt;
+
     use super::*;
-    use crate::random::{Purpose, normal, stream};
+    use crate::random::{Cumulative, Purpose, normal, stream};
 
     /// The measured sum of |errors|, errors in units of the noise of both halves together.
     fn measured(errors: &[f64]) -> f64 {
@@ -125,7 +154,7 @@ mod tests {
             first: error + half * f64::from(noise[0]),
             second: error + half * f64::from(noise[1]),
             variance: 2.0,
-            noise: half,
+            truth: 0.5,
         };
         2.0 * Distance::new(errors.iter().zip(noise.chunks_exact(2)).map(difference), 0.0).total()
     }
@@ -150,9 +179,61 @@ mod tests {
             assert!((found / exact - 1.0).abs() < 0.08 * n as f64 / exact + 0.03, "{size}: {found} {exact}");
         }
         // Without noise nothing is taken off, and without error little is left.
-        let exact = [0.3, -0.3].map(|d| Difference { first: d, second: d, variance: 0.0, noise: 0.0 });
+        let exact = [0.3, -0.3].map(|d| Difference { first: d, second: d, variance: 0.0, truth: 0.5 });
         assert!((Distance::new(exact, 0.1).total() - 0.35).abs() < 1e-7);
         assert!(measured(&vec![0.0; n]) < 0.1 * 0.8 * n as f64);
+    }
+
+    /// A condition's truth, and a model's law: rows are off by 8 % each, and every other one by more where `off` says so.
+    fn condition(random: &mut impl RngExt, halving: bool, off: bool) -> [Vec<f64>; 2] {
+        let rows = random.random_range(4..38);
+        let shares: Vec<f64> = (0..rows).map(|row| if halving { 0.5f64.powi(row) } else { 1.0 }).collect();
+        let more = |row: usize| if off && row.is_multiple_of(2) { 2.5 } else { 1.0 };
+        let errors = normal(&mut stream(random.random(), Purpose::Weights, 1), shares.len());
+        let weigh = |(row, (share, error)): (usize, (&f64, &f32))| share * more(row) * (0.08 * f64::from(*error)).exp();
+        let model = shares.iter().zip(&errors).enumerate().map(weigh).collect();
+        [shares, model].map(|law: Vec<f64>| {
+            let total: f64 = law.iter().sum();
+            law.iter().map(|share| share / total).collect()
+        })
+    }
+
+    #[test]
+    fn errors_below_the_noise_are_found_whatever_the_conditions() {
+        // Of 4 to 37 rows, equally likely ones, or each half as likely as the one before; a tenth of conditions far off.
+        for (halving, wrong) in [(false, 0.0), (true, 0.0), (false, 0.1)] {
+            let mut random = stream(5, Purpose::Weights, 0);
+            let conditions: Vec<_> = (0..3000)
+                .map(|_| {
+                    let off = random.random::<f64>() < wrong;
+                    condition(&mut random, halving, off)
+                })
+                .collect();
+            let exact: f64 =
+                conditions.iter().map(|[p, q]| 0.5 * p.iter().zip(q).map(|(p, q)| (p - q).abs()).sum::<f64>()).sum();
+            for draws in [256, 1024] {
+                let half = f64::from(draws / 2);
+                let mut sum = Distance::default();
+                for [truth, model] in &conditions {
+                    let choose = Cumulative::new(model);
+                    let mut counts = vec![[0.0; 2]; truth.len()];
+                    (0..draws).for_each(|draw| counts[choose.draw(&mut random)][usize::from(draw < draws / 2)] += 1.0);
+                    let difference = |([first, second], truth): (&[f64; 2], &f64)| {
+                        let found = 0.5 * (first + second) / half;
+                        let variance = 2.0 * found * (1.0 - found) / (2.0 * half - 1.0);
+                        Difference {
+                            first: first / half - truth,
+                            second: second / half - truth,
+                            variance,
+                            truth: *truth,
+                        }
+                    };
+                    sum = sum.plus(&Distance::new(counts.iter().zip(truth).map(difference), 0.0), 1.0);
+                }
+                let found = sum.total();
+                assert!((found / exact - 1.0).abs() < 0.1, "{halving} {wrong} {draws}: {found} {exact}");
+            }
+        }
     }
 
     #[test]

@@ -116,7 +116,7 @@ impl Marginal {
             let first = if first.is_empty() { mean } else { mean_of(first) };
             let (first, second) = (first - truth, mean_of(second) - truth);
             let variance = 2.0 * moments.error * moments.error;
-            differences.push(Difference { first, second, variance, noise: variance.sqrt() });
+            differences.push(Difference { first, second, variance, truth: *truth });
             rows.push(Estimate { value: mean, error: moments.error });
         }
         let failed = |[valid, ..]: &[f64; 4]| (1.0 - valid).max(0.0);
