@@ -28,10 +28,15 @@ fn every_shipped_experiment_runs_for_a_few_steps() {
         let text = fs::read_to_string(&path).unwrap();
         let shorter = [
             ("rise = 400", "rise = 6"),
+            ("\nsteps = 4000", "\nsteps = 12"),
             ("device = \"cuda\"", "device = \"cpu\""),
             ("\"training.steps\" = 3000, \"training.batch_size\" = 512, ", ""),
             ("\"training.steps\" = [9000, 18000, 6000, 9000]", "\"training.steps\" = [12, 13, 14, 12]"),
             ("\"training.steps\" = [12000, 24000]", "\"training.steps\" = [12, 13]"),
+            (
+                "\"training.steps\" = [8000, 8000, 8000, 2000, 2000, 2000]",
+                "\"training.steps\" = [14, 14, 14, 13, 13, 13]",
+            ),
         ];
         let text = shorter.iter().fold(text, |text, (long, short)| text.replace(long, short));
         let rises = [(1500, 6), (1000, 6), (250, 3), (9000, 6), (4500, 6), (2250, 3)].map(|(long, short)| {
