@@ -60,6 +60,10 @@ fn gpu_found() -> bool {
     listed.is_ok_and(|mut gpus| gpus.next().is_some()) || Path::new("/dev/nvidia0").exists()
 }
 
+/// What no other engine trains.
+const GROWING: &str =
+    "training.first_batch_size is for the built-in engine alone; set engine = \"builtin\" and device = \"cpu\"";
+
 /// The engine that a config is trained with in this program.
 ///
 /// # Errors
@@ -67,6 +71,10 @@ fn gpu_found() -> bool {
 pub(super) fn engine_of(config: &Config) -> Result<(MakeEngine, EngineOptions), EngineError> {
     let options = EngineOptions { threads: config.threads as usize, device: config.device, engine: config.engine };
     match (needs_torch(config), engine::installed()) {
+        // Batches of one size at every step make all steps of a GPU alike.
+        (Some(NeedsTorch { optional: false, .. }), Some(_)) if config.training.first_batch_size > 0 => {
+            Err(EngineError::Unsupported(GROWING))
+        }
         (Some(_), Some(make)) => Ok((make, options)),
         (Some(NeedsTorch { key, optional: false }), None) => Err(EngineError::NotInstalled(key)),
         _ => Ok((CpuEngine::make, options)),

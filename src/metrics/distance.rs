@@ -7,9 +7,9 @@
 //! such a class errors are taken as normal about their mean (an empirical Bayes estimate, Robbins 1956), whose mean absolute
 //! value is known in closed form.
 //!
-//! A row's own estimate of its noise goes with its error: a row that few codes give seems to have little of both. So the noise
-//! of a condition is shared out among its rows as p (1 - p) of the truth, as for draws, and errors count in units of the root
-//! of that, in which all rows have the same noise.
+//! Of a marginal, a row's own estimate of its noise goes with its error: a row that few codes give seems to have little of both.
+//! So the noise of a condition is shared out among its rows as p (1 - p) of the truth, as for draws, and errors count in units
+//! of the root of that, in which all rows have the same noise ([`Difference::share_noise`]).
 
 /// A measured probability less the true one.
 #[derive(Clone, Copy, Debug)]
@@ -20,8 +20,25 @@ pub struct Difference {
     pub second: f64,
     /// Variance of the noise of a half, without bias.
     pub variance: f64,
-    /// The true probability.
-    pub truth: f64,
+    /// Its standard deviation, as sure as can be: errors are told apart by size in units of it.
+    pub noise: f64,
+    /// In units of which the errors of rows are alike.
+    pub scale: f64,
+}
+
+impl Difference {
+    /// Shares the noise of a condition out among its rows by their true probabilities.
+    pub fn share_noise(condition: &mut [Self], truth: &[f64]) {
+        // Of a row that is certain draws would have no noise at all, codes have.
+        let shape = |p: &f64| (p * (1.0 - p).max(0.01)).max(f64::MIN_POSITIVE);
+        let total: f64 = condition.iter().map(|row| row.variance).sum();
+        let variance = total / truth.iter().map(shape).sum::<f64>();
+        for (row, p) in condition.iter_mut().zip(truth) {
+            row.scale = shape(p).sqrt();
+            row.variance = variance * shape(p);
+            row.noise = row.variance.sqrt();
+        }
+    }
 }
 
 /// Errors in units of a half's noise, above which they are told apart by size.
@@ -29,8 +46,7 @@ const SIZES: [f64; 5] = [1.0, 2.0, 3.0, 4.0, 6.0];
 /// Mean squares of a condition's errors in units of the noise's, above which conditions are told apart.
 const RATIOS: [f64; 7] = [1.5, 2.0, 3.0, 5.0, 9.0, 20.0, 50.0];
 
-/// Sums over the rows of a size, of conditions of a ratio: weights, and of errors in units of their scale the signed
-/// ones and the squares less the noise.
+/// Sums over the rows of a size, of conditions of a ratio: scales, signed errors, and squares less the noise over the scale.
 type Class = [f64; 3];
 
 /// Sums over differences from which the total variation follows; those of several conditions add up.
@@ -48,29 +64,20 @@ impl Distance {
     /// The distance of one condition: the differences of its rows, and the mass outside of them.
     pub fn new(differences: impl IntoIterator<Item = Difference>, outside: f64) -> Self {
         let differences: Vec<Difference> = differences.into_iter().collect();
-        // Of a row that is certain draws would have no noise at all, codes have.
-        let shape = |row: &Difference| (row.truth * (1.0 - row.truth).max(0.01)).max(f64::MIN_POSITIVE);
-        let total = |of: &dyn Fn(&Difference) -> f64| differences.iter().map(of).sum::<f64>();
-        // The same for all rows in units of their scale.
-        let variance = total(&|row| row.variance) / total(&shape);
-        let noise = variance.max(0.0).sqrt();
-        let scales = total(&|row| shape(row).sqrt());
+        let squares =
+            |of: fn(&Difference) -> f64| differences.iter().map(|row| of(row).powi(2) / row.scale).sum::<f64>();
+        let noise = squares(|row| row.noise);
+        let ratios = [squares(|row| row.first) / noise, squares(|row| row.second) / noise];
         let mut sums = Self { outside, ..Self::default() };
-        let ratio = |half: fn(&Difference) -> f64| match variance > 0.0 {
-            true => total(&|row| half(row).powi(2) / shape(row).sqrt()) / scales / variance,
-            false => f64::INFINITY,
-        };
-        let ratios = [ratio(|row| row.first), ratio(|row| row.second)];
-        for row in &differences {
-            let scale = shape(row).sqrt();
-            let (first, second) = (row.first / scale, row.second / scale);
-            sums.squares += scale * ((0.5 * (first + second)).powi(2) - 0.5 * variance);
+        for Difference { first, second, variance, noise, scale } in differences {
+            let mean = 0.5 * (first + second);
+            sums.squares += (mean * mean - 0.5 * variance) / scale;
             for (by, measured, ratio) in [(first, second, ratios[0]), (second, first, ratios[1])] {
                 let class = RATIOS.iter().filter(|least| ratio > **least).count();
                 let size = SIZES.iter().filter(|size| by.abs() > **size * noise).count();
                 let signed = if by < 0.0 { -measured } else { measured };
-                let terms = [1.0, signed, measured * measured - variance];
-                sums.classes[class][size].iter_mut().zip(terms).for_each(|(sum, term)| *sum += 0.5 * scale * term);
+                let terms = [scale, signed, (measured * measured - variance) / scale];
+                sums.classes[class][size].iter_mut().zip(terms).for_each(|(sum, term)| *sum += 0.5 * term);
             }
         }
         sums
@@ -154,7 +161,8 @@ mod tests {
             first: error + half * f64::from(noise[0]),
             second: error + half * f64::from(noise[1]),
             variance: 2.0,
-            truth: 0.5,
+            noise: half,
+            scale: 1.0,
         };
         2.0 * Distance::new(errors.iter().zip(noise.chunks_exact(2)).map(difference), 0.0).total()
     }
@@ -179,7 +187,7 @@ mod tests {
             assert!((found / exact - 1.0).abs() < 0.08 * n as f64 / exact + 0.03, "{size}: {found} {exact}");
         }
         // Without noise nothing is taken off, and without error little is left.
-        let exact = [0.3, -0.3].map(|d| Difference { first: d, second: d, variance: 0.0, truth: 0.5 });
+        let exact = [0.3, -0.3].map(|d| Difference { first: d, second: d, variance: 0.0, noise: 0.0, scale: 1.0 });
         assert!((Distance::new(exact, 0.1).total() - 0.35).abs() < 1e-7);
         assert!(measured(&vec![0.0; n]) < 0.1 * 0.8 * n as f64);
     }
@@ -221,14 +229,12 @@ mod tests {
                     let difference = |([first, second], truth): (&[f64; 2], &f64)| {
                         let found = 0.5 * (first + second) / half;
                         let variance = 2.0 * found * (1.0 - found) / (2.0 * half - 1.0);
-                        Difference {
-                            first: first / half - truth,
-                            second: second / half - truth,
-                            variance,
-                            truth: *truth,
-                        }
+                        let (first, second) = (first / half - truth, second / half - truth);
+                        Difference { first, second, variance, noise: variance.sqrt(), scale: 1.0 }
                     };
-                    sum = sum.plus(&Distance::new(counts.iter().zip(truth).map(difference), 0.0), 1.0);
+                    let mut rows: Vec<Difference> = counts.iter().zip(truth).map(difference).collect();
+                    Difference::share_noise(&mut rows, truth);
+                    sum = sum.plus(&Distance::new(rows, 0.0), 1.0);
                 }
                 let found = sum.total();
                 assert!((found / exact - 1.0).abs() < 0.15, "{halving} {wrong} {draws}: {found} {exact}");

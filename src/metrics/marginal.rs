@@ -116,9 +116,10 @@ impl Marginal {
             let first = if first.is_empty() { mean } else { mean_of(first) };
             let (first, second) = (first - truth, mean_of(second) - truth);
             let variance = 2.0 * moments.error * moments.error;
-            differences.push(Difference { first, second, variance, truth: *truth });
+            differences.push(Difference { first, second, variance, noise: variance.sqrt(), scale: 1.0 });
             rows.push(Estimate { value: mean, error: moments.error });
         }
+        Difference::share_noise(&mut differences, truth);
         let failed = |[valid, ..]: &[f64; 4]| (1.0 - valid).max(0.0);
         let invalid_mass = Estimate::over(by_code.iter().map(failed));
         let log_invalid = if invalid_mass.value > 0.0 { invalid_mass.value.ln() } else { 0.0 };

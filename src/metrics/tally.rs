@@ -103,7 +103,7 @@ impl Tally {
         let difference = |((count, first), p): ((&u64, &u64), &f64)| {
             let found = *count as f64 / n;
             if self.samples < 2 {
-                return Difference { first: found - p, second: found - p, variance: 0.0, truth: *p };
+                return Difference { first: found - p, second: found - p, variance: 0.0, noise: 0.0, scale: 1.0 };
             }
             // Of a half; n / (n - 1) makes the estimate unbiased.
             let variance = |p: f64| p * (1.0 - p) * n / (n - 1.0) / (0.5 * n);
@@ -111,7 +111,9 @@ impl Tally {
                 first: *first as f64 / halves[0] - p,
                 second: (*count - *first) as f64 / halves[1] - p,
                 variance: variance(found),
-                truth: *p,
+                // A row that was never drawn has no noise, by its counts.
+                noise: variance(found.max(*p)).sqrt(),
+                scale: 1.0,
             }
         };
         let rows = self.counts.iter().zip(&self.first).zip(truth.probabilities(self.group));

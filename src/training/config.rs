@@ -97,7 +97,10 @@ impl StepConfig {
 
     /// Rows of so many steps.
     pub fn rows_until(&self, steps: u64) -> u64 {
-        (0..steps).map(|step| self.rows_of(step)).sum()
+        match self.first_batch_size {
+            0 => steps * self.rows_of(0),
+            _ => (0..steps).map(|step| self.rows_of(step)).sum(),
+        }
     }
 }
 

@@ -118,12 +118,16 @@ fn trials_whose_noise_no_engine_draws_are_the_trials_alone_and_have_the_built_in
     }
 }
 
-/// What some cures for an unused code ask of the engine.
-const BUILT_IN: [&[&str]; 4] = [
+/// What some cures for an unused code, and some ways to move the weights, ask of the engine.
+const BUILT_IN: [&[&str]; 8] = [
     &["objective.mmd=10"],
     &["objective.importance_samples=3", "objective.hybrid=0"],
     &["training.encoder_updates=2", "training.aggressive_steps=30"],
     &["model.prior=conditional"],
+    &["training.optimizer=muon", "training.average=0.9"],
+    &["training.optimizer=schedule-free", "training.final_share=1"],
+    &["training.matrix_rate=0.5"],
+    &["training.first_batch_size=16"],
 ];
 
 #[test]
