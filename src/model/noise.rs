@@ -70,7 +70,9 @@ impl Noise {
     /// The numbers of some of the samples.
     pub(super) fn of(&self, samples: &[usize], model: &Model) -> Self {
         let part = |values: &[f32], width: usize| {
-            samples.iter().flat_map(|sample| &values[sample * width..][..width]).copied().collect()
+            let mut taken = Vec::with_capacity(samples.len() * width);
+            samples.iter().for_each(|sample| taken.extend_from_slice(&values[sample * width..][..width]));
+            taken
         };
         let (latent, columns) = shape(model);
         Self { z: part(&self.z, latent), uniform: part(&self.uniform, columns) }

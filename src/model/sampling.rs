@@ -20,8 +20,17 @@ pub struct Sampler<'a> {
     threads: Option<ThreadPool>,
 }
 
+/// Conditions to be drawn for, with the random numbers that decide what is drawn.
+#[derive(Debug)]
+pub struct Prepared {
+    conditions: Rows,
+    noise: Noise,
+    /// Places of the conditions, equal ones together: they share most of the work.
+    order: Vec<usize>,
+}
+
 /// Random numbers that are drawn at once: a few mebibytes.
-const NUMBERS: usize = 1 << 20;
+const NUMBERS: usize = 1 << 21;
 
 impl<'a> Sampler<'a> {
     /// A sampler of this model on so many threads, or on all cores.
@@ -42,29 +51,41 @@ impl<'a> Sampler<'a> {
         &self.decoder.model.schema
     }
 
+    /// Conditions that are best drawn for at once: enough to fill the threads, few enough for the memory.
+    pub fn at_once(&self) -> usize {
+        let (latent, columns) = shape(self.decoder.model);
+        (NUMBERS / (latent + columns)).max(Decoder::BLOCK)
+    }
+
     /// One draw for each condition `[n, given]`, in their order, `[n, generated]`; the same from a state of `random`
     /// however they are grouped, but for close choices that rounding decides.
     pub fn draw(&self, conditions: &Rows, random: &mut ChaCha8Rng) -> Rows {
-        let (latent, columns) = shape(self.decoder.model);
-        let at_once = (NUMBERS / (latent + columns)).max(Decoder::BLOCK);
-        let mut drawn = Rows::new(columns);
-        for start in (0..conditions.len()).step_by(at_once) {
+        let mut drawn = Rows::new(self.schema().generated.len());
+        for start in (0..conditions.len()).step_by(self.at_once()) {
             let mut part = Rows::new(conditions.width());
-            part.extend(conditions, start..conditions.len().min(start + at_once));
-            let rows = self.draw_part(&part, random);
+            part.extend(conditions, start..conditions.len().min(start + self.at_once()));
+            let rows = self.decode(&self.prepare(part, random));
             drawn.extend(&rows, 0..rows.len());
         }
         drawn
     }
 
-    fn draw_part(&self, conditions: &Rows, random: &mut ChaCha8Rng) -> Rows {
-        // Random numbers are drawn in the conditions' order. Then equal conditions come together, since they share most
-        // of the work, and blocks are decoded side by side.
-        let model = self.decoder.model;
+    /// The first half of [`Sampler::draw`], which takes random numbers in the conditions' order.
+    pub fn prepare(&self, conditions: Rows, random: &mut ChaCha8Rng) -> Prepared {
         let mut noise = Noise::default();
-        noise.extend(random, model, conditions.len());
+        noise.extend(random, self.decoder.model, conditions.len());
         let mut order: Vec<usize> = (0..conditions.len()).collect();
-        order.sort_by_key(|place| conditions.row(*place));
+        // Conditions whose keys are alike by chance meet as well, at no cost but time.
+        let key =
+            |row: &[u16]| row.iter().fold(0u64, |key, value| key.wrapping_mul(65_537).wrapping_add((*value).into()));
+        order.sort_by_cached_key(|place| key(conditions.row(*place)));
+        Prepared { conditions, noise, order }
+    }
+
+    /// The second half, which takes most of the time: blocks are decoded side by side.
+    pub fn decode(&self, prepared: &Prepared) -> Rows {
+        let Prepared { conditions, noise, order } = prepared;
+        let model = self.decoder.model;
         let decode = |buffers: &mut DecoderBuffers, block: &[usize]| {
             let mut asked = Rows::new(conditions.width());
             block.iter().for_each(|place| asked.push(conditions.row(*place)));

@@ -1,59 +1,54 @@
-//! Blocks are drawn while the one before is written, so that neither waits for the other.
+//! A chain of steps over blocks, each on a thread of its own, so that none waits for the others.
 
-use std::iter;
-use std::sync::{Mutex, PoisonError, mpsc};
-use std::thread;
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{Builder, Scope};
 
-/// Writes blocks in the order in which they are made. Where `beside` asks for it and the system gives a thread, the next
-/// ones are made meanwhile, at most two of them. The first error ends it.
-pub fn write_in_order<B: Send, E>(
+/// The same items, made on a thread of their own where `beside` asks for it and the system gives one: at most two of them
+/// before they are taken. A taker that stops ends the thread.
+pub fn ahead<'scope, I>(
+    scope: &'scope Scope<'scope, '_>,
     beside: bool,
-    make: impl FnMut() -> Option<B> + Send,
-    write: impl FnMut(B) -> Result<(), E>,
-) -> Result<(), E> {
-    let make = Mutex::new(make);
-    let made = || make.lock().unwrap_or_else(PoisonError::into_inner);
-    thread::scope(|scope| {
-        let (sender, receiver) = mpsc::sync_channel(1);
-        let maker = move || {
-            // A receiver that is gone means that writing has failed.
-            let _ = iter::from_fn(&mut *made()).try_for_each(|block| sender.send(block));
-        };
-        if beside && thread::Builder::new().spawn_scoped(scope, maker).is_ok() {
-            receiver.into_iter().try_for_each(write)
-        } else {
-            iter::from_fn(&mut *made()).try_for_each(write)
-        }
-    })
+    items: I,
+) -> impl Iterator<Item = I::Item> + Send + use<'scope, I>
+where
+    I: Iterator<Item: Send> + Send + 'scope,
+{
+    let (sender, receiver) = sync_channel(1);
+    // A thread that can't be had must not take the items along.
+    let shared = Arc::new(Mutex::new(Some(items)));
+    let take = |shared: &Mutex<Option<I>>| shared.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let theirs = Arc::clone(&shared);
+    let make = move || {
+        // A receiver that is gone means that no more are wanted.
+        let _ = take(&theirs).into_iter().flatten().try_for_each(|item| sender.send(item));
+    };
+    let spawned = beside && Builder::new().spawn_scoped(scope, make).is_ok();
+    let here = if spawned { None } else { take(&shared) };
+    here.into_iter().flatten().chain(receiver)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::iter::from_fn;
+    use std::thread::scope;
+
     use super::*;
 
     #[test]
-    fn blocks_come_in_order_and_the_first_error_ends_the_work() {
+    fn items_come_in_order_and_a_taker_that_stops_ends_the_work() {
         for beside in [false, true] {
-            let (mut made, mut written) = (0, Vec::new());
-            let make = || (made < 100).then(|| (made, made += 1).0);
-            let done = write_in_order(beside, make, |block| {
-                written.push(block);
-                if block == 10 { Err("full") } else { Ok(()) }
+            let (mut made, mut doubled) = (0, 0);
+            let taken: Vec<i32> = scope(|scope| {
+                let items = ahead(scope, beside, from_fn(|| (made < 100).then(|| (made, made += 1).0)));
+                let twice = ahead(scope, beside, items.map(|item| (2 * item, doubled += 1).0));
+                twice.take(11).collect()
             });
-            assert_eq!((done, written), (Err("full"), (0..=10).collect::<Vec<_>>()));
-            assert!((11..=13).contains(&made), "{made}");
-            let mut left = (0..5).collect::<Vec<_>>().into_iter();
-            let mut written = Vec::new();
-            write_in_order(
-                beside,
-                || left.next(),
-                |block| {
-                    written.push(block);
-                    Ok::<(), ()>(())
-                },
-            )
-            .unwrap();
-            assert_eq!(written, [0, 1, 2, 3, 4]);
+            assert_eq!(taken, (0..=10).map(|item| 2 * item).collect::<Vec<_>>());
+            // Each step has at most two items that nobody took: one made, and one in its hands.
+            assert!((11..=13).contains(&doubled) && (doubled..=doubled + 2).contains(&made), "{doubled} {made}");
+            let all: Vec<i32> = scope(|scope| ahead(scope, beside, 0..5).collect());
+            assert_eq!(all, [0, 1, 2, 3, 4]);
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::io::Write;
 use std::panic::resume_unwind;
-use std::thread;
+use std::{iter, thread};
 
-use super::ahead::write_in_order;
+use super::ahead::ahead;
 use super::options::{DecodeKind, Predict};
 use crate::cli::exit::{BadInput, Exit};
 use crate::cli::output;
@@ -18,8 +18,6 @@ use crate::task::{self, Kind, Truth};
 
 /// Faulty rows that are shown one by one.
 const SHOWN: usize = 10;
-/// Rows decoded at once.
-const BLOCK: usize = 65_536;
 
 /// What is known of the conditions that a model is asked for.
 enum Known {
@@ -125,24 +123,27 @@ impl Writer<'_> {
         let names = kept.iter().map(|place| input.names[*place].as_str());
         writer.write_record(names.chain(schema.generated.iter().map(|column| column.name.as_str())))?;
         let mut random = stream(self.options.seed, Purpose::Samples, 0);
-        let mut blocks = chunks(&input.records, conditions, (BLOCK / samples).max(1));
         let sampler = self.sampler;
+        // Places of records, each as often as its condition has samples, and of bad ones once.
+        let times = |condition: &Option<Vec<u16>>| if condition.is_some() { samples } else { 1 };
+        let mut places =
+            conditions.iter().enumerate().flat_map(|(place, condition)| iter::repeat_n(place, times(condition)));
         let next = || {
-            let (records, conditions) = blocks.next()?;
+            let places: Vec<usize> = places.by_ref().take(sampler.at_once()).collect();
             let mut asked = task::Rows::new(sampler.schema().given.len());
-            for given in conditions.iter().flatten() {
-                (0..samples).for_each(|_| asked.push(given));
-            }
-            let drawn = sampler.draw(&asked, &mut random);
-            Some((records, conditions, asked, drawn))
+            places.iter().filter_map(|place| conditions[*place].as_ref()).for_each(|given| asked.push(given));
+            (!places.is_empty()).then(|| (sampler.prepare(asked, &mut random), places))
         };
-        write_in_order(self.options.beside(), next, |(records, conditions, asked, drawn)| {
-            let mut rows = asked.iter().zip(drawn.iter());
-            for ((record, _), condition) in records.iter().zip(conditions) {
-                let count = if condition.is_some() { samples } else { 1 };
-                for _ in 0..count {
+        let beside = self.options.beside();
+        thread::scope(|scope| {
+            let prepared = ahead(scope, beside, iter::from_fn(next));
+            let drawn = prepared.map(|(prepared, places)| (sampler.decode(&prepared), places));
+            ahead(scope, beside, drawn).try_for_each(|(drawn, places)| {
+                let mut rows = drawn.iter();
+                for place in places {
+                    let (record, condition) = (&input.records[place].0, conditions[place].as_ref());
                     kept.iter().try_for_each(|place| writer.write_field(&record[*place]))?;
-                    match condition.as_ref().and_then(|_| rows.next()) {
+                    match condition.and_then(|given| Some((given, rows.next()?))) {
                         Some((given, row)) => {
                             counts.add(self.known, given, row);
                             let values = schema.generated.iter().zip(row);
@@ -154,16 +155,11 @@ impl Writer<'_> {
                     }
                     writer.write_record(None::<&[u8]>)?;
                 }
-            }
-            csv::Result::Ok(())
+                csv::Result::Ok(())
+            })
         })?;
         Ok(writer.flush()?)
     }
-}
-
-/// Both lists in parts of so many entries.
-fn chunks<'a, A, B>(a: &'a [A], b: &'a [B], size: usize) -> impl Iterator<Item = (&'a [A], &'a [B])> {
-    a.chunks(size).zip(b.chunks(size))
 }
 
 impl Counts {

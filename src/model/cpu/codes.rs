@@ -6,6 +6,8 @@ use multiversion::multiversion;
 
 /// Codes, or rows, that are taken at a time: sums are read and written once for so many.
 const AT_ONCE: usize = 4;
+/// Outputs whose sums are formed at a time.
+const WIDE: usize = 64;
 
 /// The transpose of a matrix of `columns` columns.
 pub fn transpose(out: &mut Vec<f32>, matrix: &[f32], columns: usize) {
@@ -26,24 +28,38 @@ pub fn add_transposed(out: &mut [f32], transposed: &[f32], columns: usize) {
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub fn from_codes(out: &mut [f32], codes: &[f32], weights: &[f32], bias: &[f32]) {
     let outputs = bias.len();
+    let wide = outputs - outputs % WIDE;
     for (out, code) in out.chunks_exact_mut(outputs).zip(codes.chunks_exact(weights.len() / outputs)) {
-        out.copy_from_slice(bias);
-        let (quads, rest) = code.as_chunks::<AT_ONCE>();
-        let mut row_quads = weights.chunks_exact(AT_ONCE * outputs);
-        for ([a, b, c, d], rows) in quads.iter().zip(&mut row_quads) {
-            let (first, last) = rows.split_at(2 * outputs);
-            let ((row_a, row_b), (row_c, row_d)) = (first.split_at(outputs), last.split_at(outputs));
-            let entries = row_a.iter().zip(row_b).zip(row_c.iter().zip(row_d));
-            for (out, ((by_a, by_b), (by_c, by_d))) in out.iter_mut().zip(entries) {
-                *out = a.mul_add(*by_a, b.mul_add(*by_b, c.mul_add(*by_c, d.mul_add(*by_d, *out))));
-            }
+        for start in (0..wide).step_by(WIDE) {
+            outputs_from_code::<WIDE>(out, code, weights, bias, start);
         }
-        for (a, row) in rest.iter().zip(row_quads.remainder().chunks_exact(outputs)) {
-            for (out, by_a) in out.iter_mut().zip(row) {
-                *out += a * by_a;
-            }
+        for start in wide..outputs {
+            outputs_from_code::<1>(out, code, weights, bias, start);
         }
     }
+}
+
+/// So many outputs of one code, from the `start`-th on: their sums stay in registers.
+#[inline(always)]
+fn outputs_from_code<const N: usize>(out: &mut [f32], code: &[f32], weights: &[f32], bias: &[f32], start: usize) {
+    let outputs = bias.len();
+    let mut sums = [0.0; N];
+    sums.copy_from_slice(&bias[start..][..N]);
+    let (quads, rest) = code.as_chunks::<AT_ONCE>();
+    let mut row_quads = weights.chunks_exact(AT_ONCE * outputs);
+    for ([a, b, c, d], rows) in quads.iter().zip(&mut row_quads) {
+        let row = |place: usize| &rows[place * outputs + start..][..N];
+        let entries = row(0).iter().zip(row(1)).zip(row(2).iter().zip(row(3)));
+        for (sum, ((by_a, by_b), (by_c, by_d))) in sums.iter_mut().zip(entries) {
+            *sum = a.mul_add(*by_a, b.mul_add(*by_b, c.mul_add(*by_c, d.mul_add(*by_d, *sum))));
+        }
+    }
+    for (a, row) in rest.iter().zip(row_quads.remainder().chunks_exact(outputs)) {
+        for (sum, by_a) in sums.iter_mut().zip(&row[start..][..N]) {
+            *sum += a * by_a;
+        }
+    }
+    out[start..][..N].copy_from_slice(&sums);
 }
 
 /// Adds the gradient of the layer's weights from that of its outputs `[n, outputs]`.
@@ -82,7 +98,7 @@ mod tests {
         let numbers = |count: usize, step: usize| -> Vec<f32> {
             (0..count).map(|place| ((place * step) % 11) as f32 - 5.0).collect()
         };
-        for (n, latent, outputs) in [(11, 7, 18), (8, 8, 32), (1, 1, 2)] {
+        for (n, latent, outputs) in [(11, 7, 18), (8, 8, 32), (1, 1, 2), (3, 9, 130)] {
             let (codes, layer, rows) = (numbers(n * latent, 3), numbers(outputs * latent, 5), numbers(n * outputs, 7));
             let bias = numbers(outputs, 4);
             let (mut weights, mut out) = (Vec::new(), vec![9.0; n * outputs]);

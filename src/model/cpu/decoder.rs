@@ -4,10 +4,11 @@ use multiversion::multiversion;
 
 use super::encoder::GaussianPass;
 use super::heads::{BLOCK, HeadPass};
+use super::kernels::LANES;
 use super::pairing::{CodeShare, PairingPass, pick};
 use super::prefixes::Prefixes;
 use super::prior::PriorPass;
-use super::scalar::{exp, larger};
+use super::scalar::{exp, fold, larger};
 use super::trunk::TrunkPass;
 use crate::model::encodings::Encodings;
 use crate::model::engine::PairedCodes;
@@ -164,7 +165,7 @@ pub fn paired_rows(model: &Model, codes: &PairedCodes) -> Rows {
 fn value(row: &[f32], bias: &[f32], decode: Decode, mark: f32, logits: &mut Vec<f32>) -> usize {
     logits.clear();
     logits.extend(row.iter().zip(bias).map(|(value, bias)| value + bias));
-    let highest = logits.iter().fold(f32::MIN, |highest, logit| larger(*logit, highest));
+    let highest = highest(logits);
     match decode {
         Decode::Greedy => logits.iter().position(|logit| *logit == highest).unwrap_or(0),
         Decode::Sample { temperature } => {
@@ -176,10 +177,21 @@ fn value(row: &[f32], bias: &[f32], decode: Decode, mark: f32, logits: &mut Vec<
     }
 }
 
+/// The highest of some logits.
+#[inline(always)]
+fn highest(logits: &[f32]) -> f32 {
+    let (chunks, rest) = logits.as_chunks::<LANES>();
+    let mut lanes = [f32::MIN; LANES];
+    for chunk in chunks {
+        lanes.iter_mut().zip(chunk).for_each(|(highest, logit)| *highest = larger(*logit, *highest));
+    }
+    rest.iter().fold(fold(lanes, larger), |highest, logit| larger(*logit, highest))
+}
+
 /// -log softmax of a target, nats.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub fn cross_entropy(logits: &[f32], target: usize) -> f64 {
-    let highest = logits.iter().fold(f32::MIN, |highest, logit| larger(*logit, highest));
+    let highest = highest(logits);
     let own = logits[target] - highest;
     let mass: f32 = logits.iter().map(|logit| exp(*logit - highest)).sum();
     f64::from(mass.ln() - own)

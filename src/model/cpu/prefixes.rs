@@ -50,10 +50,16 @@ impl Prefixes {
     pub fn of_conditions<'a>(&mut self, conditions: impl Iterator<Item = &'a [u16]>, width: usize) {
         self.start(width);
         let mut known = HashMap::new();
+        let mut last: Option<(&[u16], usize)> = None;
         let mut row = vec![0; width];
         for condition in conditions {
             let next = self.rows.len();
-            let place = *known.entry(condition).or_insert(next);
+            // Equal conditions mostly come together.
+            let place = match last {
+                Some((before, place)) if before == condition => place,
+                _ => *known.entry(condition).or_insert(next),
+            };
+            last = Some((condition, place));
             if place == next {
                 row[..condition.len()].copy_from_slice(condition);
                 self.rows.push(&row);

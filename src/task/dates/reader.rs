@@ -73,21 +73,21 @@ impl<R: BufRead> Lines<R> {
             return Ok(None);
         }
         self.number += 1;
-        let mut text = bytes.as_slice();
-        text = text.strip_suffix(b"\n").unwrap_or(text);
-        let too_long = dropped || text.len() > LONGEST;
-        text = text.strip_suffix(b"\r").unwrap_or(text);
-        if self.number == 1 {
-            text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
+        bytes.pop_if(|last| *last == b'\n');
+        let too_long = dropped || bytes.len() > LONGEST;
+        bytes.pop_if(|last| *last == b'\r');
+        if self.number == 1 && bytes.starts_with("\u{feff}".as_bytes()) {
+            bytes.drain(.."\u{feff}".len());
         }
-        let (fault, text) = match std::str::from_utf8(text) {
-            _ if too_long => {
-                // Less than LONGEST where a byte-order mark or a CR was taken off.
-                let shown = &text[..text.len().min(LONGEST)];
-                (Some(LineError::TooLong(LONGEST)), String::from_utf8_lossy(shown).into_owned())
+        let (fault, text) = if too_long {
+            // Less than LONGEST where a byte-order mark or a CR was taken off.
+            bytes.truncate(LONGEST);
+            (Some(LineError::TooLong(LONGEST)), String::from_utf8_lossy(&bytes).into_owned())
+        } else {
+            match String::from_utf8(bytes) {
+                Ok(text) => (None, text),
+                Err(error) => (Some(LineError::Encoding), String::from_utf8_lossy(error.as_bytes()).into_owned()),
             }
-            Ok(text) => (None, text.to_owned()),
-            Err(_) => (Some(LineError::Encoding), String::from_utf8_lossy(text).into_owned()),
         };
         Ok(Some(Line { number: self.number, text, fault }))
     }
