@@ -61,9 +61,9 @@ fn remedy(error: &io::Error) -> &'static str {
 
 impl FileError {
     /// Adds action and path to an error of the system.
-    pub fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+    pub fn at(action: &'static str, path: &Path) -> impl Fn(io::Error) -> Self + use<> {
         let path = path.to_owned();
-        move |cause| Self { action, path, cause }
+        move |cause| Self { action, path: path.clone(), cause }
     }
 }
 

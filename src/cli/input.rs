@@ -83,7 +83,7 @@ impl Input {
     }
 
     /// Adds the input's name to an error of reading it.
-    pub fn failed(&self) -> impl FnOnce(io::Error) -> FileError + use<> {
+    pub fn failed(&self) -> impl Fn(io::Error) -> FileError + use<> {
         FileError::at("read", &self.name)
     }
 

@@ -287,7 +287,10 @@ pub fn bar(length: u64, template: &str) -> ProgressBar {
     // The templates are constants of this program; a broken one would show at once.
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     bar.set_style(style.progress_chars("━╸─"));
-    bar.enable_steady_tick(Duration::from_millis(250));
+    // Its thread is one that the system may not give: none is asked for where nothing is shown.
+    if !bar.is_hidden() {
+        bar.enable_steady_tick(Duration::from_millis(250));
+    }
     bar
 }
 

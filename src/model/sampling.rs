@@ -20,17 +20,17 @@ pub struct Sampler<'a> {
     threads: Option<ThreadPool>,
 }
 
-/// Conditions to be drawn for, with the random numbers that decide what is drawn.
+/// Conditions `[n, given]` with the random numbers that decide what is drawn for them.
 #[derive(Debug)]
-pub struct Prepared {
+pub struct PreparedBatch {
     conditions: Rows,
     noise: Noise,
     /// Places of the conditions, equal ones together: they share most of the work.
     order: Vec<usize>,
 }
 
-/// Random numbers that are drawn at once: a few mebibytes.
-const NUMBERS: usize = 1 << 21;
+/// Values and random numbers of a batch: some mebibytes. In tests few, so that several batches are drawn.
+const NUMBERS: usize = if cfg!(test) { 1 << 11 } else { 3 << 20 };
 
 impl<'a> Sampler<'a> {
     /// A sampler of this model on so many threads, or on all cores.
@@ -51,40 +51,45 @@ impl<'a> Sampler<'a> {
         &self.decoder.model.schema
     }
 
-    /// Conditions that are best drawn for at once: enough to fill the threads, few enough for the memory.
-    pub fn at_once(&self) -> usize {
-        let (latent, columns) = shape(self.decoder.model);
-        (NUMBERS / (latent + columns)).max(Decoder::BLOCK)
+    /// Conditions that are best drawn for at once: so many that equal ones come together, few enough for the memory.
+    pub fn batch_size(&self) -> usize {
+        let (latent, _) = shape(self.decoder.model);
+        (NUMBERS / (latent + self.schema().width())).max(Decoder::BLOCK)
     }
 
     /// One draw for each condition `[n, given]`, in their order, `[n, generated]`; the same from a state of `random`
     /// however they are grouped, but for close choices that rounding decides.
     pub fn draw(&self, conditions: &Rows, random: &mut ChaCha8Rng) -> Rows {
         let mut drawn = Rows::new(self.schema().generated.len());
-        for start in (0..conditions.len()).step_by(self.at_once()) {
-            let mut part = Rows::new(conditions.width());
-            part.extend(conditions, start..conditions.len().min(start + self.at_once()));
-            let rows = self.decode(&self.prepare(part, random));
+        for start in (0..conditions.len()).step_by(self.batch_size()) {
+            let mut batch = Rows::new(conditions.width());
+            batch.extend(conditions, start..conditions.len().min(start + self.batch_size()));
+            let rows = self.decode(self.prepare(batch, random));
             drawn.extend(&rows, 0..rows.len());
         }
         drawn
     }
 
-    /// The first half of [`Sampler::draw`], which takes random numbers in the conditions' order.
-    pub fn prepare(&self, conditions: Rows, random: &mut ChaCha8Rng) -> Prepared {
+    /// Draws the random numbers for conditions `[n, given]`, in their order; [`Sampler::decode`] turns them into rows.
+    /// Memory grows with n: best are [`Sampler::batch_size`] at a time.
+    pub fn prepare(&self, conditions: Rows, random: &mut ChaCha8Rng) -> PreparedBatch {
         let mut noise = Noise::default();
         noise.extend(random, self.decoder.model, conditions.len());
         let mut order: Vec<usize> = (0..conditions.len()).collect();
-        // Conditions whose keys are alike by chance meet as well, at no cost but time.
+        // Different conditions may have one key. They come together then, which costs time and changes nothing.
         let key =
             |row: &[u16]| row.iter().fold(0u64, |key, value| key.wrapping_mul(65_537).wrapping_add((*value).into()));
         order.sort_by_cached_key(|place| key(conditions.row(*place)));
-        Prepared { conditions, noise, order }
+        PreparedBatch { conditions, noise, order }
     }
 
-    /// The second half, which takes most of the time: blocks are decoded side by side.
-    pub fn decode(&self, prepared: &Prepared) -> Rows {
-        let Prepared { conditions, noise, order } = prepared;
+    /// The rows `[n, generated]` of a batch, in the conditions' order: most of the time of a draw. Blocks are decoded side
+    /// by side.
+    ///
+    /// # Panics
+    /// When a sampler of another model prepared the batch.
+    pub fn decode(&self, batch: PreparedBatch) -> Rows {
+        let PreparedBatch { conditions, noise, order } = batch;
         let model = self.decoder.model;
         let decode = |buffers: &mut DecoderBuffers, block: &[usize]| {
             let mut asked = Rows::new(conditions.width());

@@ -128,6 +128,24 @@ fn with_keep_going_bad_lines_stay_in_place_without_a_date() {
 }
 
 #[test]
+fn a_bad_line_at_the_end_changes_no_date_of_very_many() {
+    // More than one batch: conditions are remembered in the first run and read again in the second.
+    let folder = folder();
+    let with = |input: String, options: &[&str]| {
+        let output = predict(folder.path(), input.as_bytes(), &[&["-n", "120000", "--retries", "2"], options].concat());
+        (code(&output), lines(folder.path()))
+    };
+    let (done, dates) = with(format!("{A}\n{B}\n{A}\n"), &[]);
+    assert_eq!((done, dates.len()), (0, 360_000));
+    for (place, line) in dates.iter().enumerate() {
+        assert_eq!(taken_apart(line), (if place / 120_000 == 1 { B } else { A }, true));
+    }
+    let (done, again) = with(format!("{A}\n{B}\n{A}\nnonsense\n"), &["--keep-going"]);
+    assert_eq!((done, again.last().map(String::as_str)), (3, Some("nonsense")));
+    assert!(again[..360_000] == dates);
+}
+
+#[test]
 fn standard_streams_and_the_output_option_work() {
     let folder = folder();
     let model = model();

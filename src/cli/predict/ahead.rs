@@ -1,11 +1,14 @@
-//! A chain of steps over blocks, each on a thread of its own, so that none waits for the others.
+//! A chain of steps over batches, each on a thread of its own, so that none waits for the others.
 
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, Scope};
 
-/// The same items, made on a thread of their own where `beside` asks for it and the system gives one: at most two of them
-/// before they are taken. A taker that stops ends the thread.
+/// Runs an iterator on a thread of its own, at most two items ahead of the taker: one in the channel, one that waits for it.
+/// Where `beside` is false or the system gives no thread, it runs on the taker's thread.
+///
+/// Dropping what is returned ends the thread. If the iterator panics, the items end early and then the scope panics: they
+/// are complete only where the scope has returned.
 pub fn ahead<'scope, I>(
     scope: &'scope Scope<'scope, '_>,
     beside: bool,
@@ -50,5 +53,12 @@ mod tests {
             let all: Vec<i32> = scope(|scope| ahead(scope, beside, 0..5).collect());
             assert_eq!(all, [0, 1, 2, 3, 4]);
         }
+    }
+
+    #[test]
+    fn a_step_that_panics_ends_the_scope_in_a_panic() {
+        let faulty = |item| if item == 3 { panic!("a fault of this test") } else { item };
+        let ended = std::panic::catch_unwind(|| scope(|scope| ahead(scope, true, (0..5).map(faulty)).count()));
+        assert!(ended.is_err());
     }
 }

@@ -1,26 +1,28 @@
 //! Lines of conditions in, the same with a generated date out.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::{iter, thread};
+use std::thread;
 
 use rand_chacha::ChaCha8Rng;
 
 use super::ahead::ahead;
+use super::lines::{Batches, Entry, Parser};
 use super::options::{DecodeKind, Predict};
 use crate::cli::exit::{BadInput, Exit};
 use crate::cli::input::Input;
 use crate::cli::{closed, is_standard_stream, output};
-use crate::dates::{CONDITION_FIELDS, Condition, DateTokens, Line, LineError, Outcome, ValidDates, has_date_shape};
+use crate::dates::{CONDITION_FIELDS, Condition, DateTokens, Outcome, ValidDates};
 use crate::files::{self, FileError};
-use crate::model::{Prepared, Sampler};
+use crate::model::{PreparedBatch, Sampler};
 use crate::random::{Purpose, stream};
 use crate::task::Rows;
 
 /// Lines whose conditions are remembered from the check: 32 MiB. Where there are more, they are read again.
 const REMEMBERED: usize = 1 << 24;
+/// Bytes of bad lines in a batch.
+const BAD_BYTES: usize = 4 << 20;
 /// Faulty lines that are shown one by one.
 const SHOWN: usize = 10;
 
@@ -67,17 +69,16 @@ impl Predict {
     /// Reads the whole input and shows the first faults, each with its place.
     fn check(&self, input: &mut Input, valid: &ValidDates) -> anyhow::Result<Checked> {
         let (name, failed) = (input.name(), input.failed());
-        let (mut checked, mut conditions) = (Checked::default(), Conditions::new(valid));
+        let mut checked = Checked { conditions: Some(Vec::new()), ..Checked::default() };
+        let mut parser = Parser::new(valid);
         let mut read = || -> io::Result<()> {
             for line in input.lines().map_err(|error| error.cause)? {
                 let line = line?;
                 checked.lines += 1;
-                match conditions.of(&line) {
-                    Ok(condition) if checked.conditions.len() < REMEMBERED => {
-                        checked.conditions.push(condition.index() as u16);
-                    }
-                    Ok(_) => (),
+                match parser.condition(&line) {
+                    Ok(condition) => checked.remember(condition, REMEMBERED),
                     Err(error) => {
+                        checked.conditions = None;
                         checked.bad += 1;
                         if checked.bad <= SHOWN {
                             output::say!("{name}:{}:{}: {error}", line.number, error.column());
@@ -107,44 +108,17 @@ struct Question {
 struct Checked {
     lines: usize,
     bad: usize,
-    /// Indices of the good lines' conditions, of the first ones where there are very many.
-    conditions: Vec<u16>,
+    /// Indices of the lines' conditions; none where a line is bad or there are very many: they are read again.
+    conditions: Option<Vec<u16>>,
 }
 
-/// The conditions of lines.
-struct Conditions<'a> {
-    valid: &'a ValidDates,
-    /// Those of short lines: most lines repeat one of them.
-    known: HashMap<String, Condition>,
-}
-
-impl<'a> Conditions<'a> {
-    /// Bytes of a line that is kept, and lines that are.
-    const KEPT: (usize, usize) = (32, 2 * Condition::COUNT);
-
-    fn new(valid: &'a ValidDates) -> Self {
-        Self { valid, known: HashMap::new() }
-    }
-
-    /// The condition of a line, which some date must meet.
-    fn of(&mut self, line: &Line) -> Result<Condition, LineError> {
-        let (length, most) = Self::KEPT;
-        if line.text.len() > length {
-            return self.parse(line);
+impl Checked {
+    /// Adds a condition, unless there are that many.
+    fn remember(&mut self, condition: Condition, most: usize) {
+        self.conditions = self.conditions.take().filter(|conditions| conditions.len() < most);
+        if let Some(conditions) = &mut self.conditions {
+            conditions.push(condition.index() as u16);
         }
-        if let Some(known) = self.known.get(&line.text) {
-            return Ok(*known);
-        }
-        let condition = self.parse(line)?;
-        if self.known.len() < most {
-            self.known.insert(line.text.clone(), condition);
-        }
-        Ok(condition)
-    }
-
-    fn parse(&self, line: &Line) -> Result<Condition, LineError> {
-        let condition = line.parse()?.condition_alone(&line.text)?;
-        if self.valid.satisfiable(condition) { Ok(condition) } else { Err(LineError::Unsatisfiable(condition)) }
     }
 }
 
@@ -161,60 +135,13 @@ fn dates(drawn: &Rows) -> Vec<DateTokens> {
     drawn.iter().filter_map(DateTokens::from_row).collect()
 }
 
-/// A bad line as it stands, less a date at its end: nothing that could pass for an answer.
-fn without_date(text: &str) -> &str {
-    let text = text.trim_end();
-    match text.rsplit_once(char::is_whitespace) {
-        Some((rest, last)) if has_date_shape(last) => rest.trim_end(),
-        _ => text,
-    }
-}
-
-/// A line: its condition, or a bad one as it stands, less its date.
-type Entry = Result<Condition, String>;
-
-/// Takes lines and prepares the draws for their conditions.
-struct Asker<'a, L> {
-    lines: L,
-    sampler: &'a Sampler<'a>,
-    random: ChaCha8Rng,
-    samples: usize,
-    /// The condition of the last line, and how often it is still to be drawn for.
-    left: Option<(Condition, usize)>,
-}
-
-impl<L: Iterator<Item = io::Result<Entry>>> Asker<'_, L> {
-    /// As many as are drawn at once, in the order of the lines, conditions as often as each has samples; none at the end.
-    fn next(&mut self) -> Option<io::Result<(Vec<Entry>, Prepared)>> {
-        let (mut entries, most) = (Vec::new(), self.sampler.at_once());
-        while entries.len() < most {
-            if let Some((condition, left)) = self.left.take() {
-                let count = left.min(most - entries.len());
-                entries.extend(iter::repeat_n(Ok(condition), count));
-                self.left = (count < left).then_some((condition, left - count));
-                continue;
-            }
-            match self.lines.next() {
-                None => break,
-                Some(Err(error)) => return Some(Err(error)),
-                Some(Ok(Ok(condition))) => self.left = Some((condition, self.samples)),
-                Some(Ok(bad)) => entries.push(bad),
-            }
-        }
-        if entries.is_empty() {
-            return None;
-        }
-        let prepared = self.sampler.prepare(rows(entries.iter().flatten()), &mut self.random);
-        Some(Ok((entries, prepared)))
-    }
-}
-
 /// Draws dates for lines and writes them in their order.
 struct Writer<'a> {
     sampler: &'a Sampler<'a>,
     valid: &'a ValidDates,
     options: &'a Predict,
-    retry_random: ChaCha8Rng,
+    /// One for each round of retries, so that batches don't matter.
+    retry_random: Vec<ChaCha8Rng>,
     /// The text of each condition, by its index.
     texts: Vec<String>,
     dates: usize,
@@ -228,7 +155,7 @@ impl<'a> Writer<'a> {
             sampler,
             valid,
             options,
-            retry_random: stream(options.seed, Purpose::Retries, 0),
+            retry_random: Vec::new(),
             texts: Condition::all().map(|condition| condition.to_string()).collect(),
             dates: 0,
             passes: 0,
@@ -276,58 +203,51 @@ impl<'a> Writer<'a> {
     }
 
     fn write_all(&mut self, input: &mut Input, checked: &Checked, out: &mut impl Write) -> anyhow::Result<()> {
-        let failed = input.failed();
+        let (failed, sampler) = (input.failed(), self.sampler);
+        let lines: Box<dyn Iterator<Item = Result<Entry, FileError>> + Send> = match &checked.conditions {
+            Some(conditions) => {
+                let condition = |index: &u16| Condition::from_index((*index).into());
+                Box::new(conditions.iter().filter_map(condition).map(|condition| Ok(Ok(condition))))
+            }
+            None => {
+                let mut parser = Parser::new(self.valid);
+                Box::new(input.lines()?.map(move |line| line.map(|line| parser.entry(&line)).map_err(&failed)))
+            }
+        };
         let samples = self.options.samples as usize;
+        let batches = Batches { lines: lines.fuse(), samples, most: (sampler.batch_size(), BAD_BYTES), repeated: None };
+        let mut random = stream(self.options.seed, Purpose::Samples, 0);
+        let prepare = move |batch: Result<Vec<Entry>, FileError>| {
+            let batch = batch?;
+            let prepared = sampler.prepare(rows(batch.iter().flatten()), &mut random);
+            Ok((batch, prepared))
+        };
+        let decode = |batch: Result<(Vec<Entry>, PreparedBatch), FileError>| {
+            batch.map(|(batch, prepared)| (batch, dates(&sampler.decode(prepared))))
+        };
         let bar = output::bar((checked.lines * samples) as u64, "{bar:30} {human_pos}/{human_len} dates  {eta} left");
-        let sampler = self.sampler;
-        let lines: Box<dyn Iterator<Item = io::Result<Entry>> + Send> = if checked.conditions.len() == checked.lines {
-            let of = |index: &u16| Condition::from_index((*index).into()).map(|condition| Ok(Ok(condition)));
-            Box::new(checked.conditions.iter().filter_map(of))
-        } else {
-            let mut conditions = Conditions::new(self.valid);
-            let mut entry = move |line: Line| conditions.of(&line).map_err(|_| without_date(&line.text).to_owned());
-            Box::new(input.lines()?.map(move |line| line.map(&mut entry)))
-        };
-        let mut asker = Asker {
-            lines: lines.fuse(),
-            sampler,
-            random: stream(self.options.seed, Purpose::Samples, 0),
-            samples,
-            left: None,
-        };
         let beside = self.options.beside();
         let done = thread::scope(|scope| {
-            let asked = ahead(scope, beside, iter::from_fn(move || asker.next()));
-            let draw = |unit: io::Result<(Vec<Entry>, Prepared)>| {
-                unit.map(|(entries, prepared)| (entries, dates(&sampler.decode(&prepared))))
-            };
-            ahead(scope, beside, asked.map(draw)).try_for_each(|unit| {
-                let (entries, drawn) = unit?;
-                let bad = entries.iter().filter(|entry| entry.is_err()).count();
+            let prepared = ahead(scope, beside, batches.map(prepare));
+            ahead(scope, beside, prepared.map(decode)).try_for_each(|batch| {
+                let (batch, drawn) = batch?;
+                // A bad line counts as if it had its dates.
+                let bad = batch.iter().filter(|entry| entry.is_err()).count();
                 bar.inc((drawn.len() + bad * samples) as u64);
-                self.write_entries(&entries, drawn, out)
+                Ok(self.write_batch(&batch, drawn, out)?)
             })
         });
         output::end_bar(&bar);
-        done.map_err(|error: anyhow::Error| match error.downcast::<io::Error>() {
-            Ok(error) if error.kind() == io::ErrorKind::InvalidData => failed(error).into(),
-            Ok(error) => error.into(),
-            Err(error) => error,
-        })
+        done
     }
 
-    fn write_entries(
-        &mut self,
-        entries: &[Entry],
-        mut drawn: Vec<DateTokens>,
-        out: &mut impl Write,
-    ) -> anyhow::Result<()> {
-        let asked: Vec<Condition> = entries.iter().flatten().copied().collect();
+    fn write_batch(&mut self, batch: &[Entry], mut drawn: Vec<DateTokens>, out: &mut impl Write) -> io::Result<()> {
+        let asked: Vec<Condition> = batch.iter().flatten().copied().collect();
         self.dates += drawn.len();
         self.passes += self.failing(&asked, &drawn).map_or(drawn.len(), |failing| drawn.len() - failing.len());
         self.retry(&asked, &mut drawn);
         let mut dates = drawn.iter();
-        for entry in entries {
+        for entry in batch {
             match entry {
                 Ok(condition) => {
                     let text = &self.texts[condition.index()];
@@ -348,10 +268,13 @@ impl<'a> Writer<'a> {
 
     /// Draws failing samples again where --retries asks for it; what still fails keeps its first draw.
     fn retry(&mut self, asked: &[Condition], drawn: &mut [DateTokens]) {
-        for _ in 0..self.options.retries {
+        for round in 0..self.options.retries as usize {
             let Some(failing) = self.failing(asked, drawn) else { return };
+            if round == self.retry_random.len() {
+                self.retry_random.push(stream(self.options.seed, Purpose::Retries, round as u64));
+            }
             let conditions: Vec<Condition> = failing.iter().map(|index| asked[*index]).collect();
-            let again = dates(&self.sampler.draw(&rows(conditions.iter()), &mut self.retry_random));
+            let again = dates(&self.sampler.draw(&rows(conditions.iter()), &mut self.retry_random[round]));
             for (index, tokens) in failing.into_iter().zip(again) {
                 if matches!(self.valid.outcome(asked[index], tokens), Outcome::Pass(_)) {
                     drawn[index] = tokens;
@@ -381,5 +304,23 @@ impl<'a> Writer<'a> {
             text += &format!("; {bad} bad lines left without a date");
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_are_remembered_of_some_lines_or_of_none() {
+        let mut checked = Checked { conditions: Some(Vec::new()), ..Checked::default() };
+        let condition = Condition::from_index(7).unwrap();
+        let remembered: Vec<Option<Vec<u16>>> = (0..4)
+            .map(|_| {
+                checked.remember(condition, 2);
+                checked.conditions.clone()
+            })
+            .collect();
+        assert_eq!(remembered, [Some(vec![7]), Some(vec![7, 7]), None, None]);
     }
 }

@@ -2,6 +2,7 @@
 
 mod ahead;
 mod dates;
+mod lines;
 mod options;
 mod table;
 

@@ -1,6 +1,7 @@
 //! The arguments of `cvae predict`.
 
 use std::path::PathBuf;
+use std::thread::available_parallelism;
 
 use clap::{Args, ValueEnum};
 
@@ -47,7 +48,7 @@ pub struct Predict {
     /// Temperature of --decode sample [default: 1]
     #[arg(long, value_parser = crate::cli::number, allow_negative_numbers = true)]
     pub temperature: Option<f64>,
-    /// Threads, all cores where not given; the dates don't depend on it
+    /// Threads that decode, all cores where not given; with several, two more read and write. The dates don't depend on it
     #[arg(long, value_name = "N", value_parser = crate::cli::whole::<u16>(1, 1024), allow_negative_numbers = true)]
     pub threads: Option<u16>,
     /// Predict the good lines where some are bad; the bad ones are copied without a date (exit code 3)
@@ -87,7 +88,7 @@ impl DecodeKind {
 impl Predict {
     /// Whether there is more than one thread to work on.
     pub fn beside(&self) -> bool {
-        self.threads != Some(1)
+        self.threads.map_or_else(|| available_parallelism().is_ok_and(|cores| cores.get() > 1), |threads| threads > 1)
     }
 
     /// Where the answers go.

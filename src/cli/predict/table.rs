@@ -129,7 +129,7 @@ impl Writer<'_> {
         let mut places =
             conditions.iter().enumerate().flat_map(|(place, condition)| iter::repeat_n(place, times(condition)));
         let next = || {
-            let places: Vec<usize> = places.by_ref().take(sampler.at_once()).collect();
+            let places: Vec<usize> = places.by_ref().take(sampler.batch_size()).collect();
             let mut asked = task::Rows::new(sampler.schema().given.len());
             places.iter().filter_map(|place| conditions[*place].as_ref()).for_each(|given| asked.push(given));
             (!places.is_empty()).then(|| (sampler.prepare(asked, &mut random), places))
@@ -137,7 +137,7 @@ impl Writer<'_> {
         let beside = self.options.beside();
         thread::scope(|scope| {
             let prepared = ahead(scope, beside, iter::from_fn(next));
-            let drawn = prepared.map(|(prepared, places)| (sampler.decode(&prepared), places));
+            let drawn = prepared.map(|(prepared, places)| (sampler.decode(prepared), places));
             ahead(scope, beside, drawn).try_for_each(|(drawn, places)| {
                 let mut rows = drawn.iter();
                 for place in places {

@@ -4,10 +4,11 @@
 
 use multiversion::multiversion;
 
-/// Codes, or rows, that are taken at a time: sums are read and written once for so many.
+/// Dimensions of a code, or rows, whose products are added up at a time.
 const AT_ONCE: usize = 4;
-/// Outputs whose sums are formed at a time.
+/// Outputs whose sums are formed at a time, and fewer where there are no more.
 const WIDE: usize = 64;
+const NARROW: usize = 8;
 
 /// The transpose of a matrix of `columns` columns.
 pub fn transpose(out: &mut Vec<f32>, matrix: &[f32], columns: usize) {
@@ -28,12 +29,15 @@ pub fn add_transposed(out: &mut [f32], transposed: &[f32], columns: usize) {
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub fn from_codes(out: &mut [f32], codes: &[f32], weights: &[f32], bias: &[f32]) {
     let outputs = bias.len();
-    let wide = outputs - outputs % WIDE;
+    let (wide, narrow) = (outputs - outputs % WIDE, outputs - outputs % NARROW);
     for (out, code) in out.chunks_exact_mut(outputs).zip(codes.chunks_exact(weights.len() / outputs)) {
         for start in (0..wide).step_by(WIDE) {
             outputs_from_code::<WIDE>(out, code, weights, bias, start);
         }
-        for start in wide..outputs {
+        for start in (wide..narrow).step_by(NARROW) {
+            outputs_from_code::<NARROW>(out, code, weights, bias, start);
+        }
+        for start in narrow..outputs {
             outputs_from_code::<1>(out, code, weights, bias, start);
         }
     }
@@ -98,7 +102,7 @@ mod tests {
         let numbers = |count: usize, step: usize| -> Vec<f32> {
             (0..count).map(|place| ((place * step) % 11) as f32 - 5.0).collect()
         };
-        for (n, latent, outputs) in [(11, 7, 18), (8, 8, 32), (1, 1, 2), (3, 9, 130)] {
+        for (n, latent, outputs) in [(11, 7, 18), (8, 8, 32), (1, 1, 2), (3, 9, 130), (2, 5, 92)] {
             let (codes, layer, rows) = (numbers(n * latent, 3), numbers(outputs * latent, 5), numbers(n * outputs, 7));
             let bias = numbers(outputs, 4);
             let (mut weights, mut out) = (Vec::new(), vec![9.0; n * outputs]);

@@ -4,11 +4,10 @@ use multiversion::multiversion;
 
 use super::encoder::GaussianPass;
 use super::heads::{BLOCK, HeadPass};
-use super::kernels::LANES;
 use super::pairing::{CodeShare, PairingPass, pick};
 use super::prefixes::Prefixes;
 use super::prior::PriorPass;
-use super::scalar::{exp, fold, larger};
+use super::scalar::{exp, highest};
 use super::trunk::TrunkPass;
 use crate::model::encodings::Encodings;
 use crate::model::engine::PairedCodes;
@@ -175,17 +174,6 @@ fn value(row: &[f32], bias: &[f32], decode: Decode, mark: f32, logits: &mut Vec<
             pick(logits, mark)
         }
     }
-}
-
-/// The highest of some logits.
-#[inline(always)]
-fn highest(logits: &[f32]) -> f32 {
-    let (chunks, rest) = logits.as_chunks::<LANES>();
-    let mut lanes = [f32::MIN; LANES];
-    for chunk in chunks {
-        lanes.iter_mut().zip(chunk).for_each(|(highest, logit)| *highest = larger(*logit, *highest));
-    }
-    rest.iter().fold(fold(lanes, larger), |highest, logit| larger(*logit, highest))
 }
 
 /// -log softmax of a target, nats.

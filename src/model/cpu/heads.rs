@@ -6,8 +6,7 @@ use std::ops::Range;
 
 use super::codes::{add_transposed, by_codes, from_codes, transpose};
 use super::kernels::{
-    bias_silu_add, bias_silu_add_alone, cross_entropy, gate, gate_alone, gate_backward, resized, shared_gate_backward,
-    silu_backward_to,
+    bias_silu_add, cross_entropy, gate, gate_backward, resized, shared_gate_backward, silu_backward_to,
 };
 use super::products::{Matrix, backward, backward_add, forward, forward_strided, weight_gradient};
 use super::trunk::TrunkPass;
@@ -107,13 +106,7 @@ impl HeadPass {
 
     /// Logits of as many rows as [`HeadPass::gates`] took codes, without their bias.
     pub fn gated_logits(&mut self, head: &Head, weights: &[f32], units: &[f32], picked: &[usize]) {
-        let (n, width) = (picked.len(), head.width);
-        let latent = resized(&mut self.latent, self.latent_rows * 2 * width);
-        let (gated, hidden) = (resized(&mut self.gated, n * width), resized(&mut self.hidden, n * width));
-        gate_alone(gated, latent, units, picked);
-        forward(hidden, Matrix::new(gated, n, width), matrix(weights, &head.hidden));
-        bias_silu_add_alone(hidden, &weights[head.hidden.bias.clone()], gated);
-        self.output(head, weights, n);
+        self.forward_gated(head, weights, units, picked);
     }
 
     /// A row's logits after [`HeadPass::logits`].
@@ -126,25 +119,9 @@ impl HeadPass {
         (&mut self.logits[..n * stride(head)], stride(head))
     }
 
-    /// Logits, and the slopes that the way back needs.
     fn forward(&mut self, head: &Head, weights: &[f32], units: &[f32], picked: &[usize], z: Option<&[f32]>) {
-        let (n, width) = (picked.len(), head.width);
-        self.latent_layer(head, weights, n, z);
-        let latent = resized(&mut self.latent, self.latent_rows * 2 * width);
-        let (gated, gated_slopes) = (resized(&mut self.gated, n * width), resized(&mut self.gated_slopes, n * width));
-        let (hidden, hidden_slopes) =
-            (resized(&mut self.hidden, n * width), resized(&mut self.hidden_slopes, n * width));
-        gate(gated, gated_slopes, latent, units, picked);
-        forward(hidden, Matrix::new(gated, n, width), matrix(weights, &head.hidden));
-        bias_silu_add(hidden, hidden_slopes, &weights[head.hidden.bias.clone()], gated);
-        self.output(head, weights, n);
-    }
-
-    /// From the hidden layer to logits without their bias.
-    fn output(&mut self, head: &Head, weights: &[f32], n: usize) {
-        let logits = resized(&mut self.logits, n * stride(head));
-        let hidden = Matrix::new(&self.hidden, n, head.width);
-        forward_strided(logits, stride(head), hidden, matrix(weights, &head.output));
+        self.latent_layer(head, weights, picked.len(), z);
+        self.forward_gated(head, weights, units, picked);
     }
 
     fn latent_layer(&mut self, head: &Head, weights: &[f32], n: usize, z: Option<&[f32]>) {
@@ -155,6 +132,19 @@ impl HeadPass {
             Some(codes) => from_codes(latent, codes, &self.latent_weights, bias),
             None => latent.copy_from_slice(bias),
         }
+    }
+
+    fn forward_gated(&mut self, head: &Head, weights: &[f32], units: &[f32], picked: &[usize]) {
+        let (n, width, stride) = (picked.len(), head.width, stride(head));
+        let latent = resized(&mut self.latent, self.latent_rows * 2 * width);
+        let (gated, gated_slopes) = (resized(&mut self.gated, n * width), resized(&mut self.gated_slopes, n * width));
+        let (hidden, hidden_slopes) =
+            (resized(&mut self.hidden, n * width), resized(&mut self.hidden_slopes, n * width));
+        let logits = resized(&mut self.logits, n * stride);
+        gate(gated, gated_slopes, latent, units, picked);
+        forward(hidden, Matrix::new(gated, n, width), matrix(weights, &head.hidden));
+        bias_silu_add(hidden, hidden_slopes, &weights[head.hidden.bias.clone()], gated);
+        forward_strided(logits, stride, Matrix::new(hidden, n, width), matrix(weights, &head.output));
     }
 
     #[expect(clippy::too_many_arguments, reason = "what a block is and where it's from are named by `run` alone")]

@@ -5,10 +5,7 @@
 
 use multiversion::multiversion;
 
-use super::scalar::{exp, fold, larger, silu, sin_cos};
-
-/// Numbers that are added or compared side by side.
-pub const LANES: usize = 16;
+use super::scalar::{LANES, exp, fold, highest, silu, sin_cos};
 
 /// The first numbers of a buffer that only grows: what is in them is for the caller to write.
 pub fn resized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
@@ -37,17 +34,6 @@ pub fn bias_silu_add(values: &mut [f32], slopes: &mut [f32], bias: &[f32], skipp
         for (((value, slope), bias), skipped) in values.iter_mut().zip(slopes).zip(bias).zip(skipped) {
             let (unit, rise) = silu(*value + bias);
             (*value, *slope) = (unit + skipped, rise);
-        }
-    }
-}
-
-/// [`bias_silu_add`] where no gradient follows.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
-pub fn bias_silu_add_alone(values: &mut [f32], bias: &[f32], skipped: &[f32]) {
-    let width = bias.len();
-    for (values, skipped) in values.chunks_exact_mut(width).zip(skipped.chunks_exact(width)) {
-        for ((value, bias), skipped) in values.iter_mut().zip(bias).zip(skipped) {
-            *value = silu(*value + bias).0 + skipped;
         }
     }
 }
@@ -90,20 +76,6 @@ pub fn gate(out: &mut [f32], slopes: &mut [f32], latent: &[f32], units: &[f32], 
             out.iter_mut().zip(slopes).zip(units.iter().zip(gates.iter().zip(shifts)))
         {
             (*out, *slope) = silu(unit.mul_add(*gate, unit + shift));
-        }
-    }
-}
-
-/// [`gate`] where no gradient follows.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
-pub fn gate_alone(out: &mut [f32], latent: &[f32], units: &[f32], picked: &[usize]) {
-    let width = out.len().checked_div(picked.len()).unwrap_or(1);
-    let latent = latent.chunks_exact(2 * width).cycle();
-    for ((out, latent), row) in out.chunks_exact_mut(width).zip(latent).zip(picked) {
-        let units = &units[row * width..][..width];
-        let (gates, shifts) = latent.split_at(width);
-        for (out, (unit, (gate, shift))) in out.iter_mut().zip(units.iter().zip(gates.iter().zip(shifts))) {
-            *out = silu(unit.mul_add(*gate, unit + shift)).0;
         }
     }
 }
@@ -193,13 +165,7 @@ pub fn cross_entropy(
             *logit += bias;
         }
         row[classes..].fill(f32::MIN);
-        let mut highest = [f32::MIN; LANES];
-        for lanes in row.chunks_exact(LANES) {
-            for (highest, logit) in highest.iter_mut().zip(lanes) {
-                *highest = larger(*logit, *highest);
-            }
-        }
-        let highest = fold(highest, larger);
+        let highest = highest(row);
         let own = row[*target] - highest;
         let mut mass = [0.0; LANES];
         for lanes in row.chunks_exact_mut(LANES) {
@@ -231,13 +197,7 @@ pub fn log_softmax(logits: &mut [f32], stride: usize, bias: &[f32]) {
             *logit += bias;
         }
         row[classes..].fill(f32::MIN);
-        let (mut highest, mut mass) = ([f32::MIN; LANES], [0.0; LANES]);
-        for lanes in row.chunks_exact(LANES) {
-            for (highest, logit) in highest.iter_mut().zip(lanes) {
-                *highest = larger(*logit, *highest);
-            }
-        }
-        let highest = fold(highest, larger);
+        let (highest, mut mass) = (highest(row), [0.0; LANES]);
         for lanes in row.chunks_exact(LANES) {
             for (mass, logit) in mass.iter_mut().zip(lanes) {
                 *mass += exp(*logit - highest);

@@ -73,9 +73,12 @@ pub fn sin_cos(x: f32) -> (f32, f32) {
     (f32::from_bits(first.to_bits() ^ sine_sign), f32::from_bits(second.to_bits() ^ cosine_sign))
 }
 
-/// The combination of 16 numbers by a function that may take them in any order.
+/// Numbers that are added or compared side by side.
+pub const LANES: usize = 16;
+
+/// The combination of so many numbers by a function that may take them in any order.
 #[inline(always)]
-pub fn fold(lanes: [f32; 16], combine: impl Fn(f32, f32) -> f32) -> f32 {
+pub fn fold(lanes: [f32; LANES], combine: impl Fn(f32, f32) -> f32) -> f32 {
     let mut lanes = lanes;
     for half in [8, 4, 2, 1] {
         for lane in 0..half {
@@ -89,6 +92,17 @@ pub fn fold(lanes: [f32; 16], combine: impl Fn(f32, f32) -> f32) -> f32 {
 #[inline(always)]
 pub fn larger(a: f32, b: f32) -> f32 {
     if a > b { a } else { b }
+}
+
+/// The highest of some numbers; the lowest of all numbers where there are none.
+#[inline(always)]
+pub fn highest(values: &[f32]) -> f32 {
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    let mut lanes = [f32::MIN; LANES];
+    for chunk in chunks {
+        lanes.iter_mut().zip(chunk).for_each(|(highest, value)| *highest = larger(*value, *highest));
+    }
+    rest.iter().fold(fold(lanes, larger), |highest, value| larger(*value, highest))
 }
 
 #[cfg(test)]
@@ -140,5 +154,9 @@ mod tests {
         let lanes: [f32; 16] = std::array::from_fn(|lane| (lane as f32 * 7.0) % 16.0);
         assert_eq!(fold(lanes, |a, b| a + b), 120.0);
         assert_eq!(fold(lanes, larger), 15.0);
+        for count in [1, 15, 16, 41] {
+            let values: Vec<f32> = (0..count).map(|place| ((place * 29) % 41) as f32 - 50.0).collect();
+            assert_eq!(highest(&values), values.iter().copied().fold(f32::MIN, f32::max));
+        }
     }
 }

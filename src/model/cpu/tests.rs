@@ -182,6 +182,29 @@ fn the_loss_is_the_weighted_sum_of_its_terms() {
 }
 
 #[test]
+fn the_loss_is_made_of_the_cross_entropies_that_the_decoder_gives() {
+    for config in kinds() {
+        let latent = config.latent_dim as usize;
+        if config.prior == Prior::Conditional {
+            continue;
+        }
+        let mut model = Model::new(config, dates::schema(), 7);
+        let state = state(&model);
+        model.weights.clone_from(&state.weights);
+        let pairing = (latent > 0).then_some(Pairing::Own);
+        let setting = Setting::new(latent, 23, pairing, ObjectiveWeights { hybrid: 0.7, ..PLAIN });
+        let terms = CpuEngine::new(&model.layout, state, options(1)).unwrap().objective(&setting.input());
+        let (codes, expected) = match &setting.prior {
+            PriorCodes::Own(codes) => (codes.as_slice(), terms.prior_recon),
+            _ => (&[][..], terms.recon),
+        };
+        let sums = Decoder { model: &model }.cross_entropies(&mut DecoderBuffers::default(), &setting.rows, codes);
+        let mean = sums.iter().sum::<f64>() / sums.len() as f64;
+        assert!((mean - expected).abs() < 1e-5, "{mean} {expected} {config:?}");
+    }
+}
+
+#[test]
 fn an_update_is_adams() {
     let model = Model::new(kinds()[0], dates::schema(), 7);
     let mut engine = CpuEngine::new(&model.layout, state(&model), options(1)).unwrap();

@@ -19,6 +19,11 @@ pub struct Line {
 }
 
 impl Line {
+    /// Whether something is wrong with the line as a whole: [`Line::parse`] fails then.
+    pub fn is_faulty(&self) -> bool {
+        self.fault.is_some()
+    }
+
     /// Takes the line apart.
     ///
     /// # Errors
