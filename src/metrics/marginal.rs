@@ -155,14 +155,14 @@ fn standard_error(squares: f64, n: f64) -> f64 {
 
 impl Estimate {
     /// The mean of independent values.
-    fn over(values: impl Iterator<Item = f64> + Clone) -> Self {
+    pub(super) fn over(values: impl Iterator<Item = f64> + Clone) -> Self {
         let n = values.clone().count() as f64;
         let mean = values.clone().sum::<f64>() / n;
         Self { value: mean, error: standard_error(values.map(|value| (value - mean).powi(2)).sum(), n) }
     }
 
     /// The weighted mean of independent estimates.
-    fn weighted(parts: impl Iterator<Item = (f64, Self)> + Clone) -> Self {
+    pub(super) fn weighted(parts: impl Iterator<Item = (f64, Self)> + Clone) -> Self {
         let total: f64 = parts.clone().map(|(weight, _)| weight).sum();
         let value = parts.clone().map(|(weight, part)| weight * part.value).sum::<f64>() / total;
         let variance: f64 = parts.map(|(weight, part)| (weight * part.error).powi(2)).sum();
@@ -262,16 +262,24 @@ pub fn marginals(
     (seed, threads): (u64, usize),
     progress: Progress<'_>,
 ) -> Option<Vec<Marginal>> {
-    // Without z every code is the same.
-    let codes = if model.layout.latent == 0 { 1 } else { codes.max(1) };
+    let codes = codes_of(model, codes);
     let work = |buffers: &mut DecoderBuffers, group: &usize, _: Stop<'_>| {
-        let rows = truth.rows(*group);
-        let index = stream_index(truth.schema(), truth.condition(*group));
-        let z = normal(&mut stream(seed, Purpose::Marginal, index), codes * model.layout.latent);
+        let (rows, z) = (truth.rows(*group), codes_for(model, truth, *group, codes, seed));
         let log_probabilities = Decoder { model }.log_probabilities(buffers, &rows, codes, &z);
         Marginal::new(&log_probabilities, truth.probabilities(*group), truth.mass(*group))
     };
     in_parallel(threads, conditions, DecoderBuffers::default, work, progress)
+}
+
+/// How many codes are different: without z every one is the same.
+pub(super) fn codes_of(model: &Model, asked: usize) -> usize {
+    if model.layout.latent == 0 { 1 } else { asked.max(1) }
+}
+
+/// The codes that a condition's marginal is averaged over, `[codes, latent]`: they depend on the seed alone.
+pub(super) fn codes_for(model: &Model, truth: &Truth, group: usize, codes: usize, seed: u64) -> Vec<f32> {
+    let index = stream_index(truth.schema(), truth.condition(group));
+    normal(&mut stream(seed, Purpose::Marginal, index), codes * model.layout.latent)
 }
 
 #[cfg(test)]

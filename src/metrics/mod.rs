@@ -4,6 +4,7 @@
 //! condition and their probabilities are known, so these are exact where other benchmarks estimate.
 
 mod bulk;
+mod columns;
 mod distance;
 mod diversity;
 mod exact;
@@ -28,6 +29,7 @@ mod tally;
 mod variety;
 
 pub use bulk::{draw_in_bulk, marginals_in_bulk};
+pub use columns::{ColumnGap, column_gaps};
 pub use distance::{Difference, Distance};
 pub use diversity::{
     coverage, distinct, duplicates, entropy, expected_coverage, expected_entropy, expected_tv, rarefied_coverage,

@@ -57,6 +57,7 @@ impl Charts {
             all: true,
             latent: false,
             angles: false,
+            by_column: false,
             sealed: false,
             model: Some(model.to_owned()),
             samples: self.samples,

@@ -4,6 +4,7 @@ mod all;
 mod angles;
 mod charts;
 mod codes;
+mod columns;
 mod exact;
 mod latent;
 mod one;
@@ -36,7 +37,7 @@ use crate::task::{Notation, Split};
 /// For one condition: its valid dates with counts, what failed and why, and a calendar heat map. With
 /// --all: a table, a summary and charts over all 6,804 conditions that some date meets. With --latent: the
 /// likelihood, what the code carries and decides, and pictures of it. With --angles: what the trunk's first layer has
-/// found, with clock faces.
+/// found, with clock faces. With --by-column: which generated column the likelihood gap comes from.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cvae inspect '[WED] [JAN] [False] [181]'
@@ -44,12 +45,13 @@ use crate::task::{Notation, Split};
   cvae inspect --all -o inspect
   cvae inspect --all --json | jq .pass.mean
   cvae inspect --angles -o angles
+  cvae inspect --by-column --codes 256
   cvae inspect --latent '[MON] [DEC] [False] [196]' --model runs/quick/latent_dim4-seed1-0a1b2c3d4e5f
 
 With --all, --latent and --angles, tables and charts go to the folder OUTPUT, inspect/ where none is named.")]
 pub struct Inspect {
     /// Condition, such as '[WED] [JAN] [False] [181]'
-    #[arg(value_name = "CONDITION", required_unless_present_any = ["all", "latent", "angles"])]
+    #[arg(value_name = "CONDITION", required_unless_present_any = ["all", "latent", "angles", "by_column"])]
     condition: Option<String>,
     /// Every condition that some date meets
     #[arg(long, conflicts_with_all = ["condition", "latent"])]
@@ -61,6 +63,10 @@ pub struct Inspect {
     /// Which learned angles of the trunk count a given column's values: of dates, which found the week
     #[arg(long, conflicts_with_all = ["condition", "all", "latent", "samples", "decode", "temperature", "seed", "threads", "device", "codes"])]
     angles: bool,
+    /// How much of the likelihood gap each generated column makes, given those before it: where a model that falls short
+    /// does so
+    #[arg(long, conflicts_with_all = ["condition", "all", "latent", "angles", "samples", "decode", "temperature", "device", "output"])]
+    by_column: bool,
     /// What the latent code is used for; CONDITION is the one whose codes are shown
     #[arg(long)]
     latent: bool,
@@ -86,7 +92,7 @@ pub struct Inspect {
     /// What draws and weighs for --all: a GPU takes seconds for a million codes and rows, and has random numbers of its own
     #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = ["cpu", "cuda"])]
     device: String,
-    /// Codes for each condition in the exact marginals of --all and --latent; 0 leaves those of --all out
+    /// Codes for each condition in the exact marginals of --all, --latent and --by-column; 0 leaves those of --all out
     #[arg(long, value_name = "K", default_value_t = 1024, value_parser = crate::cli::whole::<u32>(0, 1_000_000),
           allow_negative_numbers = true)]
     codes: u32,
@@ -186,6 +192,10 @@ impl Inspect {
         self.check_output()?;
         if self.angles {
             return angles::run(&self, &super::load_model(self.model.as_deref())?.0);
+        }
+        if self.by_column {
+            let (model, config) = super::load_model(self.model.as_deref())?;
+            return columns::run(&self, &model, &config);
         }
         if let Some(folder) = &self.model
             && let (model, config) = super::load_model(Some(folder))?

@@ -19,14 +19,7 @@ pub fn run(options: &Inspect, model: &Model, config: &Config) -> anyhow::Result<
     if options.latent {
         return Err(BadInput("--latent is for dates; name a condition, or use --all".to_owned()).into());
     }
-    let truth = config.data.load()?.truth;
-    if truth.schema() != &model.schema {
-        return Err(BadInput(
-            "the data that its config names are not those that the model was trained on; restore them, or train again"
-                .to_owned(),
-        )
-        .into());
-    }
+    let truth = truth(model, config)?;
     let of = |groups: &[usize]| {
         let run = (options.seed, options.cores());
         let bar = output::bar(groups.len() as u64, "{bar:30} {human_pos}/{human_len} conditions  {eta} left");
@@ -38,6 +31,20 @@ pub fn run(options: &Inspect, model: &Model, config: &Config) -> anyhow::Result<
         Some(text) => one(options, &truth, text, &of),
         None => all(options, &truth, config, &of),
     }
+}
+
+/// The data that a model was trained on.
+///
+/// # Errors
+/// When they can't be had, or are others now.
+pub(super) fn truth(model: &Model, config: &Config) -> anyhow::Result<Truth> {
+    let truth = config.data.load()?.truth;
+    if truth.schema() == &model.schema {
+        return Ok(truth);
+    }
+    let message =
+        "the data that its config names are not those that the model was trained on; restore them, or train again";
+    Err(BadInput(message.to_owned()).into())
 }
 
 /// Marginals of some conditions.
