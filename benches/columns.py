@@ -33,8 +33,8 @@ def measured(task, latent):
     with tempfile.TemporaryDirectory() as folder:
         options = [word for key, value in keys.items() for word in ("--set", f"{key}={value}")]
         command = [CVAE, "train", HERE.parent / "experiments" / "frozen.toml", *options, "--runs", folder]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        (model,) = (config.parent for config in pathlib.Path(folder).glob("frozen/*/config.toml"))
+        model = pathlib.Path(folder) / "model"
+        subprocess.run([*command, "--output", model], check=True, stdout=subprocess.DEVNULL)
         command = [CVAE, "inspect", "--by-column", "--model", model, "--codes", str(CODES), "--json"]
         return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
 

@@ -228,6 +228,7 @@ fn a_closed_standard_output_is_a_failure_like_a_full_one() {
         "predict -i q.csv /dev/fd/1 --model table",
         "inspect a=x --model table",
         "inspect --angles --model $1 -o angles",
+        "inspect --by-column --codes 2 --model $1",
     ] {
         for closed in [">&-", ">&- <&-", ">/dev/full"] {
             let output = shell(folder.path(), &format!("\"$0\" {arguments} {closed}"));

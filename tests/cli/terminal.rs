@@ -45,6 +45,7 @@ fn tables_fit_the_terminal() {
             "inspect --all -n 1 --codes 2 --model $1",
             "inspect --latent -n 1 --codes 2 --model $1",
             "inspect --angles --model $1",
+            "inspect --by-column --codes 2 --model $1",
             "runs show $1",
             "score small.csv small.csv --given a",
         ] {

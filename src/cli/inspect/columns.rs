@@ -62,10 +62,12 @@ pub fn run(options: &Inspect, model: &Model, config: &Config) -> anyhow::Result<
         [format!("{:.4}", sum(|column| column.entropy)), gap(sum(|column| column.gap.value), f64::NAN)]
     }));
     let header: Vec<&str> = header.iter().map(String::as_str).collect();
+    let width = output::terminal_width().filter(|_| !options.wide);
+    let (table, dropped) = output::fitted(&header, lines, &[0], width, output::long_table);
     output::print(&format!(
-        "{}\nnats: entropy of the truth and KL of the model from it, given the condition and the columns before; \
-         ± one standard error",
-        output::long_table(&header, lines)
+        "{table}\nnats, given the condition and the columns before:\n\
+         H of the truth, KL of the model from it ± one standard error"
     ))?;
+    output::say_dropped(&dropped);
     Ok(Exit::Done)
 }
