@@ -6,7 +6,7 @@
 
 Trains the models of experiments/suite.toml with seed 1 again, with z and without, and writes columns.csv beside this
 script: for each column the entropy of the truth and the gap, nats, of training and of validation conditions, given the
-condition and the columns before it. Rows that the table holds already are not measured again. Hours on two cores.
+condition and the columns before it. Rows that the table holds already are not measured again. Ten minutes on two cores.
 """
 
 import csv
@@ -18,8 +18,8 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 CVAE = HERE.parent / "target" / "release" / "cvae"
 TABLE = HERE / "columns.csv"
-TASKS = ("algebra", "permutations", "dyck")
-LATENT = (0, 8)
+# Tasks with latent dimensions. `dyck` with a code would take half an hour more: it is learned no better.
+MODELS = (("algebra", 0), ("permutations", 0), ("dyck", 0), ("algebra", 8), ("permutations", 8))
 CODES = 512
 
 
@@ -49,14 +49,13 @@ def main():
         table = csv.writer(file, lineterminator="\n")
         if not known:
             table.writerow(header)
-        for latent in LATENT:
-            for task in (task for task in TASKS if (task, latent) not in known):
-                for part, found in measured(task, latent).items():
-                    for column in found["columns"]:
-                        gap = column["nll_gap"]
-                        figures = (column["entropy"], gap["value"], gap["error"])
-                        table.writerow([task, latent, part, column["column"], *(f"{value:.6g}" for value in figures)])
-                file.flush()
+        for task, latent in (model for model in MODELS if model not in known):
+            for part, found in measured(task, latent).items():
+                for column in found["columns"]:
+                    gap = column["nll_gap"]
+                    figures = (column["entropy"], gap["value"], gap["error"])
+                    table.writerow([task, latent, part, column["column"], *(f"{value:.6g}" for value in figures)])
+            file.flush()
 
 
 if __name__ == "__main__":

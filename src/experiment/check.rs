@@ -62,6 +62,7 @@ impl ConfigFile {
         between("training.first_batch_size", first, 0, training.batch_size).map_err(with(&["training.batch_size"]))?;
         between("training.learning_rate", training.learning_rate, 1e-9, 10.0)?;
         between("training.final_share", training.final_share, 0.0, 1.0)?;
+        between("training.restart", training.restart, 0.0, 0.99)?;
         between("training.second_moment", training.second_moment, 0.0, 0.999_999)?;
         between("training.late_second_moment", training.late_second_moment, 0.0, 0.999_999)?;
         // At this most, a step at the highest learning rate leaves nothing.

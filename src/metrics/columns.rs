@@ -88,7 +88,7 @@ impl<'a> PrefixGaps<'a> {
         let added = slopes.iter().zip(&self.slopes).map(|(now, before)| now - before);
         let error = Estimate::over(added).error;
         let gap = Estimate { value: divergence - self.divergence, error };
-        self.gaps.push(ColumnGap { entropy: entropy - self.entropy, gap });
+        self.gaps.push(ColumnGap { entropy: (entropy - self.entropy).max(0.0), gap });
         (self.divergence, self.entropy, self.slopes) = (divergence, entropy, slopes);
     }
 }

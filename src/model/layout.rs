@@ -249,11 +249,16 @@ impl Layout {
         if self.trunk.prefix.is_some() { column } else { 0 }
     }
 
-    /// The hidden layers, whose weights are matrices in the sense of Muon: all but tables, outputs and what z gates.
+    /// The hidden layers, whose weights are matrices in the sense of Muon and SOAP: all but tables, outputs and what z gates.
     pub fn matrices(&self) -> impl Iterator<Item = &Linear> {
         let gaussians = self.encoder.iter().chain(&self.prior).map(|network| &network.hidden);
         let heads = self.heads.iter().flat_map(|head| [&head.input, &head.hidden]);
         gaussians.chain(&self.trunk.hidden).chain(heads)
+    }
+
+    /// Numbers that SOAP remembers of them: for both sides of each the mean square of the gradient, and its basis.
+    pub fn bases_len(&self) -> usize {
+        self.matrices().map(|layer| 2 * (layer.outputs * layer.outputs + layer.inputs * layer.inputs)).sum()
     }
 
     /// Places of the weights that decay: those with which heads read cosines and sines of the angles, and those of

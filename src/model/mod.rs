@@ -28,5 +28,8 @@ pub use layout::{Layout, RADIANS_PER_UNIT};
 pub use noise::{Decode, DecodeError, Noise};
 pub use sampling::{PreparedBatch, Sampler};
 pub use tensor_file::{Tensor, Tensors, Values, WeightsError, load_tensors, save_tensors};
-pub use update::{AdamHyperparams, EncoderUpdate, MuonHyperparams, ScheduleFreeHyperparams, TrainingState, UpdateRule};
+pub use update::{
+    AdamHyperparams, EncoderUpdate, MuonHyperparams, ScheduleFreeHyperparams, SoapHyperparams, TrainingState,
+    UpdateRule,
+};
 pub use weights::{Model, flat, named};

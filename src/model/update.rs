@@ -19,6 +19,8 @@ pub enum UpdateRule {
     TwoRates(f64),
     /// Muon for the matrices of hidden layers, Adam for all else.
     Muon(MuonHyperparams),
+    /// SOAP for the matrices of hidden layers, Adam for all else.
+    Soap(SoapHyperparams),
     /// Schedule-free AdamW.
     ScheduleFree(ScheduleFreeHyperparams),
 }
@@ -32,6 +34,20 @@ pub struct MuonHyperparams {
     /// The learning rate. An update is so long that its entries have the root mean square of one by Adam, times this: 0.2
     /// sqrt(max(rows, columns)) (Liu et al. 2025, <https://arxiv.org/abs/2502.16982>, section 2.2).
     pub rate: f64,
+}
+
+/// SOAP (Vyas et al. 2024, <https://arxiv.org/abs/2409.11321>, algorithm 3): Adam in the eigenbasis of Shampoo's
+/// preconditioners, which decay as the second moments do.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SoapHyperparams {
+    /// The learning rate.
+    pub rate: f64,
+    /// Whether the basis is turned after this update.
+    pub turns: bool,
+    /// What the first moments hold of a steady gradient: they begin at the second update.
+    pub bias_correction1: f64,
+    /// The same of the second moments.
+    pub bias_correction2: f64,
 }
 
 /// Schedule-free AdamW (Defazio et al. 2024, <https://arxiv.org/abs/2405.15682>, algorithm 1). The weights are its y, at
@@ -76,12 +92,14 @@ pub struct TrainingState {
     pub second: Vec<f32>,
     /// A running average of the weights; empty where none is kept.
     pub average: Vec<f32>,
+    /// SOAP's preconditioners and bases, matrix by matrix; empty before its first update, and without it.
+    pub bases: Vec<f32>,
 }
 
 impl TrainingState {
     /// These weights with moments of 0.
     pub fn new(weights: Vec<f32>) -> Self {
         let zeros = vec![0.0; weights.len()];
-        Self { first: zeros.clone(), second: zeros, weights, average: Vec::new() }
+        Self { first: zeros.clone(), second: zeros, weights, average: Vec::new(), bases: Vec::new() }
     }
 }

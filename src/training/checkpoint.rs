@@ -71,6 +71,7 @@ const STATE: &str = "state";
 const MODEL: &str = "model.";
 const BEST: &str = "best";
 const AVERAGE: &str = "average";
+const BASES: &str = "bases";
 const MOMENTS: [&str; 2] = ["first", "second"];
 
 impl Checkpoint {
@@ -87,6 +88,9 @@ impl Checkpoint {
         tensors.extend(moments.map(|(name, values)| (name.to_owned(), Tensor::of_floats(values))));
         if !training.average.is_empty() {
             tensors.insert(AVERAGE.to_owned(), Tensor::of_floats(training.average));
+        }
+        if !training.bases.is_empty() {
+            tensors.insert(BASES.to_owned(), Tensor::of_floats(training.bases));
         }
         if self.best.is_some() {
             tensors.insert(BEST.to_owned(), Tensor::of_floats(self.best_weights.clone()));
@@ -183,10 +187,19 @@ impl Checkpoint {
             state.best_weights = moments(BEST)?;
         }
         let average = if has_average { moments(AVERAGE)? } else { Vec::new() };
+        let bases = match tensors.remove(BASES).map(|tensor| tensor.values) {
+            None => Vec::new(),
+            Some(Values::F32(bases))
+                if bases.len() == layout.bases_len() && bases.iter().all(|value| value.is_finite()) =>
+            {
+                bases
+            }
+            Some(_) => return Err(damaged("its bases are none that a run comes to")),
+        };
         let weights = tensors.into_iter();
         let weights = weights.map(|(name, tensor)| (name.strip_prefix(MODEL).unwrap_or(&name).to_owned(), tensor));
         let weights = flat(layout, weights.collect(), path)?;
-        Ok((state, TrainingState { weights, first, second, average }))
+        Ok((state, TrainingState { weights, first, second, average, bases }))
     }
 }
 
@@ -214,8 +227,13 @@ mod tests {
         };
         let layout = layout();
         let values = |scale: f32| (0..layout.len).map(|place| place as f32 * scale).collect::<Vec<_>>();
-        let training =
-            TrainingState { weights: values(0.1), first: values(0.2), second: values(0.3), average: values(0.4) };
+        let training = TrainingState {
+            weights: values(0.1),
+            first: values(0.2),
+            second: values(0.3),
+            average: values(0.4),
+            bases: vec![0.5; layout.bases_len()],
+        };
         state.save(&path, &layout, training.clone()).unwrap();
         assert_eq!(Checkpoint::load(&path, &layout).unwrap(), (state, training));
         assert_eq!(Checkpoint::step_of(&path), Some(7));

@@ -23,6 +23,9 @@ pub struct StepConfig {
     pub warm_up: u64,
     /// The last learning rate as a share of the peak.
     pub final_share: f64,
+    /// Share of the steps after which the learning rate begins anew at its peak, having fallen to its last value (a warm
+    /// restart, Loshchilov and Hutter 2017); 0 for none.
+    pub restart: f64,
     /// Decay of Adam's second moments in the first tenth of the steps.
     pub second_moment: f64,
     /// The same in all later steps.
@@ -67,6 +70,7 @@ impl Default for StepConfig {
             learning_rate: 0.008,
             warm_up: 100,
             final_share: 0.001,
+            restart: 0.0,
             second_moment: 0.999,
             late_second_moment: 0.995,
             weight_decay: 0.05,
@@ -114,6 +118,9 @@ pub enum Optimizer {
     /// Muon for the hidden layers' matrices, Adam for all else ([Jordan et al. 2024](https://kellerjordan.github.io/posts/muon)),
     /// updates as long as Adam's ([Liu et al. 2025](https://arxiv.org/abs/2502.16982)).
     Muon,
+    /// SOAP for the hidden layers' matrices, Adam for all else ([Vyas et al. 2024](https://arxiv.org/abs/2409.11321)); the
+    /// bases are turned every ten steps.
+    Soap,
     /// Schedule-free AdamW ([Defazio et al. 2024](https://arxiv.org/abs/2405.15682)). It asks for `final_share = 1`.
     ScheduleFree,
 }

@@ -4,11 +4,14 @@ use std::f64::consts::PI;
 
 use super::config::{Optimizer, StepConfig};
 use crate::model::{
-    AdamHyperparams, EncoderUpdate, MuonHyperparams, ScheduleFreeHyperparams, StepOptions, TrainingState, UpdateRule,
+    AdamHyperparams, EncoderUpdate, MuonHyperparams, ScheduleFreeHyperparams, SoapHyperparams, StepOptions,
+    TrainingState, UpdateRule,
 };
 
 /// Decay of the first moments.
 const BETA1: f64 = 0.9;
+/// Steps after which SOAP's bases are turned: its authors' default.
+const BASES_EVERY: u64 = 10;
 /// Keeps the update finite.
 const EPSILON: f64 = 1e-8;
 
@@ -30,6 +33,14 @@ pub(super) fn update(config: &StepConfig, step: u64, since: u64) -> (AdamHyperpa
         Optimizer::Adam => UpdateRule::TwoRates(config.matrix_rate),
         Optimizer::Muon => {
             UpdateRule::Muon(MuonHyperparams { momentum: config.momentum, rate: adam.rate * config.matrix_rate })
+        }
+        Optimizer::Soap => {
+            // Its first update sets the bases alone.
+            let AdamHyperparams { rate, bias_correction1, bias_correction2, .. } =
+                adam_hyperparams_since(config, step, (since + 1).min(step));
+            let rate = rate * config.matrix_rate;
+            let turns = (step - since).is_multiple_of(BASES_EVERY);
+            UpdateRule::Soap(SoapHyperparams { rate, turns, bias_correction1, bias_correction2 })
         }
         Optimizer::ScheduleFree => {
             let share = highest_rates(config, step, step + 1) / highest_rates(config, since, step + 1);
@@ -111,14 +122,21 @@ fn hyperparams(config: &StepConfig, step: u64, since: u64, updates: impl Fn(u64)
     }
 }
 
-/// The learning rate at a step: a linear warm-up, then a cosine decay (Loshchilov and Hutter 2017).
+/// The learning rate at a step: a linear warm-up, then a cosine decay, and after a restart another one (Loshchilov and
+/// Hutter 2017).
 pub fn learning_rate(config: &StepConfig, step: u64) -> f64 {
     let next = (step + 1) as f64;
     let warm_up = config.warm_up as f64;
     if next <= warm_up {
         return config.learning_rate * next / warm_up;
     }
-    let done = (next - warm_up) / (config.steps as f64 - warm_up).max(1.0);
+    let (steps, restart) = (config.steps as f64, (config.restart * config.steps as f64).round());
+    let (begins, ends) = match () {
+        () if restart <= warm_up => (warm_up, steps),
+        () if next <= restart => (warm_up, restart),
+        () => (restart, steps),
+    };
+    let done = (next - begins) / (ends - begins).max(1.0);
     let cosine = 0.5 * (1.0 + (PI * done.min(1.0)).cos());
     config.learning_rate * (config.final_share + (1.0 - config.final_share) * cosine)
 }
@@ -134,6 +152,21 @@ mod tests {
         assert!((learning_rate(&config, 9) - 1.0).abs() < 1e-12);
         assert!((learning_rate(&config, 59) - 0.55).abs() < 1e-12);
         assert!((learning_rate(&config, 109) - 0.1).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_restart_has_a_decay_before_and_after_it() {
+        let plain = StepConfig { steps: 110, warm_up: 10, learning_rate: 1.0, final_share: 0.1, ..Default::default() };
+        let restarted = StepConfig { steps: 220, restart: 0.5, ..plain };
+        for step in 0..110 {
+            assert_eq!(learning_rate(&restarted, step), learning_rate(&plain, step), "{step}");
+        }
+        assert!(learning_rate(&restarted, 110) > 0.999);
+        assert!((learning_rate(&restarted, 164) - 0.55).abs() < 1e-12);
+        assert!((learning_rate(&restarted, 219) - 0.1).abs() < 1e-12);
+        // Within the warm-up there is nothing to begin anew.
+        let early = StepConfig { restart: 0.05, ..plain };
+        assert!((0..110).all(|step| learning_rate(&early, step) == learning_rate(&plain, step)));
     }
 
     #[test]
@@ -215,6 +248,14 @@ mod tests {
         let muon = StepConfig { optimizer: Optimizer::Muon, matrix_rate: 3.0, momentum: 0.8, ..plain };
         let rule = UpdateRule::Muon(MuonHyperparams { momentum: 0.8, rate: 1.5 });
         assert_eq!(update(&muon, 50, 0).1.rule, rule);
+        // Of SOAP's updates the first sets the bases alone, and moments count from the second.
+        let soap = StepConfig { optimizer: Optimizer::Soap, ..muon };
+        for (step, turns) in [(31, false), (40, true)] {
+            let UpdateRule::Soap(rule) = update(&soap, step, 30).1.rule else { panic!("{step}") };
+            let AdamHyperparams { bias_correction1, bias_correction2, .. } = adam_hyperparams_since(&soap, step, 31);
+            assert_eq!(rule, SoapHyperparams { rate: 1.5, turns, bias_correction1, bias_correction2 });
+            assert!((rule.bias_correction1 - (1.0 - 0.9f64.powi(step as i32 - 30))).abs() < 1e-12, "{rule:?}");
+        }
         let adam = StepConfig { optimizer: Optimizer::Adam, ..muon };
         assert_eq!(update(&adam, 50, 0).1.rule, UpdateRule::TwoRates(3.0));
     }

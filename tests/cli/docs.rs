@@ -127,6 +127,26 @@ fn what_few_codes_leave_of_the_bias_is_what_was_measured() {
     assert_eq!(found, 4);
 }
 
+#[test]
+fn gaps_by_column_are_those_that_were_measured() {
+    let mut table = csv::Reader::from_path(root().join("benches/columns.csv")).unwrap();
+    let rows: Vec<HashMap<String, String>> = table.deserialize().map(|row| row.unwrap()).collect();
+    let documented = read("docs/results.md");
+    let mut found = 0;
+    for model in rows.chunk_by(|a, b| ["task", "latent_dim", "part"].iter().all(|key| a[*key] == b[*key])) {
+        let gaps: Vec<f64> = model.iter().map(|row| row["nll_gap"].parse().unwrap()).collect();
+        let (task, z) = (&model[0]["task"], if model[0]["latent_dim"] == "0" { "without" } else { "with" });
+        let together = if task == "dyck" { 6 } else { 1 };
+        let sums: Vec<String> =
+            gaps.chunks(together).map(|gaps| format!("{:.3}", gaps.iter().sum::<f64>())).collect();
+        let sum: f64 = gaps.iter().sum();
+        let row = format!("| {task} | {z} | {} | {} | {sum:.3} |", model[0]["part"], sums.join(", "));
+        assert!(documented.contains(&row), "{row}");
+        found += 1;
+    }
+    assert_eq!(found, 10);
+}
+
 /// Documentation comments and declarations of the crate's sources, line by line.
 fn sources() -> String {
     let mut found = Vec::new();

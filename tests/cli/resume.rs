@@ -145,7 +145,8 @@ fn a_run_stopped_in_its_evaluations_ends_bit_for_bit_as_one_that_was_not() {
 fn a_run_with_another_optimizer_ends_bit_for_bit_as_one_that_was_not_stopped() {
     let average = ["training.optimizer=muon", "training.average=0.99"];
     let schedule_free = ["training.optimizer=schedule-free", "training.final_share=1"];
-    for sets in [average, schedule_free] {
+    let soap = ["training.optimizer=soap", "training.late_second_moment=0.99"];
+    for sets in [average, schedule_free, soap] {
         let folder = folder();
         let arguments: Vec<&str> =
             ARGUMENTS.into_iter().chain(sets.into_iter().flat_map(|set| ["--set", set])).collect();

@@ -90,6 +90,7 @@ fn every_kind_of_model_schedule_and_split_trains() {
         &["training.optimizer=muon", "training.average=0.9"],
         &["training.matrix_rate=0.5", "training.first_batch_size=32"],
         &["training.optimizer=schedule-free", "training.final_share=1"],
+        &["training.optimizer=soap", "training.restart=0.5"],
     ];
     for (index, kind) in kinds.iter().enumerate() {
         let output = train(folder.path(), &format!("kind{index}"), &[*kind, &["training.steps=30"]].concat());

@@ -245,7 +245,13 @@ impl Engine for TorchEngine {
     fn state(&self, trial: usize) -> Result<TrainingState, EngineError> {
         guarded(self.trials.len(), || {
             let [first, second] = self.trials.moments(trial);
-            Ok(TrainingState { weights: self.trials.weights(trial), first, second, average: Vec::new() })
+            Ok(TrainingState {
+                weights: self.trials.weights(trial),
+                first,
+                second,
+                average: Vec::new(),
+                bases: Vec::new(),
+            })
         })
     }
 

@@ -215,7 +215,8 @@ impl<'a> Writer<'a> {
             }
         };
         let samples = self.options.samples as usize;
-        let batches = Batches { lines: lines.fuse(), samples, most: (sampler.batch_size(), BAD_BYTES), repeated: None };
+        let most = sampler.batch_size();
+        let batches = Batches { lines: lines.fuse(), samples, most, most_bad_bytes: BAD_BYTES, repeated: None };
         let mut random = stream(self.options.seed, Purpose::Samples, 0);
         let prepare = move |batch: Result<Vec<Entry>, FileError>| {
             let batch = batch?;

@@ -68,8 +68,10 @@ pub struct Batches<L> {
     pub lines: L,
     /// How often each condition comes.
     pub samples: usize,
-    /// Most entries of a batch, and most bytes of bad lines in it.
-    pub most: (usize, usize),
+    /// Entries of a batch, at the most.
+    pub most: usize,
+    /// Bytes of bad lines in a batch, after which it ends.
+    pub most_bad_bytes: usize,
     /// The condition of the last line, and how often it is still to come.
     pub repeated: Option<(Condition, usize)>,
 }
@@ -79,9 +81,9 @@ impl<L: Iterator<Item = Result<Entry, FileError>>> Iterator for Batches<L> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let (mut batch, mut bytes) = (Vec::new(), 0);
-        while batch.len() < self.most.0 && bytes < self.most.1 {
+        while batch.len() < self.most && bytes < self.most_bad_bytes {
             if let Some((condition, left)) = self.repeated.take() {
-                let count = left.min(self.most.0 - batch.len());
+                let count = left.min(self.most - batch.len());
                 batch.extend(iter::repeat_n(Ok(condition), count));
                 self.repeated = (count < left).then_some((condition, left - count));
                 continue;
@@ -109,19 +111,19 @@ mod tests {
     fn batches_share_out_the_samples_of_a_line_and_keep_bad_lines_in_place() {
         let [a, b] = [3, 9].map(|index| Condition::from_index(index).unwrap());
         let bad = || Err("bad".to_owned());
-        let batches = |most: (usize, usize)| -> Vec<Vec<Entry>> {
+        let batches = |most: usize, most_bad_bytes: usize| -> Vec<Vec<Entry>> {
             let lines = [Ok(a), bad(), Ok(b)].into_iter().map(Ok);
-            Batches { lines, samples: 3, most, repeated: None }.map(Result::unwrap).collect()
+            Batches { lines, samples: 3, most, most_bad_bytes, repeated: None }.map(Result::unwrap).collect()
         };
         let (a, b) = (Ok(a), Ok(b));
         assert_eq!(
-            batches((4, 99)),
+            batches(4, 99),
             [vec![a.clone(), a.clone(), a.clone(), bad()], vec![b.clone(), b.clone(), b.clone()]]
         );
         let pairs = [[a.clone(), a.clone()], [a.clone(), bad()], [b.clone(), b.clone()]];
-        assert_eq!(batches((2, 99)), [&pairs.map(Vec::from)[..], &[vec![b.clone()]]].concat());
+        assert_eq!(batches(2, 99), [&pairs.map(Vec::from)[..], &[vec![b.clone()]]].concat());
         // Bad lines end a batch by their bytes, too.
-        assert_eq!(batches((99, 3)), [vec![a.clone(), a.clone(), a, bad()], vec![b.clone(), b.clone(), b]]);
+        assert_eq!(batches(99, 3), [vec![a.clone(), a.clone(), a, bad()], vec![b.clone(), b.clone(), b]]);
     }
 
     #[test]

@@ -20,8 +20,11 @@ mod prior;
 pub mod products;
 mod scalar;
 mod shard;
+mod soap;
 mod trunk;
 mod update;
+
+use std::cmp::Reverse;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
@@ -216,6 +219,19 @@ fn side_by_side<T: Send, R: Send>(helpers: Option<&ThreadPool>, work: Vec<T>, ru
         *result = Some(run(first));
     });
     results.into_iter().flatten().collect()
+}
+
+/// Work of these sizes in a part for each thread, the large pieces first, so that all have about as much.
+fn share_out<T>(mut work: Vec<(usize, T)>, threads: usize) -> Vec<Vec<T>> {
+    work.sort_by_key(|(size, _)| Reverse(*size));
+    let mut shares: Vec<(usize, Vec<T>)> = (0..threads).map(|_| (0, Vec::new())).collect();
+    for (size, piece) in work {
+        if let Some((sum, share)) = shares.iter_mut().min_by_key(|(sum, _)| *sum) {
+            *sum += size;
+            share.push(piece);
+        }
+    }
+    shares.into_iter().map(|(_, share)| share).collect()
 }
 
 #[cfg(test)]

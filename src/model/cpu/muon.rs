@@ -1,13 +1,12 @@
 //! Muon: matrices move by their momentum with all singular values brought near 1.
 
-use std::cmp::Reverse;
 use std::ops::Range;
 
 use rayon::ThreadPool;
 
 use super::kernels::{self, resized};
 use super::products::{Matrix, backward, forward};
-use super::side_by_side;
+use super::{share_out, side_by_side};
 use crate::model::layout::{Layout, Linear};
 use crate::model::update::{MuonHyperparams, TrainingState};
 
@@ -50,19 +49,10 @@ impl Muon {
             let (_, rest) = momenta.split_at_mut(matrix.place.start - start);
             let (momentum, rest) = rest.split_at_mut(matrix.place.len());
             (momenta, start) = (rest, matrix.place.end);
-            work.push((matrix, momentum));
+            work.push((matrix.place.len(), (matrix, momentum)));
         }
-        // As much for each thread, the large ones first.
-        work.sort_by_key(|(matrix, _)| Reverse(matrix.place.len()));
         let threads = helpers.map_or(1, |helpers| helpers.current_num_threads() + 1);
-        let mut shares: Vec<(usize, Vec<_>)> = (0..threads).map(|_| (0, Vec::new())).collect();
-        for (matrix, momentum) in work {
-            if let Some((entries, share)) = shares.iter_mut().min_by_key(|(entries, _)| *entries) {
-                *entries += matrix.place.len();
-                share.push((matrix, momentum));
-            }
-        }
-        side_by_side(helpers, shares, |(_, share)| {
+        side_by_side(helpers, share_out(work, threads), |share| {
             for (matrix, momentum) in share {
                 matrix.follow(momentum, gradient, (scale, by.momentum as f32));
             }

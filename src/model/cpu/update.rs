@@ -1,4 +1,4 @@
-//! Moving the weights: Adam, Muon and schedule-free AdamW, and the running average of the weights.
+//! Moving the weights: Adam, Muon, SOAP and schedule-free AdamW, and the running average of the weights.
 
 use std::ops::Range;
 
@@ -6,6 +6,7 @@ use rayon::ThreadPool;
 
 use super::kernels::{self, AdamFactors};
 use super::muon::Muon;
+use super::soap::Soap;
 use crate::model::engine::StepOptions;
 use crate::model::layout::Layout;
 use crate::model::update::{AdamHyperparams, EncoderUpdate, ScheduleFreeHyperparams, TrainingState, UpdateRule};
@@ -14,6 +15,7 @@ use crate::model::update::{AdamHyperparams, EncoderUpdate, ScheduleFreeHyperpara
 #[derive(Debug, Default)]
 pub struct Updater {
     muon: Option<Muon>,
+    soap: Option<Soap>,
 }
 
 impl Updater {
@@ -49,6 +51,14 @@ impl Updater {
                 let muon = self.muon.get_or_insert_with(|| Muon::new(layout));
                 muon.others.iter().for_each(|place| adam_moves(state, gradient, place, &factors));
                 muon.update(helpers, state, (gradient, factors.clip_scale), rule);
+            }
+            (None, UpdateRule::Soap(rule)) => {
+                decay(layout, state, all, adam);
+                let factors = factors(gradient, adam);
+                let muon = self.muon.get_or_insert_with(|| Muon::new(layout));
+                muon.others.iter().for_each(|place| adam_moves(state, gradient, place, &factors));
+                let soap = self.soap.get_or_insert_with(|| Soap::new(layout));
+                soap.update(helpers, state, (gradient, factors.clip_scale), (adam, rule));
             }
             (None, UpdateRule::ScheduleFree(rule)) => schedule_free(layout, state, gradient, (adam, rule)),
         }
