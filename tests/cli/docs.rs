@@ -137,8 +137,7 @@ fn gaps_by_column_are_those_that_were_measured() {
         let gaps: Vec<f64> = model.iter().map(|row| row["nll_gap"].parse().unwrap()).collect();
         let (task, z) = (&model[0]["task"], if model[0]["latent_dim"] == "0" { "without" } else { "with" });
         let together = if task == "dyck" { 6 } else { 1 };
-        let sums: Vec<String> =
-            gaps.chunks(together).map(|gaps| format!("{:.3}", gaps.iter().sum::<f64>())).collect();
+        let sums: Vec<String> = gaps.chunks(together).map(|gaps| format!("{:.3}", gaps.iter().sum::<f64>())).collect();
         let sum: f64 = gaps.iter().sum();
         let row = format!("| {task} | {z} | {} | {} | {sum:.3} |", model[0]["part"], sums.join(", "));
         assert!(documented.contains(&row), "{row}");

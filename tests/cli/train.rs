@@ -70,7 +70,7 @@ fn a_resolved_config_trains_the_same_model_again() {
 #[test]
 fn every_kind_of_model_schedule_and_split_trains() {
     let folder = folder();
-    let kinds: [&[&str]; 13] = [
+    let kinds: [&[&str]; 14] = [
         &["model.heads=independent"],
         &["model.trunk=additive", "beta.schedule=constant"],
         &["model.heads=independent", "model.trunk=additive", "beta.schedule=linear"],

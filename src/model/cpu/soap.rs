@@ -267,7 +267,7 @@ mod tests {
             assert_eq!(state.bases.len(), layout.bases_len());
             let mut rest = state.bases.clone();
             for matrix in &soap.0 {
-                let parts = matrix.parts(&mut rest);
+                let parts = matrix.parts(&mut rest[..matrix.remembered()]);
                 let [left, right, left_basis, right_basis] =
                     parts.map(|part| of_rows(part, (part.len() as f64).sqrt() as usize));
                 for (mean, basis) in [(&left, &left_basis), (&right, &right_basis)] {
