@@ -27,11 +27,15 @@ pub fn axis(measure: Measure, means: impl IntoIterator<Item = f64>) -> Axis {
     Axis { possible, zero: true, ..Axis::default() }
 }
 
+/// Nats that are rounding: what a model without a code has of mutual information, say.
+const ROUNDING: f64 = 1e-6;
+
 /// The same, logarithmic where the values span several orders of magnitude.
 pub fn wide_axis(measure: Measure, means: impl IntoIterator<Item = f64>) -> Axis {
     let means: Vec<f64> = means.into_iter().filter(|mean| mean.is_finite()).collect();
     let (low, high) = means.iter().fold((f64::INFINITY, 0.0f64), |(low, high), v| (low.min(*v), high.max(*v)));
-    let wide = !is_share(measure) && low > 0.0 && high > 20.0 * low;
+    let least = if measure.spec().unit == Unit::Nats { ROUNDING } else { 0.0 };
+    let wide = !is_share(measure) && low > least && high > 20.0 * low;
     let axis = axis(measure, means);
     if wide { Axis { scale: Scale::Log, ..axis } } else { axis }
 }

@@ -87,9 +87,13 @@ pub fn ranking(run: &Run, trials: &[RunTrial], which: &str) -> Drawn<Ranking> {
         figures.push(column(*measure, &means, &settings, trials.iter().all(is_of_dates)));
     }
     let on = |scale: Scale| figures.iter().any(|figures| figures.axis.scale == scale);
-    let scales = [(Scale::Logit, "Shares are on logit scales"), (Scale::Log, "nats on a logarithmic one")];
-    let scales: Vec<&str> = scales.into_iter().filter(|(scale, _)| on(*scale)).map(|(_, words)| words).collect();
-    let scales = (!scales.is_empty()).then(|| format!("{}.", scales.join(", ")));
+    let scales = match (on(Scale::Logit), on(Scale::Log)) {
+        (true, true) => Some("Shares are on logit scales, nats on a logarithmic one."),
+        (true, false) => Some("Shares are on logit scales."),
+        (false, true) => Some("Nats are on a logarithmic scale."),
+        (false, false) => None,
+    };
+    let scales = scales.map(str::to_owned);
     let cut = cut.then(|| CUT.to_owned());
     // Parts have no reference that an experiment's name stands for: its values are listed.
     let usual = settings.iter().find(|setting| setting.label == UNCHANGED && !which.is_empty()).map(|setting| {
