@@ -23,8 +23,8 @@ pub struct StepConfig {
     pub warm_up: u64,
     /// The last learning rate as a share of the peak.
     pub final_share: f64,
-    /// Share of the steps after which the learning rate begins anew at its peak, having fallen to its last value (a warm
-    /// restart, Loshchilov and Hutter 2017); 0 for none.
+    /// Share of the steps after which the learning rate goes back from its last value to its peak (a warm restart, Loshchilov
+    /// and Hutter 2017); 0 for none.
     pub restart: f64,
     /// Decay of Adam's second moments in the first tenth of the steps.
     pub second_moment: f64,

@@ -164,7 +164,7 @@ mod tests {
         assert!(learning_rate(&restarted, 110) > 0.999);
         assert!((learning_rate(&restarted, 164) - 0.55).abs() < 1e-12);
         assert!((learning_rate(&restarted, 219) - 0.1).abs() < 1e-12);
-        // Within the warm-up there is nothing to begin anew.
+        // Within the warm-up there is nothing to restart.
         let early = StepConfig { restart: 0.05, ..plain };
         assert!((0..110).all(|step| learning_rate(&early, step) == learning_rate(&plain, step)));
     }
