@@ -14,9 +14,6 @@ use pyo3::types::{PyBytes, PyList, PyString};
 
 use crate::{failure, floats, input_error};
 
-/// Lines sampled at once, times their samples, as `cvae predict` takes them: a seed gives the same dates.
-const BLOCK: usize = 65_536;
-
 /// A trained model with its config and the truth about its task.
 #[pyclass(frozen, module = "cvae._cvae")]
 pub struct Model {
@@ -126,26 +123,23 @@ impl Model {
         } else {
             conditions.iter().map(|condition| self.truth.find(condition)).collect::<Vec<_>>()
         };
-        let places: Vec<usize> = (0..conditions.len()).collect();
         let sampler = Sampler::new(&self.model, decode, threads);
         let mut random = stream(seed, Purpose::Samples, 0);
         let (mut values, mut passes) = (Vec::new(), Vec::new());
-        for lines in places.chunks(BLOCK.div_ceil(n.max(1))) {
-            let asked = lines.len() * n;
-            for start in (0..asked).step_by(BLOCK) {
-                // Not all at once: for millions of draws that would take long, without a look at Ctrl-C.
-                let part: Vec<usize> = (start..asked.min(start + BLOCK)).map(|draw| lines[draw / n]).collect();
-                py.detach(|| {
-                    let mut rows = Rows::new(self.model.layout.given);
-                    part.iter().for_each(|place| rows.push(conditions.row(*place)));
-                    let drawn = sampler.draw(&rows, &mut random);
-                    let rank = |place: usize, row: &[u16]| self.truth.rank(known[place]?, row);
-                    let passing = |(place, row): (&usize, &[u16])| u8::from(rank(*place, row).is_some());
-                    passes.extend(part.iter().zip(drawn.iter()).map(passing));
-                    values.extend(drawn.iter().flatten());
-                });
-                py.check_signals()?;
-            }
+        let asked = conditions.len() * n;
+        for start in (0..asked).step_by(sampler.batch_size()) {
+            // Not all at once: for millions of draws that would take long, without a look at Ctrl-C.
+            let places = (start..asked.min(start + sampler.batch_size())).map(|draw| draw / n);
+            py.detach(|| {
+                let mut rows = Rows::new(self.model.layout.given);
+                places.clone().for_each(|place| rows.push(conditions.row(place)));
+                let drawn = sampler.draw(&rows, &mut random);
+                let rank = |place: usize, row: &[u16]| self.truth.rank(known[place]?, row);
+                let passing = |(place, row): (usize, &[u16])| u8::from(rank(place, row).is_some());
+                passes.extend(places.zip(drawn.iter()).map(passing));
+                values.extend(drawn.iter().flatten());
+            });
+            py.check_signals()?;
         }
         Ok((as_bytes(py, &values), PyBytes::new(py, &passes)))
     }

@@ -1,7 +1,8 @@
-//! Which column a model's likelihood gap comes from.
+//! Which column a model's likelihood gap and its invalid mass come from.
 //!
 //! By the chain rule KL(truth, marginal) is a sum over columns. The first k columns of the rows have a divergence of
-//! their own, and column k adds what it grows by (Cover and Thomas 2006, Theorem 2.5.3).
+//! their own, and column k adds what it grows by (Cover and Thomas 2006, Theorem 2.5.3). Rows that fail do so in the first
+//! column after which no row of the condition begins as they do.
 
 use std::collections::BTreeMap;
 
@@ -10,86 +11,99 @@ use super::parallel::{Progress, Stop, in_parallel};
 use crate::model::{Decoder, DecoderBuffers, Model, exponentials};
 use crate::task::{Rows, Truth};
 
-/// A generated column, given the condition and the columns before it.
+/// What a generated column makes of the figures, given the condition and the columns before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct ColumnGap {
+pub struct ColumnShare {
     /// Entropy of the truth, nats: 0 where the column is determined.
     pub entropy: f64,
     /// KL of the model from the truth, nats. The columns' sum is [`super::Marginal::nll_gap`].
     pub gap: Estimate,
+    /// Probability that a sample fails in this column. The columns' sum is [`super::Marginal::invalid_mass`].
+    pub invalid_mass: Estimate,
 }
 
-/// The gap of each generated column, mean over these conditions by mass, each from `codes` codes of a stream of its own;
+/// The shares of each generated column, mean over these conditions by mass, each from `codes` codes of a stream of its own;
 /// none where the progress asked for an end.
-pub fn column_gaps(
+pub fn column_shares(
     model: &Model,
     truth: &Truth,
     conditions: &[usize],
     codes: usize,
     (seed, threads): (u64, usize),
     progress: Progress<'_>,
-) -> Option<Vec<ColumnGap>> {
+) -> Option<Vec<ColumnShare>> {
     let codes = codes_of(model, codes);
     let work = |buffers: &mut DecoderBuffers, group: &usize, _: Stop<'_>| {
         let (rows, z) = (truth.rows(*group), codes_for(model, truth, *group, codes, seed));
-        let mut prefixes = PrefixGaps::new(&rows, truth.schema().given.len(), truth.probabilities(*group));
-        let mut each = |_: usize, logs: &[f32]| prefixes.longer(logs);
+        let mut prefixes = Prefixes::new(&rows, truth.schema().given.len(), truth.probabilities(*group));
+        let mut each = |logs: &[f32]| prefixes.longer(logs);
         Decoder { model }.log_probabilities_by_column(buffers, &rows, codes, &z, &mut each);
-        prefixes.gaps
+        prefixes.shares
     };
-    let gaps = in_parallel(threads, conditions, DecoderBuffers::default, work, progress)?;
+    let shares = in_parallel(threads, conditions, DecoderBuffers::default, work, progress)?;
     let of = |column: usize| {
-        let parts = conditions.iter().zip(&gaps).map(move |(group, gaps)| (truth.mass(*group), gaps[column]));
+        let parts = conditions.iter().zip(&shares).map(move |(group, shares)| (truth.mass(*group), shares[column]));
         let mass: f64 = parts.clone().map(|(mass, _)| mass).sum();
-        let entropy = parts.clone().map(|(mass, gap)| mass * gap.entropy).sum::<f64>() / mass;
-        ColumnGap { entropy, gap: Estimate::weighted(parts.map(|(mass, gap)| (mass, gap.gap))) }
+        let entropy = parts.clone().map(|(mass, share)| mass * share.entropy).sum::<f64>() / mass;
+        let mean =
+            |of: fn(ColumnShare) -> Estimate| Estimate::weighted(parts.clone().map(|(mass, share)| (mass, of(share))));
+        ColumnShare { entropy, gap: mean(|share| share.gap), invalid_mass: mean(|share| share.invalid_mass) }
     };
     Some((0..truth.schema().generated.len()).map(of).collect())
 }
 
-/// The divergence of a condition's first columns, one column more at a time.
-struct PrefixGaps<'a> {
+/// The figures of a condition's first columns, one column more at a time.
+struct Prefixes<'a> {
     rows: &'a Rows,
     given: usize,
     truth: &'a [f64],
     /// Of the columns so far.
-    gaps: Vec<ColumnGap>,
-    /// Divergence and entropy of all of them together, and the divergence's slope by code.
+    shares: Vec<ColumnShare>,
+    /// Divergence and entropy of all of them together; by code the divergence's slope and the mass that is valid.
     divergence: f64,
     entropy: f64,
-    slopes: Vec<f64>,
+    by_code: Vec<[f64; 2]>,
 }
 
-impl<'a> PrefixGaps<'a> {
+impl<'a> Prefixes<'a> {
     fn new(rows: &'a Rows, given: usize, truth: &'a [f64]) -> Self {
-        Self { rows, given, truth, gaps: Vec::new(), divergence: 0.0, entropy: 0.0, slopes: Vec::new() }
+        Self { rows, given, truth, shares: Vec::new(), divergence: 0.0, entropy: 0.0, by_code: Vec::new() }
     }
 
     /// Adds a column, from the log probabilities `[rows, codes]` of all columns up to it.
     fn longer(&mut self, logs: &[f32]) {
         let codes = logs.len() / self.truth.len();
-        let columns = self.given + self.gaps.len() + 1;
+        let columns = self.given + self.shares.len() + 1;
         // Each different beginning of a row once: its first row, and its probability.
         let mut prefixes = BTreeMap::<&[u16], (usize, f64)>::new();
         for (row, truth) in self.truth.iter().enumerate() {
             prefixes.entry(&self.rows.row(row)[..columns]).or_insert((row, 0.0)).1 += truth;
         }
         let mut probabilities = vec![0.0f32; codes];
-        let (mut divergence, mut entropy, mut slopes) = (0.0, 0.0, vec![0.0; codes]);
-        for (row, truth) in prefixes.into_values().filter(|(_, truth)| *truth > 0.0) {
+        let (mut divergence, mut entropy, mut by_code) = (0.0, 0.0, vec![[0.0; 2]; codes]);
+        for (row, truth) in prefixes.into_values() {
             exponentials(&mut probabilities, &logs[row * codes..][..codes]);
+            by_code.iter_mut().zip(&probabilities).for_each(|([_, valid], p)| *valid += f64::from(*p));
+            if truth <= 0.0 {
+                continue;
+            }
             let mean = probabilities.iter().map(|p| f64::from(*p)).sum::<f64>() / codes as f64;
             let bias = Moments::of(&probabilities, mean).log_bias(codes as f64);
             divergence += truth * (truth.ln() - mean.ln() + bias);
             entropy -= truth * truth.ln();
-            slopes.iter_mut().zip(&probabilities).for_each(|(slope, p)| *slope -= truth / mean * f64::from(*p));
+            by_code.iter_mut().zip(&probabilities).for_each(|([slope, _], p)| *slope -= truth / mean * f64::from(*p));
         }
-        self.slopes.resize(codes, 0.0);
-        let added = slopes.iter().zip(&self.slopes).map(|(now, before)| now - before);
-        let error = Estimate::over(added).error;
-        let gap = Estimate { value: divergence - self.divergence, error };
-        self.gaps.push(ColumnGap { entropy: (entropy - self.entropy).max(0.0), gap });
-        (self.divergence, self.entropy, self.slopes) = (divergence, entropy, slopes);
+        // Before the first column nothing has failed.
+        self.by_code.resize(codes, [0.0, 1.0]);
+        let changes =
+            || by_code.iter().zip(&self.by_code).map(|(now, before)| [now[0] - before[0], before[1] - now[1]]);
+        let error = Estimate::over(changes().map(|[slope, _]| slope)).error;
+        self.shares.push(ColumnShare {
+            entropy: (entropy - self.entropy).max(0.0),
+            gap: Estimate { value: divergence - self.divergence, error },
+            invalid_mass: Estimate::over(changes().map(|[_, failed]| failed)),
+        });
+        (self.divergence, self.entropy, self.by_code) = (divergence, entropy, by_code);
     }
 }
 
@@ -101,27 +115,30 @@ mod tests {
     use crate::task::Task;
 
     #[test]
-    fn the_gaps_of_all_columns_sum_to_the_gap_and_their_entropies_to_the_truths() {
+    fn the_shares_of_all_columns_sum_to_the_gap_the_invalid_mass_and_the_entropy() {
         let truth = Task::named("permutations").unwrap().truth;
         for latent_dim in [0, 3] {
             let config = ModelConfig { latent_dim, hidden_dim: 16, trunk: Trunk::Additive, ..ModelConfig::default() };
             let model = Model::new(config, truth.schema().clone(), 5);
             let conditions = [3, 40, 41, 200];
             let run = (1, 2);
-            let gaps = column_gaps(&model, &truth, &conditions, 64, run, &mut unwatched).unwrap();
-            assert_eq!(gaps.len(), 8);
+            let shares = column_shares(&model, &truth, &conditions, 64, run, &mut unwatched).unwrap();
+            assert_eq!(shares.len(), 8);
             let all = marginals(&model, &truth, &conditions, 64, run, &mut unwatched).unwrap();
             let summary = MarginalSummary::of(&all.iter().collect::<Vec<_>>(), Weighting::ByRow).unwrap();
-            let sum: f64 = gaps.iter().map(|column| column.gap.value).sum();
-            assert!((sum - summary.nll_gap.value).abs() < 1e-6, "{sum} {summary:?}");
+            let sum = |of: fn(&ColumnShare) -> f64| shares.iter().map(of).sum::<f64>();
+            assert!((sum(|column| column.gap.value) - summary.nll_gap.value).abs() < 1e-6, "{shares:?} {summary:?}");
+            let failed = sum(|column| column.invalid_mass.value);
+            assert!((failed - summary.invalid_mass.value).abs() < 1e-6, "{shares:?} {summary:?}");
             let mass: f64 = conditions.iter().map(|group| truth.mass(*group)).sum();
             let entropy: f64 = conditions.iter().map(|group| truth.mass(*group) * truth.entropy(*group)).sum();
-            let entropies: f64 = gaps.iter().map(|column| column.entropy).sum();
+            let entropies = sum(|column| column.entropy);
             assert!((entropies - entropy / mass).abs() < 1e-9, "{entropies}");
             // The first element is given, and nothing is left to choose at the end.
-            assert!(gaps[0].entropy.abs() < 1e-12 && gaps[7].entropy.abs() < 1e-12, "{gaps:?}");
-            assert!(gaps[0].gap.value > 0.5 && gaps.iter().all(|column| column.gap.value > 0.0), "{gaps:?}");
-            assert_eq!(gaps[3].gap.error > 0.0, latent_dim > 0);
+            assert!(shares[0].entropy.abs() < 1e-12 && shares[7].entropy.abs() < 1e-12, "{shares:?}");
+            assert!(shares[0].gap.value > 0.5 && shares.iter().all(|column| column.gap.value > 0.0), "{shares:?}");
+            assert!(shares.iter().all(|column| column.invalid_mass.value > -1e-9), "{shares:?}");
+            assert_eq!(shares[3].gap.error > 0.0, latent_dim > 0);
         }
     }
 }

@@ -134,7 +134,8 @@ impl Marginal {
             mass,
             nll_gap: Estimate { value: nll_gap, error: Estimate::over(by_code.iter().map(|code| code[2])).error },
             prior_mi: Estimate {
-                value: (entropy - entropy_given_z.value).max(0.0),
+                // One code, as without z, is all that there is: its entropy differs from the marginal's by rounding.
+                value: if codes > 1 { (entropy - entropy_given_z.value).max(0.0) } else { 0.0 },
                 error: Estimate::over(by_code.iter().map(divergence)).error,
             },
             distance: Distance::new(differences, invalid_mass.value),
@@ -316,6 +317,7 @@ mod tests {
         // One code is enough for a model without z.
         let one = Marginal::new(&logs(&[vec![0.5, 0.1, 0.1, 0.1]]), &[0.25; 4], 4.0);
         assert!((one.distance.total() - 0.45).abs() < 1e-6 && (one.invalid_mass.value - 0.2).abs() < 1e-6);
+        assert_eq!(one.prior_mi, Estimate::default());
     }
 
     #[test]

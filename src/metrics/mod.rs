@@ -29,7 +29,7 @@ mod tally;
 mod variety;
 
 pub use bulk::{draw_in_bulk, marginals_in_bulk};
-pub use columns::{ColumnGap, column_gaps};
+pub use columns::{ColumnShare, column_shares};
 pub use distance::{Difference, Distance};
 pub use diversity::{
     coverage, distinct, duplicates, entropy, expected_coverage, expected_entropy, expected_tv, rarefied_coverage,

@@ -249,16 +249,27 @@ impl Layout {
         if self.trunk.prefix.is_some() { column } else { 0 }
     }
 
-    /// The hidden layers, whose weights are matrices in the sense of Muon and SOAP: all but tables, outputs and what z gates.
-    pub fn matrices(&self) -> impl Iterator<Item = &Linear> {
+    /// The hidden layers by their places, whose weights are matrices in the sense of Muon and SOAP: all but tables, outputs and
+    /// what z gates.
+    pub fn matrices(&self) -> Vec<&Linear> {
         let gaussians = self.encoder.iter().chain(&self.prior).map(|network| &network.hidden);
         let heads = self.heads.iter().flat_map(|head| [&head.input, &head.hidden]);
-        gaussians.chain(&self.trunk.hidden).chain(heads)
+        let mut layers: Vec<&Linear> = gaussians.chain(&self.trunk.hidden).chain(heads).collect();
+        layers.sort_by_key(|layer| layer.weight.start);
+        layers
+    }
+
+    /// Places of all other weights, in order.
+    pub fn between_matrices(&self) -> Vec<Range<usize>> {
+        let matrices = self.matrices();
+        let starts = [0].into_iter().chain(matrices.iter().map(|layer| layer.weight.end));
+        let ends = matrices.iter().map(|layer| layer.weight.start).chain([self.len]);
+        starts.zip(ends).map(|(start, end)| start..end).collect()
     }
 
     /// Numbers that SOAP remembers of them: for both sides of each the mean square of the gradient, and its basis.
     pub fn bases_len(&self) -> usize {
-        self.matrices().map(|layer| 2 * (layer.outputs * layer.outputs + layer.inputs * layer.inputs)).sum()
+        self.matrices().iter().map(|layer| 2 * (layer.outputs * layer.outputs + layer.inputs * layer.inputs)).sum()
     }
 
     /// Places of the weights that decay: those with which heads read cosines and sines of the angles, and those of

@@ -81,12 +81,15 @@ fn a_table_is_trained_on_predicted_scored_and_inspected_without_a_config() {
         let output = run(folder.path(), &["inspect", "--model", "model", what, "--json"]);
         serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", errors(&output)))
     };
-    let gap = json("--all")["train"]["nll_gap"]["value"].as_f64().unwrap();
-    // The gap is the sum over columns, in the order of the table.
+    // Gap and invalid mass are sums over columns, in the order of the table.
+    let all = json("--all")["train"].clone();
     let by_column = json("--by-column")["train"]["columns"].as_array().unwrap().clone();
     assert_eq!((&by_column[0]["column"], &by_column[1]["column"]), (&"vote".into(), &"town".into()));
-    let sum: f64 = by_column.iter().map(|column| column["nll_gap"]["value"].as_f64().unwrap()).sum();
-    assert!((sum - gap).abs() < 1e-6 && gap > 0.0, "{sum} {gap}");
+    for figure in ["nll_gap", "invalid_mass"] {
+        let value = all[figure]["value"].as_f64().unwrap();
+        let sum: f64 = by_column.iter().map(|column| column[figure]["value"].as_f64().unwrap()).sum();
+        assert!((sum - value).abs() < 1e-6 && value > 0.0, "{figure}: {sum} {value}");
+    }
     let shown = run(folder.path(), &["inspect", "--model", "model", "--by-column"]);
     assert!(String::from_utf8_lossy(&shown.stdout).contains("NLL gap, train"), "{}", errors(&shown));
     let rows = json("age=30-39,sex=F")["rows"].as_array().unwrap().clone();

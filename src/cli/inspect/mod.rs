@@ -37,7 +37,8 @@ use crate::task::{Notation, Split};
 /// For one condition: its valid dates with counts, what failed and why, and a calendar heat map. With
 /// --all: a table, a summary and charts over all 6,804 conditions that some date meets. With --latent: the
 /// likelihood, what the code carries and decides, and pictures of it. With --angles: what the trunk's first layer has
-/// found, with clock faces. With --by-column: which generated column the likelihood gap comes from.
+/// found, with clock faces. With --by-column: which generated column the likelihood gap and
+/// the invalid mass come from.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cvae inspect '[WED] [JAN] [False] [181]'
@@ -63,8 +64,8 @@ pub struct Inspect {
     /// Which learned angles of the trunk count a given column's values: of dates, which found the week
     #[arg(long, conflicts_with_all = ["condition", "all", "latent", "samples", "decode", "temperature", "seed", "threads", "device", "codes"])]
     angles: bool,
-    /// How much of the likelihood gap each generated column makes, given those before it: where a model that falls short
-    /// does so
+    /// How much of the likelihood gap and of the invalid mass each generated column makes, given those before it: where a
+    /// model that falls short does so
     #[arg(long, conflicts_with_all = ["condition", "all", "latent", "angles", "samples", "decode", "temperature", "device", "output"])]
     by_column: bool,
     /// What the latent code is used for; CONDITION is the one whose codes are shown

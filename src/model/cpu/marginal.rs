@@ -18,27 +18,26 @@ impl Decoder<'_> {
         let given = self.model.layout.given;
         let other = |row: &usize| rows.row(*row)[..given] != rows.row(*row - 1)[..given];
         if self.model.layout.prior.is_none() || !(1..rows.len()).any(|row| other(&row)) {
-            return self.log_probabilities_by_column(buffers, rows, codes, z, &mut |_, _| ());
+            return self.log_probabilities_by_column(buffers, rows, codes, z, &mut |_| ());
         }
         let mut starts: Vec<usize> = [0].into_iter().chain((1..rows.len()).filter(other)).collect();
         starts.push(rows.len());
         let of_condition = |bounds: &[usize]| {
             let mut part = Rows::new(rows.width());
             part.extend(rows, bounds[0]..bounds[1]);
-            self.log_probabilities_by_column(buffers, &part, codes, z, &mut |_, _| ())
+            self.log_probabilities_by_column(buffers, &part, codes, z, &mut |_| ())
         };
         starts.windows(2).flat_map(of_condition).collect()
     }
 
-    /// The same of one condition's rows, telling what the first columns come to: each column's number, and the log
-    /// probabilities of all columns up to it.
+    /// The same of one condition's rows, telling after each column the log probabilities of all columns up to it.
     pub fn log_probabilities_by_column(
         &self,
         buffers: &mut DecoderBuffers,
         rows: &Rows,
         codes: usize,
         z: &[f32],
-        each: &mut dyn FnMut(usize, &[f32]),
+        each: &mut dyn FnMut(&[f32]),
     ) -> Vec<f32> {
         let Model { layout, weights, .. } = self.model;
         let DecoderBuffers { trunk, head: pass, prefixes, prior, .. } = buffers;
@@ -71,7 +70,7 @@ impl Decoder<'_> {
                     }
                 }
             }
-            each(column, &log_probabilities);
+            each(&log_probabilities);
         }
         log_probabilities
     }

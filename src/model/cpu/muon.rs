@@ -10,28 +10,14 @@ use super::{share_out, side_by_side};
 use crate::model::layout::{Layout, Linear};
 use crate::model::update::{MuonHyperparams, TrainingState};
 
-/// The hidden layers' matrices, which it moves, and what lies between them.
+/// The hidden layers' matrices by their places, each with its buffers.
 #[derive(Debug)]
-pub struct Muon {
-    matrices: Vec<Orthogonal>,
-    /// Places of all other weights, in order.
-    pub others: Vec<Range<usize>>,
-}
+pub struct Muon(Vec<Orthogonal>);
 
 impl Muon {
     /// That of a layout's hidden layers.
     pub fn new(layout: &Layout) -> Self {
-        let mut matrices: Vec<Orthogonal> = layout.matrices().map(Orthogonal::of).collect();
-        matrices.sort_by_key(|matrix| matrix.place.start);
-        let starts = [0].into_iter().chain(matrices.iter().map(|matrix| matrix.place.end));
-        let ends = matrices.iter().map(|matrix| matrix.place.start).chain([layout.len]);
-        let others = starts.zip(ends).map(|(start, end)| start..end).collect();
-        Self { matrices, others }
-    }
-
-    /// Places of the matrices, in order.
-    pub fn places(&self) -> impl Iterator<Item = &Range<usize>> {
-        self.matrices.iter().map(|matrix| &matrix.place)
+        Self(layout.matrices().into_iter().map(Orthogonal::of).collect())
     }
 
     /// Moves the matrices by a gradient times `scale`; their momentum is among the first moments.
@@ -44,8 +30,8 @@ impl Muon {
     ) {
         let TrainingState { weights, first, .. } = state;
         let (mut momenta, mut start) = (first.as_mut_slice(), 0);
-        let mut work = Vec::with_capacity(self.matrices.len());
-        for matrix in &mut self.matrices {
+        let mut work = Vec::with_capacity(self.0.len());
+        for matrix in &mut self.0 {
             let (_, rest) = momenta.split_at_mut(matrix.place.start - start);
             let (momentum, rest) = rest.split_at_mut(matrix.place.len());
             (momenta, start) = (rest, matrix.place.end);
@@ -57,7 +43,7 @@ impl Muon {
                 matrix.follow(momentum, gradient, (scale, by.momentum as f32));
             }
         });
-        for matrix in &self.matrices {
+        for matrix in &self.0 {
             let length = 0.2 * (matrix.rows.max(matrix.columns) as f64).sqrt();
             kernels::add_scaled(&mut weights[matrix.place.clone()], &matrix.update, -(by.rate * length) as f32);
         }

@@ -10,16 +10,14 @@ use super::{share_out, side_by_side};
 use crate::model::layout::{Layout, Linear};
 use crate::model::update::{AdamHyperparams, SoapHyperparams, TrainingState};
 
-/// The hidden layers' matrices, each with its buffers.
+/// The hidden layers' matrices by their places, each with its buffers.
 #[derive(Debug)]
 pub struct Soap(Vec<Preconditioned>);
 
 impl Soap {
     /// That of a layout's hidden layers.
     pub fn new(layout: &Layout) -> Self {
-        let mut matrices: Vec<Preconditioned> = layout.matrices().map(Preconditioned::of).collect();
-        matrices.sort_by_key(|matrix| matrix.place.start);
-        Self(matrices)
+        Self(layout.matrices().into_iter().map(Preconditioned::of).collect())
     }
 
     /// Moves the matrices by a gradient times `scale`. The first gradient that it is given sets the bases and moves nothing, as
@@ -275,7 +273,7 @@ mod tests {
                     turned.fill_diagonal(0.0);
                     assert!(orthogonal(basis) && turned.amax() < 1e-4 * mean.amax(), "{}", turned.amax());
                 }
-                let layer = layout.matrices().find(|layer| layer.weight == matrix.place).unwrap().clone();
+                let layer = layout.matrices().into_iter().find(|layer| layer.weight == matrix.place).unwrap().clone();
                 let gradient = of_layer(&layer);
                 assert!((&gradient * gradient.transpose() - &left).amax() < 1e-5 * left.amax());
                 let zeros = DMatrix::zeros(layer.outputs, layer.inputs);
@@ -292,7 +290,7 @@ mod tests {
             assert!(furthest < 1e-3 * moved, "{furthest} {}", layer.outputs);
             assert!(orthogonal(&bases.0) && orthogonal(&bases.1));
         }
-        let others = |place: &usize| layout.matrices().all(|layer| !layer.weight.contains(place));
+        let others = |place: &usize| layout.matrices().iter().all(|layer| !layer.weight.contains(place));
         assert!((0..layout.len).filter(others).all(|place| state.weights[place] == model.weights[place]));
     }
 }

@@ -40,23 +40,21 @@ impl Updater {
             (None, UpdateRule::TwoRates(matrix_rate)) => {
                 decay(layout, state, all, adam);
                 let factors = factors(gradient, adam);
-                let muon = self.muon.get_or_insert_with(|| Muon::new(layout));
-                muon.others.iter().for_each(|place| adam_moves(state, gradient, place, &factors));
+                layout.between_matrices().iter().for_each(|place| adam_moves(state, gradient, place, &factors));
                 let faster = AdamFactors { rate: factors.rate * matrix_rate as f32, ..factors };
-                muon.places().for_each(|place| adam_moves(state, gradient, place, &faster));
+                layout.matrices().iter().for_each(|layer| adam_moves(state, gradient, &layer.weight, &faster));
             }
             (None, UpdateRule::Muon(rule)) => {
                 decay(layout, state, all, adam);
                 let factors = factors(gradient, adam);
+                layout.between_matrices().iter().for_each(|place| adam_moves(state, gradient, place, &factors));
                 let muon = self.muon.get_or_insert_with(|| Muon::new(layout));
-                muon.others.iter().for_each(|place| adam_moves(state, gradient, place, &factors));
                 muon.update(helpers, state, (gradient, factors.clip_scale), rule);
             }
             (None, UpdateRule::Soap(rule)) => {
                 decay(layout, state, all, adam);
                 let factors = factors(gradient, adam);
-                let muon = self.muon.get_or_insert_with(|| Muon::new(layout));
-                muon.others.iter().for_each(|place| adam_moves(state, gradient, place, &factors));
+                layout.between_matrices().iter().for_each(|place| adam_moves(state, gradient, place, &factors));
                 let soap = self.soap.get_or_insert_with(|| Soap::new(layout));
                 soap.update(helpers, state, (gradient, factors.clip_scale), (adam, rule));
             }
@@ -234,7 +232,7 @@ mod tests {
             }
         }
         for (place, weight) in weights.iter().enumerate() {
-            if layout.matrices().any(|layer| layer.weight.contains(&place)) {
+            if layout.matrices().iter().any(|layer| layer.weight.contains(&place)) {
                 assert!(close(by_muon.weights[place], *weight, 2e-5), "{place}");
             } else {
                 assert_eq!(by_muon.weights[place], by_adam.weights[place], "{place}");
@@ -242,7 +240,7 @@ mod tests {
         }
         // Wide ones, tall ones and squares.
         for order in [Ordering::Less, Ordering::Equal, Ordering::Greater] {
-            assert!(layout.matrices().any(|layer| layer.outputs.cmp(&layer.inputs) == order), "{order:?}");
+            assert!(layout.matrices().iter().any(|layer| layer.outputs.cmp(&layer.inputs) == order), "{order:?}");
         }
     }
 
@@ -259,7 +257,8 @@ mod tests {
             false => model.weights[place],
         };
         for (place, (slow, fast)) in slow.weights.iter().zip(&fast.weights).enumerate() {
-            let times = if model.layout.matrices().any(|layer| layer.weight.contains(&place)) { 3.0 } else { 1.0 };
+            let times =
+                if model.layout.matrices().iter().any(|layer| layer.weight.contains(&place)) { 3.0 } else { 1.0 };
             let (slow, fast) = (slow - start(place), fast - start(place));
             assert!(close(fast, f64::from(slow) * times, 1e-6), "{place}: {slow} {fast}");
         }
