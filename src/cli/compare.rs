@@ -14,6 +14,7 @@ use crate::dates::{self, ValidDates};
 use crate::experiment::{Outcome, Reading, Run, RunTrial, to_csv};
 use crate::metrics::{Measure, Reference, Source, Unit};
 use crate::printable::ShownPath;
+use crate::task;
 
 /// Compare trials in a table, best first; trials that differ only in their seed share a row
 ///
@@ -42,7 +43,7 @@ pub struct Compare {
     /// A row for each trial, seeds apart
     #[arg(long)]
     each: bool,
-    /// Add what random dates and random valid dates score
+    /// Add what random dates and random valid dates score, where a trial is of dates
     #[arg(long)]
     references: bool,
     /// All columns, however wide the terminal is
@@ -164,7 +165,16 @@ impl Compare {
             [setting.label.clone(), setting.count()].into_iter().chain(measures.iter().map(cell)).collect()
         };
         let mut rows: Vec<Vec<String>> = settings.iter().map(row).collect();
-        if self.references {
+        let is_of_dates = |trial: &&RunTrial| {
+            let of_file =
+                ["data.table", "data.network"].iter().any(|key| trial.value(key).is_some_and(|file| !file.is_empty()));
+            !of_file && trial.value("data.task").is_none_or(|task| task == task::DATES)
+        };
+        let any_of_dates = settings.iter().flat_map(|setting| &setting.trials).any(is_of_dates);
+        if self.references && !any_of_dates {
+            output::say!("no references are shown: they are of dates, and no trial is of them");
+        }
+        if self.references && any_of_dates {
             for reference in Reference::all(&ValidDates::new()) {
                 let cells = measures.iter().map(|measure| measure.text(reference.of(*measure), f64::NAN));
                 rows.push([format!("({})", reference.name), String::new()].into_iter().chain(cells).collect());

@@ -40,10 +40,10 @@ pub struct Data {
           value_parser = super::place_in_config())]
     network: Option<String>,
     /// Given columns of the network
-    #[arg(long, value_name = "COLUMNS", value_delimiter = ',', requires = "network")]
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',', requires = "network", value_parser = super::score::column)]
     given: Vec<String>,
     /// Generated columns of the network [default: all others]
-    #[arg(long, value_name = "COLUMNS", value_delimiter = ',', requires = "network")]
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',', requires = "network", value_parser = super::score::column)]
     generate: Vec<String>,
     /// Folder to write to
     #[arg(short, long, value_name = "DIR", default_value = "data", value_parser = super::place())]

@@ -101,7 +101,7 @@ impl Eval {
             && let (model, config) = super::load_model(Some(folder))?
             && model.schema.notation == Notation::Named
         {
-            return score_file(&config.data.load()?.truth, &self.file, self.json);
+            return score_file(&super::inspect::truth(&model, &config)?, &self.file, self.json);
         }
         let valid = ValidDates::new();
         let mut input = Input::open(&self.file)?;
@@ -158,7 +158,8 @@ impl Eval {
         }
         if bad > 0 {
             let what = "have no readable conditions or hold two lines; mend or remove them";
-            return Err(BadInput(format!("{bad} lines of {name} {what}")).into());
+            let hint = if self.model.is_none() { super::of_table(&self.file) } else { "" };
+            return Err(BadInput(format!("{bad} lines of {name} {what}{hint}")).into());
         }
         let tallies: Vec<(Condition, Tally)> = tallies.into_values().collect();
         if tallies.is_empty() {

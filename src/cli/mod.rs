@@ -165,6 +165,12 @@ impl Arguments {
     }
 }
 
+/// What to add to an error about lines of dates where the file seems to be a table.
+fn of_table(path: &Path) -> &'static str {
+    let is_table = path.extension().is_some_and(|extension| extension == "csv" || extension == "parquet");
+    if is_table { ". Of a table, name the model with --model" } else { "" }
+}
+
 /// The model of a release or a finished run in a folder, or the released model.
 ///
 /// # Errors

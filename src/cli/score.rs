@@ -33,10 +33,10 @@ pub struct ScoreCommand {
     #[arg(value_name = "SYNTH", value_parser = super::stream())]
     synth: PathBuf,
     /// Given columns of a table or a network
-    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',', value_parser = column)]
     given: Vec<String>,
     /// Generated columns that are scored [default: all others]
-    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',', value_parser = column)]
     generate: Vec<String>,
     /// The table's column of weights
     #[arg(long, value_name = "COLUMN")]
@@ -52,9 +52,16 @@ pub struct ScoreCommand {
     json: bool,
 }
 
+/// A column's name in a list; blanks around names do not count, as in a header.
+#[expect(clippy::unnecessary_wraps, reason = "clap takes parsers that may fail")]
+pub(super) fn column(text: &str) -> Result<String, String> {
+    Ok(text.trim().to_owned())
+}
+
 /// Parses a number of bins of a column.
 pub(super) fn bins(text: &str) -> Result<(String, u32), String> {
-    let parsed = text.rsplit_once('=').and_then(|(name, bins)| Some((name.to_owned(), bins.parse().ok()?)));
+    let parsed =
+        text.rsplit_once('=').and_then(|(name, bins)| Some((name.trim().to_owned(), bins.trim().parse().ok()?)));
     parsed.ok_or_else(|| "it is not of the form column=10".to_owned())
 }
 
@@ -64,8 +71,9 @@ impl ScoreCommand {
     /// # Errors
     /// When a file can't be read or does not have the columns.
     pub fn run(self) -> anyhow::Result<Exit> {
-        let truth = self
-            .data()
+        let data = self.data();
+        self.check_options(&data)?;
+        let truth = data
             .load()
             .map_err(|error| {
                 let text = error.to_string();
@@ -80,8 +88,30 @@ impl ScoreCommand {
 
     /// The task that a file which is not there was probably meant to be.
     fn meant(&self) -> String {
-        let near = (!Path::new(&self.real).exists()).then(|| nearest(&self.real, Task::names())).flatten();
-        near.map_or(String::new(), |task| format!("; did you mean {task}?"))
+        if Path::new(&self.real).exists() {
+            return String::new();
+        }
+        match nearest(&self.real, Task::names()) {
+            Some(task) => format!("; did you mean {task}?"),
+            None => format!("; REAL is a table, a network, or one of {}", Task::names().collect::<Vec<_>>().join(", ")),
+        }
+    }
+
+    /// Refuses what does not apply: it would be lost without a word.
+    fn check_options(&self, data: &DataConfig) -> Result<(), BadInput> {
+        let (table, network) = (!data.table.is_empty(), !data.network.is_empty());
+        let options = [
+            ("given", !self.given.is_empty(), table || network),
+            ("generate", !self.generate.is_empty(), table || network),
+            ("weight", self.weight.is_some(), table),
+            ("bins", !self.bins.is_empty(), table),
+            ("population", self.population, table),
+        ];
+        let what = if network { "a network" } else { "a task" };
+        match options.into_iter().find(|(_, set, applies)| *set && !applies) {
+            Some((option, ..)) => Err(BadInput(format!("--{option}: {} is {what}; leave it out", self.real))),
+            None => Ok(()),
+        }
     }
 
     fn data(&self) -> DataConfig {
@@ -149,7 +179,7 @@ pub(super) fn score_file(truth: &Truth, path: &Path, json: bool) -> anyhow::Resu
 }
 
 fn text(score: &Score) -> String {
-    let number = |value: f64| format!("{value:.4}");
+    let number = |value: f64| if value.is_nan() { "-".to_owned() } else { format!("{value:.4}") };
     let row = |name: &str, value: String, perfect: String| vec![name.to_owned(), value, perfect];
     let (similar, auc) = (&score.similarities, score.detection.as_ref());
     let perfect = |found: &Detection| format!("0.5 +- {:.4}", found.auc_noise);

@@ -13,6 +13,7 @@ use indicatif::ProgressBar;
 use super::exit::{BadInput, Exit};
 use super::{group, interrupt, output, torch, warn, watch, worker};
 use crate::analysis::{Figures, warnings};
+use crate::dates::Holdout;
 use crate::experiment::{
     Config, ConfigFile, Metrics, Override, Predecessor, RunFolder, Status, TrialEnding, TruthKind, is_worker, prepared,
     rebuild, run_trial, steps_of_sample, trial_folder,
@@ -45,10 +46,10 @@ pub struct Train {
     #[arg(long, value_name = "FILE", requires = "given", value_parser = super::place_in_config())]
     network: Option<String>,
     /// Given columns of the table or the network
-    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',', value_parser = super::score::column)]
     given: Vec<String>,
     /// Generated columns in their order [default: all others]
-    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',', value_parser = super::score::column)]
     generate: Vec<String>,
     /// The table's column of weights
     #[arg(long, value_name = "COLUMN", requires = "table")]
@@ -106,7 +107,7 @@ impl Train {
             Some(path) => ConfigFile::load(path, &set)?,
             None => {
                 let config = ConfigFile::of_text("", name, &set)?;
-                set.extend(self.recipe_of_sample(&config, &set)?);
+                set.extend(self.recipe_of_sample(&config, &set, before.as_ref())?);
                 ConfigFile::of_text("", name, &set)?
             }
         };
@@ -157,9 +158,14 @@ impl Train {
 
     /// What a table that is a sample is trained with where nothing else is said: a trunk that adds, whose learning rate and
     /// steps keep it from learning single rows by heart.
-    fn recipe_of_sample(&self, config: &Config, set: &[Override]) -> anyhow::Result<Vec<Override>> {
+    fn recipe_of_sample(
+        &self,
+        config: &Config,
+        set: &[Override],
+        before: Option<&Predecessor>,
+    ) -> anyhow::Result<Vec<Override>> {
         let sample = self.table.is_some() && config.data.truth == TruthKind::Sample;
-        if !sample || config.model.kind.is_baseline() || self.from.is_some() {
+        if !sample || config.model.kind.is_baseline() {
             return Ok(Vec::new());
         }
         let is_said = |key: &str| set.iter().any(|set| set.gives(key));
@@ -172,6 +178,13 @@ impl Train {
             recipe.push(("training.steps", steps.into()));
             recipe.push(("beta.rise", rise.into()));
             recipe.push(("evaluation.every", (steps / 10).min(800).into()));
+        }
+        // What another trial began with, this one keeps.
+        if let Some(before) = before {
+            recipe.iter_mut().for_each(|(key, value)| match before.value(key) {
+                Some(other) if *key != "training.steps" => *value = other,
+                _ => (),
+            });
         }
         recipe.retain(|(key, _)| !is_said(key));
         Ok(recipe.into_iter().map(|(key, value)| Override::new(key, value)).collect())
@@ -275,6 +288,14 @@ pub fn train_in(path: &Path, config: &Config, before: Option<&Predecessor>, watc
     match ending.with_context(|| format!("training in {} failed", path.shown()))? {
         TrialEnding::Finished(metrics) => {
             output::print(&report(&metrics))?;
+            let by_condition = config.data.split == Holdout::Conditions && !config.data.is_sample();
+            if by_condition && metrics.count(Measure::ValidationConditions) == 0 {
+                output::say!(
+                    "warning: there are too few conditions to hold out a share of {} (data.held_out): none was, and test \
+                     figures are of the rows trained on",
+                    config.data.held_out
+                );
+            }
             // Their remedies are those of training.
             if !config.model.kind.is_baseline() {
                 warn::show(&warnings(&Figures::of(&metrics, config.model.latent_dim > 0)));

@@ -89,6 +89,11 @@ impl Predecessor {
         self.config.hash()
     }
 
+    /// What its config says of a key.
+    pub fn value(&self, key: &str) -> Option<toml::Value> {
+        self.config.values().into_iter().find(|(of, _)| of == key).map(|(_, value)| value)
+    }
+
     fn steps(&self) -> u64 {
         self.config.training.steps
     }

@@ -16,10 +16,8 @@ const STEPS: (f64, f64) = (1000.0, 18_000.0);
 
 /// Steps that a sample is trained for where nothing is said: some passes over its observations.
 pub fn steps_of_sample(truth: &Truth, batch_size: i64) -> u64 {
-    let observations: f64 = (0..truth.len()).map(|group| truth.mass(group)).sum();
-    // Weights that are no counts say nothing about how many observations there were.
-    let observations = observations.max(truth.groups().rows().len() as f64);
-    (PASSES * observations / batch_size as f64).clamp(STEPS.0, STEPS.1) as u64
+    let observations: u64 = truth.observations().iter().sum();
+    (PASSES * observations as f64 / batch_size as f64).clamp(STEPS.0, STEPS.1) as u64
 }
 
 /// Why the data of a config can't be used.
@@ -43,6 +41,11 @@ impl DataConfig {
     /// Whether this is the home task.
     pub fn is_dates(&self) -> bool {
         self.network.is_empty() && self.table.is_empty() && self.task == task::DATES
+    }
+
+    /// Whether single observations are held out, of a table.
+    pub fn is_sample(&self) -> bool {
+        !self.table.is_empty() && self.truth == TruthKind::Sample
     }
 
     /// Whether nothing can be wrong with them: built-in dates, whose conditions can always be split.

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::Truth;
 
-/// The name of the column of weights in a table that is written.
+/// The name of the column of weights in a table that is written; `_` is added while another column has it.
 pub const WEIGHT: &str = "weight";
 
 impl Truth {
@@ -17,7 +17,11 @@ impl Truth {
         let mut writer = csv::Writer::from_writer(out);
         let columns: Vec<_> = self.schema().columns().collect();
         let weights = !self.is_uniform();
-        let header = columns.iter().map(|column| column.name.as_str()).chain(weights.then_some(WEIGHT));
+        let mut weight = WEIGHT.to_owned();
+        while columns.iter().any(|column| column.name == weight) {
+            weight.push('_');
+        }
+        let header = columns.iter().map(|column| column.name.as_str()).chain(weights.then_some(weight.as_str()));
         writer.write_record(header)?;
         for group in 0..self.len() {
             for (rank, row) in self.range(group).enumerate() {

@@ -2,6 +2,7 @@
 
 use super::dates::{self, Condition, DateTokens, LineError};
 use super::schema::{Column, Notation, Schema};
+use super::table::NOT_UTF8;
 
 /// Why a text is not a condition of a schema.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +36,12 @@ pub enum ConditionError {
         column: String,
         /// Its values.
         known: String,
+    },
+    /// A value of another encoding.
+    #[error("{column} holds {NOT_UTF8}")]
+    Encoding {
+        /// The column.
+        column: String,
     },
     /// A value that the column has not.
     #[error("{column} has no value {value:?}; its values are {known}")]
@@ -80,11 +87,14 @@ impl Schema {
     fn parse_named(&self, text: &str) -> Result<Vec<u16>, ConditionError> {
         let mut values: Vec<Option<u16>> = vec![None; self.given.len()];
         for part in parts(text) {
-            let (name, value) = part.split_once('=').ok_or_else(|| {
+            // Names may have = in them as well.
+            let pairs = || part.match_indices('=').map(|(at, _)| (part[..at].trim(), part[at + 1..].trim()));
+            let is_given = |name: &str| self.given.iter().any(|column| column.name == name);
+            let pair = pairs().find(|(name, _)| is_given(name)).or_else(|| pairs().next());
+            let (name, value) = pair.ok_or_else(|| {
                 let first: Vec<u16> = vec![0; self.given.len()];
                 ConditionError::Form { part: part.clone(), example: self.label(&first) }
             })?;
-            let (name, value) = (name.trim(), value.trim());
             let place = self.given.iter().position(|column| column.name == name).ok_or_else(|| {
                 let known = list(self.given.iter().map(|column| column.name.as_str()));
                 ConditionError::Column { column: name.to_owned(), known }
@@ -120,12 +130,23 @@ fn named(columns: &[Column], values: &[u16]) -> String {
     parts.collect::<Vec<_>>().join(",")
 }
 
-/// The fields of a line of CSV.
+/// Parts between commas. Quotes, around a part or a value, keep commas and line breaks inside; within them `""` is a quote.
 fn parts(text: &str) -> Vec<String> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).trim(csv::Trim::All).from_reader(text.as_bytes());
-    // A text is always readable as CSV of one record; blank text has no fields.
-    let record = reader.records().next().and_then(Result::ok).unwrap_or_default();
-    record.iter().map(str::to_owned).collect()
+    let (mut parts, mut quoted) = (vec![String::new()], false);
+    let mut marks = text.chars().peekable();
+    while let Some(mark) = marks.next() {
+        let last = parts.len() - 1;
+        match mark {
+            '"' if quoted && marks.peek() == Some(&'"') => {
+                marks.next();
+                parts[last].push('"');
+            }
+            '"' => quoted = !quoted,
+            ',' if !quoted => parts.push(String::new()),
+            mark => parts[last].push(mark),
+        }
+    }
+    if parts.len() == 1 && parts[0].trim().is_empty() { Vec::new() } else { parts }
 }
 
 /// The first of many names.
@@ -155,7 +176,19 @@ mod tests {
         }
         assert_eq!(schema.label(&[1, 0]), "age=30-39,\"town=Paris, TX\"");
         assert_eq!(schema.parse_condition("\"town=Paris, TX\", age = 18-29 "), Ok(vec![0, 0]));
-        assert_eq!(schema.row_label(&[1]), "vote=no");
+        // Quotes around the value alone, and a name with the mark between names and values in it.
+        assert_eq!(schema.parse_condition("town=\"Paris, TX\",age=30-39"), Ok(vec![1, 0]));
+        let lines = Column::new("a=b", ["1\n2".to_owned(), "=3".to_owned()]);
+        let schema = Schema::new(vec![lines], schema.generated);
+        for condition in [[0], [1]] {
+            let label = schema.label(&condition);
+            assert_eq!(schema.parse_condition(&label), Ok(condition.to_vec()), "{label}");
+        }
+    }
+
+    #[test]
+    fn rows_are_labelled_by_their_generated_columns() {
+        assert_eq!(survey().row_label(&[1]), "vote=no");
     }
 
     #[test]

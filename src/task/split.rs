@@ -58,7 +58,7 @@ pub struct Split {
 }
 
 /// The most observations that a split by row tells apart; of more, equal ones are held out together.
-const MOST_OBSERVATIONS: f64 = 1e7;
+const MOST_OBSERVATIONS: u64 = 10_000_000;
 
 /// What is kept together, and of which part it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,22 +69,27 @@ enum Side {
 }
 
 impl Split {
-    /// Splits a truth. Whatever is sealed, the same is held out for validation.
+    /// Splits a truth. Whatever is sealed, the same is held out for validation. Where the share of an exact truth's conditions
+    /// comes to none of them, nothing is held out, and the test data are those that are trained on.
     ///
     /// # Errors
     /// When the shares leave no training or no validation data, or a structured split names no given column.
     pub fn of(truth: &Truth, options: &SplitOptions) -> Result<Self, SplitError> {
-        let refused = || SplitError::Share(options.held_out);
         if !(0.001..=0.9).contains(&options.held_out) || !(0.0..=0.9).contains(&options.sealed) {
-            return Err(refused());
+            return Err(SplitError::Share(options.held_out));
         }
         let weights: Vec<f64> = (0..truth.len())
             .flat_map(|group| (0..truth.count(group)).map(move |rank| truth.weight(group, rank)))
             .collect();
         let [train, test, sealed] = weights_by_side(truth, &weights, options)?;
-        let (train, test) = (Part::new(truth, &train), Part::new(truth, &test));
+        let (train, mut test) = (Part::new(truth, &train), Part::new(truth, &test));
+        let none_is_held = truth.kind() == Kind::Exact && held_count(truth.len(), options) == 0;
+        if test.rows.is_empty() && none_is_held && options.held == Holdout::Conditions {
+            test = train.clone();
+        }
         if train.rows.is_empty() || test.rows.is_empty() {
-            return Err(refused());
+            let count = truth.observations().iter().sum();
+            return Err(SplitError::Few { share: options.held_out, count });
         }
         let (mut seen, mut held_out, mut hidden) = (Vec::new(), Vec::new(), Vec::new());
         for group in 0..truth.len() {
@@ -104,16 +109,19 @@ impl Split {
 
 /// The weight of each row for training, validation and sealed.
 fn weights_by_side(truth: &Truth, weights: &[f64], options: &SplitOptions) -> Result<[Vec<f64>; 3], SplitError> {
-    let whole = |weight: &f64| (weight - weight.round()).abs() < 1e-6;
-    let total: f64 = weights.iter().sum();
-    if truth.kind() == Kind::Sample && total <= MOST_OBSERVATIONS && weights.iter().all(whole) {
-        let counts: Vec<usize> = weights.iter().map(|weight| weight.round() as usize).collect();
-        let mut chosen = sides(counts.iter().sum(), options).into_iter();
-        let mut by_side = [(); 3].map(|()| vec![0.0; weights.len()]);
-        for (row, count) in counts.iter().enumerate() {
-            chosen.by_ref().take(*count).for_each(|side| by_side[side as usize][row] += 1.0);
+    if truth.kind() == Kind::Sample {
+        let observations = truth.observations();
+        let total: u64 = observations.iter().sum();
+        if total <= MOST_OBSERVATIONS {
+            let mut chosen = sides(total as usize, options).into_iter();
+            let mut by_side = [(); 3].map(|()| vec![0.0; weights.len()]);
+            for (row, (times, weight)) in observations.into_iter().zip(weights).enumerate() {
+                // What lies beside a whole number is how it was written.
+                let each = if (weight - times as f64).abs() < 1e-6 { 1.0 } else { weight / times as f64 };
+                chosen.by_ref().take(times as usize).for_each(|side| by_side[side as usize][row] += each);
+            }
+            return Ok(by_side);
         }
-        return Ok(by_side);
     }
     let by_condition =
         |sides: &[Side]| (0..truth.len()).flat_map(|group| vec![sides[group]; truth.count(group)]).collect();
@@ -136,7 +144,7 @@ fn sides(count: usize, options: &SplitOptions) -> Vec<Side> {
     let mut order: Vec<usize> = (0..count).collect();
     order.shuffle(&mut stream(options.seed, Purpose::Split, 0));
     let mut sides = vec![Side::Train; count];
-    let (held, rest) = order.split_at_mut((count as f64 * options.held_out).round() as usize);
+    let (held, rest) = order.split_at_mut(held_count(count, options));
     held.iter().for_each(|place| sides[*place] = Side::Validation);
     rest.sort_unstable();
     // A stream of its own: what is held out for validation does not depend on what is sealed.
@@ -144,6 +152,11 @@ fn sides(count: usize, options: &SplitOptions) -> Vec<Side> {
     let sealed = (rest.len() as f64 * options.sealed).round() as usize;
     rest[..sealed].iter().for_each(|place| sides[*place] = Side::Sealed);
     sides
+}
+
+/// How many of so many things are held out for validation.
+fn held_count(count: usize, options: &SplitOptions) -> usize {
+    (count as f64 * options.held_out).round() as usize
 }
 
 /// The class of each condition: conditions of one class have the same values of these given columns.
@@ -285,7 +298,45 @@ mod tests {
         assert_eq!((total(&split.train), total(&split.test)), (900.0, 100.0));
         assert!(split.held_out.is_empty() && split.test.truth.len() == 2);
         assert!((split.train.truth.probabilities(0)[0] - 2.0 / 3.0).abs() < 0.03);
-        assert!(Split::of(&sample(&[1.0, 0.0, 0.0]), &SplitOptions::of_conditions(0.1, 1)).is_err());
+        let error = Split::of(&sample(&[1.0, 0.0, 0.0]), &SplitOptions::of_conditions(0.1, 1)).unwrap_err();
+        assert!(error.to_string().contains("a share of 0.1 of 1 observation"), "{error}");
         assert!(Split::of(&sample(&[1.0; 3]), &SplitOptions::of_conditions(f64::NAN, 1)).is_err());
+    }
+
+    #[test]
+    fn observations_are_held_out_whatever_the_scale_of_their_weights() {
+        let column = |name| Column::new(name, (0..2).map(|value: usize| value.to_string()));
+        let split = |scale: f64| {
+            let mut rows = Rows::new(2);
+            let mut weights = Vec::new();
+            for number in 0..1000u16 {
+                rows.push(&[number % 2, number / 2 % 2]);
+                weights.push(scale * f64::from(1 + number % 3));
+            }
+            let schema = Schema::new(vec![column("a")], vec![column("y")]);
+            let truth = Truth::new(schema, &rows, Some(&weights), Kind::Sample);
+            (Split::of(&truth, &SplitOptions::of_conditions(0.1, 1)).unwrap(), weights.iter().sum::<f64>())
+        };
+        for scale in [0.5, 1.0, 1.1] {
+            let (split, total) = split(scale);
+            let share = |part: &Part| part.weights.iter().sum::<f64>() / total;
+            assert!((share(&split.test) - 0.1).abs() < 0.01 && (share(&split.train) - 0.9).abs() < 0.01, "{scale}");
+            assert_eq!((split.train.rows.len(), split.test.rows.len()), (4, 4), "{scale}");
+        }
+    }
+
+    #[test]
+    fn of_too_few_conditions_for_the_share_none_is_held_out() {
+        let column = |name, size: usize| Column::new(name, (0..size).map(|value| value.to_string()));
+        let truth = |conditions: u16| {
+            let mut rows = Rows::new(2);
+            (0..conditions).for_each(|given| [0, 1].iter().for_each(|value| rows.push(&[given, *value])));
+            let schema = Schema::new(vec![column("a", 9)], vec![column("y", 2)]);
+            Truth::new(schema, &rows, None, Kind::Exact)
+        };
+        let few = Split::of(&truth(4), &SplitOptions::of_conditions(0.1, 1)).unwrap();
+        assert_eq!((few.seen.len(), few.held_out.len(), few.test.rows.len()), (4, 0, 8));
+        let more = Split::of(&truth(5), &SplitOptions::of_conditions(0.1, 1)).unwrap();
+        assert_eq!((more.seen.len(), more.held_out.len(), more.test.rows.len()), (4, 1, 2));
     }
 }

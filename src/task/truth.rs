@@ -26,6 +26,8 @@ pub struct Truth {
     masses: Vec<f64>,
     // H(y | c) of each condition, nats.
     entropies: Vec<f64>,
+    // How often each row was given.
+    times: Vec<u32>,
 }
 
 impl Truth {
@@ -47,32 +49,37 @@ impl Truth {
             order.sort_unstable_by_key(|row| rows.row(*row as usize));
         }
         let (mut sorted, mut joint) = (Rows::new(width), Vec::<f64>::with_capacity(order.len()));
+        let mut times = Vec::<u32>::with_capacity(order.len());
         for row in order.into_iter().map(|row| row as usize) {
             let weight = weights.map_or(1.0, |weights| weights[row]);
             assert!(weight >= 0.0 && weight.is_finite(), "a weight of {weight}");
             let values = rows.row(row);
-            match joint.last_mut() {
+            match (joint.last_mut(), times.last_mut()) {
                 _ if weight == 0.0 => (),
-                Some(last) if sorted.row(sorted.len() - 1) == values => *last += weight,
+                (Some(last), Some(times)) if sorted.row(sorted.len() - 1) == values => {
+                    *last += weight;
+                    *times += 1;
+                }
                 _ => {
                     sorted.push(values);
                     joint.push(weight);
+                    times.push(1);
                 }
             }
         }
         let groups = Groups::weighted(sorted, schema.given.len(), joint.clone());
         let masses = (0..groups.len()).map(|group| joint[groups.range(group)].iter().sum()).collect();
-        Self::of_groups(groups, masses, schema, kind)
+        Self::of_groups(groups, masses, times, schema, kind)
     }
 
-    fn of_groups(groups: Groups, masses: Vec<f64>, schema: Schema, kind: Kind) -> Self {
+    fn of_groups(groups: Groups, masses: Vec<f64>, times: Vec<u32>, schema: Schema, kind: Kind) -> Self {
         let entropy = |group| {
             let rows: &[f64] = groups.probabilities(group);
             let even = rows.iter().all(|p| *p == rows[0]);
             if even { (rows.len() as f64).ln() } else { rows.iter().map(|p| -p * p.ln()).sum() }
         };
         let entropies = (0..groups.len()).map(entropy).collect();
-        Self { schema, kind, groups, masses, entropies }
+        Self { schema, kind, groups, masses, entropies, times }
     }
 
     /// The columns.
@@ -125,6 +132,17 @@ impl Truth {
         self.groups.range(group)
     }
 
+    /// Observations of each row: its weight where the weights of all are whole numbers, which count them, else how often it
+    /// was given.
+    pub fn observations(&self) -> Vec<u64> {
+        let weights =
+            || (0..self.len()).flat_map(|group| (0..self.count(group)).map(move |rank| self.weight(group, rank)));
+        match weights().all(|weight| (weight - weight.round()).abs() < 1e-6) {
+            true => weights().map(|weight| weight.round() as u64).collect(),
+            false => self.times.iter().map(|times| u64::from(*times)).collect(),
+        }
+    }
+
     /// Generated values of a condition's rows, in order of rank.
     pub fn generated(&self, group: usize) -> impl ExactSizeIterator<Item = &[u16]> {
         self.groups.range(group).map(|row| self.generated_row(row))
@@ -175,14 +193,15 @@ impl Truth {
 
     /// The truth of some of the conditions, in rising order.
     pub fn subset(&self, groups: &[usize]) -> Self {
-        let (mut rows, mut probabilities) = (Rows::new(self.schema.width()), Vec::new());
+        let (mut rows, mut probabilities, mut times) = (Rows::new(self.schema.width()), Vec::new(), Vec::new());
         for group in groups {
             rows.extend(self.groups.rows(), self.range(*group));
             probabilities.extend(self.probabilities(*group));
+            times.extend_from_slice(&self.times[self.range(*group)]);
         }
         let part = Groups::weighted(rows, self.schema.given.len(), probabilities);
         let masses = groups.iter().map(|group| self.masses[*group]).collect();
-        Self::of_groups(part, masses, self.schema.clone(), self.kind)
+        Self::of_groups(part, masses, times, self.schema.clone(), self.kind)
     }
 }
 

@@ -213,7 +213,7 @@ fn damaged_and_copied_trials_do_not_keep_the_rest_from_being_drawn() {
 }
 
 #[test]
-fn a_run_whose_table_is_gone_does_not_keep_the_others_from_being_drawn() {
+fn a_run_that_cannot_be_drawn_does_not_keep_the_others_from_it_and_of_a_table_no_dates_are_drawn() {
     let folder = folder();
     fs::write(folder.path().join("t.csv"), "a,b\n1,x\n1,y\n2,x\n2,z\n3,x\n3,y\n").unwrap();
     let short = ["--set", "training.batch_size=2", "--set", "objective.codes=2", "--set", "data.held_out=0.34"];
@@ -223,9 +223,15 @@ fn a_run_whose_table_is_gone_does_not_keep_the_others_from_being_drawn() {
     fs::remove_file(folder.path().join("t.csv")).unwrap();
     fs::create_dir_all(folder.path().join("runs/b")).unwrap();
     fs::rename(grid(folder.path()), folder.path().join("runs/b/grid")).unwrap();
+    let drawn = run(folder.path(), &["plot", "runs", "-o", "all"]);
+    assert_eq!(code(&drawn), 0, "{}", errors(&drawn));
+    assert!(errors(&drawn).contains("left out of a: what the weights generate"), "{}", errors(&drawn));
+    assert!(folder.path().join("all/a/training.svg").exists());
+    fs::create_dir(folder.path().join("plots")).unwrap();
+    fs::write(folder.path().join("plots/a"), "in the way").unwrap();
     let drawn = run(folder.path(), &["plot", "runs"]);
     assert_eq!(code(&drawn), 1);
-    assert!(errors(&drawn).contains("error: a: ") && errors(&drawn).contains("t.csv"), "{}", errors(&drawn));
+    assert!(errors(&drawn).contains("error: a: ") && errors(&drawn).contains("plots/a"), "{}", errors(&drawn));
     assert!(folder.path().join("plots/grid/training.svg").exists());
 }
 

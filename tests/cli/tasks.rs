@@ -131,6 +131,86 @@ fn parquet_is_read_wherever_csv_is() {
     assert!(errors(&output).contains("read_parquet") && errors(&output).contains("Snappy"), "{}", errors(&output));
 }
 
+#[test]
+fn what_is_of_dates_alone_is_said_to_be_so_for_tables() {
+    let folder = TempDir::new().unwrap();
+    survey(folder.path());
+    let table = ["train", "--table", "survey.csv", "--given", "age, sex", "--bins", "age=4", "-o", "runs/s/one"];
+    let quick = ["--set", "training.steps=120", "--set", "evaluation.every=120", "--set", "evaluation.final_samples=1"];
+    let trained = run(folder.path(), &[&table[..], &quick].concat());
+    assert_eq!(code(&trained), 0, "{}", errors(&trained));
+    let drawn = run(folder.path(), &["plot", "runs"]);
+    assert_eq!(code(&drawn), 0, "{}", errors(&drawn));
+    assert!(errors(&drawn).contains("which is drawn of dates alone"), "{}", errors(&drawn));
+    let compared = run(folder.path(), &["compare", "runs", "--references"]);
+    assert!(
+        errors(&compared).contains("no references") && !text(&compared).contains("random"),
+        "{}",
+        errors(&compared)
+    );
+    let all = ["inspect", "--model", "runs/s/one", "--all", "--codes", "8"];
+    let inspected = run(folder.path(), &all);
+    assert_eq!(code(&inspected), 0, "{}", errors(&inspected));
+    let conditions = fs::read_to_string(folder.path().join("inspect/conditions.csv")).unwrap();
+    assert!(conditions.starts_with("condition,split,rows,mass,entropy,invalid_mass") && conditions.contains("sex=F"));
+    let condition = conditions.lines().nth(1).unwrap().split('"').nth(1).unwrap();
+    for (option, said) in
+        [(&["-n", "50"][..], "-n is for dates"), (&["--decode", "sample"], "--decode sample is for dates")]
+    {
+        let refused = run(folder.path(), &[&all[..], option].concat());
+        assert!(code(&refused) == 2 && errors(&refused).contains(said), "{}", errors(&refused));
+    }
+    let refused = run(folder.path(), &["inspect", "--model", "runs/s/one", condition, "-o", "a.png"]);
+    assert!(code(&refused) == 2 && errors(&refused).contains("-o: "), "{}", errors(&refused));
+    // Where --model was forgotten.
+    for wrong in [&["predict", "-i", "survey.csv", "-"][..], &["eval", "survey.csv"], &["inspect", condition]] {
+        let refused = run(folder.path(), wrong);
+        assert!(code(&refused) == 2 && errors(&refused).contains("with --model"), "{}", errors(&refused));
+    }
+    // More steps, with the recipe that the table was given.
+    let more =
+        ["--from", "runs/s/one", "--set", "training.steps=180", "--set", "evaluation.final_samples=1", "-o", "more"];
+    let table = ["train", "--table", "survey.csv", "--given", "age,sex", "--bins", "age=4"];
+    let went_on = run(folder.path(), &[&table[..], &more].concat());
+    assert_eq!(code(&went_on), 0, "{}", errors(&went_on));
+}
+
+#[test]
+fn scores_refuse_what_does_not_apply_and_say_what_there_is() {
+    let folder = TempDir::new().unwrap();
+    survey(folder.path());
+    for (words, said) in [
+        (&["algebra", "survey.csv", "--given", "sum"][..], "--given: algebra is a task; leave it out"),
+        (&["dyck", "survey.csv", "--population"], "--population: dyck is a task"),
+        (&["nosuch", "survey.csv"], "or one of dates, weighted_dates"),
+        (&["algebr", "survey.csv"], "did you mean algebra?"),
+    ] {
+        let refused = run(folder.path(), &[&["score"], words].concat());
+        assert!(code(&refused) == 2 && errors(&refused).contains(said), "{}", errors(&refused));
+    }
+}
+
+/// The documented example: a network with fewer conditions than make a share.
+#[test]
+fn a_network_with_few_conditions_is_trained_on_all_of_them() {
+    let folder = TempDir::new().unwrap();
+    let network = "variable weight { type discrete [2] { low, high }; }
+variable b { type discrete [2] { x, y }; }
+probability (weight) { table 0.3, 0.7; }
+probability (b | weight) { (low) 0.2, 0.8; (high) 0.9, 0.1; }
+";
+    fs::write(folder.path().join("two.bif"), network).unwrap();
+    let train = ["train", "--network", "two.bif", "--given", "weight", "--set", "training.steps=120", "-o", "m"];
+    let quick =
+        ["--set", "evaluation.every=120", "--set", "evaluation.final_samples=1", "--set", "training.batch_size=64"];
+    let trained = run(folder.path(), &[&train[..], &quick].concat());
+    assert_eq!(code(&trained), 0, "{}", errors(&trained));
+    assert!(errors(&trained).contains("too few conditions to hold out a share of 0.1"), "{}", errors(&trained));
+    let written = run(folder.path(), &["data", "--network", "two.bif", "--given", "weight", "-o", "."]);
+    assert_eq!(code(&written), 0, "{}", errors(&written));
+    assert!(fs::read_to_string(folder.path().join("two.csv")).unwrap().starts_with("weight,b,weight_\n"));
+}
+
 /// How long a sample is trained without a word about it depends on its rows.
 #[test]
 fn a_table_without_a_config_is_passed_over_a_few_times() {

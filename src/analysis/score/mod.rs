@@ -5,6 +5,8 @@ mod closest;
 mod columns;
 mod detection;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::task::{Kind, Rows, Truth};
@@ -33,7 +35,8 @@ pub struct Score {
     pub unknown_conditions: f64,
     /// Total variation from p(y given c), mean over the conditions met by their mass.
     pub conditional_tv: f64,
-    /// What a perfect sampler of as many rows shows in its place.
+    /// What a perfect sampler of as many rows shows in its place; of a sample, the mean over all ways to exchange generated
+    /// rows for its own, as in a permutation test: each is as likely where both have one distribution.
     pub conditional_tv_noise: f64,
     /// The distance without the noise, in quadrature.
     pub conditional_tv_denoised: f64,
@@ -57,9 +60,9 @@ impl Score {
         if count == 0 || truth.is_empty() {
             return None;
         }
-        // For each condition how often each of its rows was generated, and how many were none of them.
+        // For each condition how often each of its rows was generated, and each that is none of them.
         let mut counts: Vec<Vec<u64>> = vec![Vec::new(); truth.len()];
-        let mut invalid = vec![0u64; truth.len()];
+        let mut strays: Vec<BTreeMap<&[u16], u64>> = vec![BTreeMap::new(); truth.len()];
         let (mut unseen, mut unknown, mut valid) = (0, 0, 0);
         for row in generated.iter() {
             unseen += usize::from(row.contains(&UNSEEN));
@@ -74,20 +77,22 @@ impl Score {
                     counts[rank] += 1;
                     valid += 1;
                 }
-                None => invalid[group] += 1,
+                None => *strays[group].entry(&row[given..]).or_default() += 1,
             }
         }
         let share = |part: usize| part as f64 / count as f64;
-        let logs = LogFactorials::up_to(count);
+        let observed = if truth.kind() == Kind::Sample { truth.observations() } else { Vec::new() };
+        let logs = LogFactorials::up_to(count + observed.iter().sum::<u64>() as usize);
         let mut means = Means::default();
         let met = (0..truth.len()).filter(|group| !counts[*group].is_empty());
         let met: Vec<usize> = met.collect();
         for group in &met {
-            let draws = counts[*group].iter().sum::<u64>() + invalid[*group];
-            means.add(
-                truth.mass(*group),
-                Self::of_condition(truth, *group, (&counts[*group], invalid[*group]), draws, &logs),
-            );
+            let drawn = Drawn {
+                counts: &counts[*group],
+                strays: strays[*group].values().copied().collect(),
+                observed: observed.get(truth.range(*group)),
+            };
+            means.add(truth.mass(*group), drawn.figures(truth.probabilities(*group), &logs));
         }
         let [tv, noise, squares, coverage, expected_coverage] = means.means();
         Some(Self {
@@ -107,30 +112,40 @@ impl Score {
             detection: Detection::of(truth, generated),
         })
     }
+}
 
+/// Rows that were generated for a condition.
+struct Drawn<'a> {
+    /// How often each row of the condition was.
+    counts: &'a [u64],
+    /// How often each other row was.
+    strays: Vec<u64>,
+    /// How often each row of the condition was observed, where the truth is a sample.
+    observed: Option<&'a [u64]>,
+}
+
+impl Drawn<'_> {
     /// Total variation, its noise, the share of the squared distance that is no noise, coverage and its expectation.
-    fn of_condition(
-        truth: &Truth,
-        group: usize,
-        (counts, invalid): (&[u64], u64),
-        draws: u64,
-        logs: &LogFactorials,
-    ) -> [f64; 5] {
-        let (n, probabilities) = (draws as f64, truth.probabilities(group));
-        let shares = counts.iter().map(|count| *count as f64 / n);
+    fn figures(&self, probabilities: &[f64], logs: &LogFactorials) -> [f64; 5] {
+        let strays: u64 = self.strays.iter().sum();
+        let draws = self.counts.iter().sum::<u64>() + strays;
+        let n = draws as f64;
+        let shares = self.counts.iter().map(|count| *count as f64 / n);
         let distance: f64 = shares.zip(probabilities).map(|(share, p)| (share - p).abs()).sum();
-        let tv = 0.5 * (distance + invalid as f64 / n);
-        // Observations have a noise of their own.
-        let observed = if truth.kind() == Kind::Sample { truth.mass(group) } else { f64::INFINITY };
-        let noise = probabilities.iter().map(|p| match truth.kind() {
-            Kind::Exact => logs.mean_deviation(draws, *p) / n,
-            Kind::Sample => (2.0 / std::f64::consts::PI * p * (1.0 - p) * (1.0 / n + 1.0 / observed)).sqrt(),
-        });
-        let noise = 0.5 * noise.sum::<f64>();
+        let tv = 0.5 * (distance + strays as f64 / n);
+        let noise = match self.observed {
+            None => probabilities.iter().map(|p| logs.mean_deviation(draws, *p) / n).sum::<f64>(),
+            Some(observed) => {
+                let all = observed.iter().sum();
+                let both = self.counts.iter().zip(observed).map(|(count, observed)| count + observed);
+                both.chain(self.strays.iter().copied()).map(|both| logs.exchanged(draws, all, both)).sum()
+            }
+        };
+        let noise = 0.5 * noise;
         let left = if tv > 0.0 { 1.0 - (noise / tv).powi(2) } else { 0.0 };
-        let found = counts.iter().filter(|count| **count > 0).count() as f64;
+        let found = self.counts.iter().filter(|count| **count > 0).count() as f64;
         let expected: f64 = probabilities.iter().map(|p| 1.0 - (1.0 - p).powf(n)).sum();
-        let rows = counts.len() as f64;
+        let rows = self.counts.len() as f64;
         [tv, noise, left, found / rows, expected / rows]
     }
 }
@@ -175,6 +190,20 @@ impl LogFactorials {
         let k = ((n as f64 * p).floor() as usize + 1).min(n);
         let log_choose = self.0[n] - self.0[k] - self.0[n - k];
         2.0 * k as f64 * (log_choose + k as f64 * p.ln() + (n - k + 1) as f64 * (1.0 - p).ln()).exp()
+    }
+
+    /// E|X / drawn - (both - X) / observed| where `drawn` of all rows are taken at random and X of them are among `both`:
+    /// the mean deviation of the hypergeometric distribution in closed form (Diaconis and Zabell 1991).
+    fn exchanged(&self, drawn: u64, observed: u64, both: u64) -> f64 {
+        let [n, m, all] = [drawn, both, drawn + observed].map(|number| number as usize);
+        let k = (n as f64 * m as f64 / all as f64).floor() as usize + 1;
+        if k > n.min(m) || n - k > all - m {
+            return 0.0;
+        }
+        let choose = |of: usize, some: usize| self.0[of] - self.0[some] - self.0[of - some];
+        let log_p = choose(m, k) + choose(all - m, n - k) - choose(all, n);
+        let deviation = 2.0 * k as f64 * (all + k - m - n) as f64 / all as f64 * log_p.exp();
+        deviation * (1.0 / drawn as f64 + 1.0 / observed as f64)
     }
 }
 
@@ -224,5 +253,36 @@ mod tests {
         }
         assert!((tv - noise).abs() < 0.004 && noise > 0.02, "{tv} {noise}");
         assert!((LogFactorials::up_to(4).mean_deviation(4, 0.5) - 0.75).abs() < 1e-12);
+    }
+
+    #[test]
+    fn of_a_sample_the_noise_is_what_two_samples_of_one_distribution_show() {
+        let mut random = stream(1, Purpose::Samples, 1);
+        // Many values and few rows; fewer generated rows than observations, and more.
+        for (values, observed, generated) in [(24usize, 250, 3), (200, 1000, 20), (50, 500, 25), (300, 200, 2000)] {
+            let choose = Cumulative::new(&(0..values).map(|value| 1.0 / (1 + value % 5) as f64).collect::<Vec<_>>());
+            let mut draw = |count: usize| {
+                let mut rows = Rows::new(2);
+                (0..count).for_each(|_| rows.push(&[0, choose.draw(&mut random) as u16]));
+                rows
+            };
+            let column = |name, size: usize| Column::new(name, (0..size).map(|value| value.to_string()));
+            let (mut tv, mut noise, mut squares) = (0.0, 0.0, 0.0);
+            for _ in 0..200 {
+                let schema = Schema::new(vec![column("a", 1)], vec![column("y", values)]);
+                let truth = Truth::new(schema, &draw(observed), None, Kind::Sample);
+                let score = Score::of(&truth, &draw(generated)).unwrap();
+                assert!(score.conditional_tv_noise <= 1.0);
+                let difference = score.conditional_tv - score.conditional_tv_noise;
+                (tv, noise) = (tv + score.conditional_tv / 200.0, noise + score.conditional_tv_noise / 200.0);
+                squares += difference * difference / 200.0;
+            }
+            let error = ((squares - (tv - noise).powi(2)) / 200.0).sqrt();
+            assert!((tv - noise).abs() < 4.0 * error, "{values} {observed} {generated}: {tv} {noise} {error}");
+        }
+        // X is 0, 1 or 2 of 3 drawn ones among 2 of 5, with 1, 6 and 3 in 10.
+        let expected =
+            [(0.0, 0.1), (1.0, 0.6), (2.0, 0.3)].map(|(x, p): (f64, f64)| p * (x / 3.0 - (2.0 - x) / 2.0).abs());
+        assert!((LogFactorials::up_to(5).exchanged(3, 2, 2) - expected.iter().sum::<f64>()).abs() < 1e-12);
     }
 }

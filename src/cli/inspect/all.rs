@@ -92,7 +92,7 @@ pub fn run(options: &Inspect, subject: &Subject) -> anyhow::Result<Exit> {
     let started = Instant::now();
     let conditions = measured_conditions(options, subject)?;
     let bar = output::bar(conditions.len() as u64, "{bar:30} {human_pos}/{human_len} conditions  {eta} left");
-    let tallies = subject.tally(&conditions, options.samples as usize, subject.decode, options.seed, &bar);
+    let tallies = subject.tally(&conditions, options.samples() as usize, subject.decode, options.seed, &bar);
     output::end_bar(&bar);
     let mut rows: Vec<Row> = tallies.iter().map(|tally| Row::new(subject, tally)).collect();
     let seconds = started.elapsed().as_secs_f64();

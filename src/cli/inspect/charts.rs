@@ -60,7 +60,7 @@ impl Charts {
             by_column: false,
             sealed: false,
             model: Some(model.to_owned()),
-            samples: self.samples,
+            samples: Some(self.samples),
             decode: DecodeKind::Greedy,
             temperature: None,
             seed: 1,

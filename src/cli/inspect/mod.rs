@@ -74,10 +74,10 @@ pub struct Inspect {
     /// Folder with config.toml and weights: a finished run or a release [default: the released model in this program]
     #[arg(long, value_name = "DIR", value_parser = super::place())]
     model: Option<PathBuf>,
-    /// Dates drawn for each condition
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 1000,
-          value_parser = crate::cli::whole::<u32>(1, 1_000_000), allow_negative_numbers = true)]
-    samples: u32,
+    /// Dates drawn for each condition [default: 1000]
+    #[arg(short = 'n', long, value_name = "N", value_parser = crate::cli::whole::<u32>(1, 1_000_000),
+          allow_negative_numbers = true)]
+    samples: Option<u32>,
     /// How a field's value is chosen
     #[arg(long, value_enum, default_value_t = DecodeKind::Greedy)]
     decode: DecodeKind,
@@ -107,6 +107,8 @@ pub struct Inspect {
     #[arg(long)]
     json: bool,
 }
+
+pub(super) use rows::truth;
 
 /// Where --all, --latent and --angles write unless told otherwise.
 const FOLDER: &str = "inspect";
@@ -243,6 +245,11 @@ impl Inspect {
         self.threads.map_or_else(cores, usize::from)
     }
 
+    /// Dates drawn for each condition.
+    fn samples(&self) -> u32 {
+        self.samples.unwrap_or(1000)
+    }
+
     /// How samples are drawn, in words.
     fn how(&self) -> String {
         match self.decode {
@@ -300,7 +307,8 @@ fn parse(text: &str, valid: &ValidDates) -> Result<Condition, BadInput> {
         let column = error.column();
         BadInput(format!(
             "condition {text:?}, column {column}: {error}; write it as '[WED] [JAN] [False] [181]': weekday, month, \
-             leap year, decade"
+             leap year, decade{}",
+            if text.contains('=') { "; name the model of other data with --model" } else { "" }
         ))
     };
     let condition = parse_line(text).and_then(|parsed| parsed.condition_alone(text)).map_err(bad)?;

@@ -74,7 +74,7 @@ pub fn run(options: &Inspect, subject: &Subject, condition: Condition) -> anyhow
 
 /// The condition's samples: how each valid date fares, and how often each combination of tokens was drawn.
 pub fn drawn(options: &Inspect, subject: &Subject, condition: Condition) -> (Tally, Vec<(DateTokens, u64)>) {
-    let (samples, threads) = (options.samples as usize, subject.threads);
+    let (samples, threads) = (options.samples() as usize, subject.threads);
     let draws = Draws { samples, decode: subject.decode, seed: options.seed, threads };
     let drawn = draw_samples(&subject.model, &condition.row(), draws);
     let mut tally = Tally::new(&subject.population, subject.group(condition));
@@ -98,10 +98,10 @@ pub fn calendar(
     // The last decade has one year, and a model may generate the others.
     cells.retain(|cell| (years.0..=years.1).contains(&cell.year));
     Calendar {
-        title: format!("{condition}: {} dates, {}", count(options.samples as usize), options.how()),
+        title: format!("{condition}: {} dates, {}", count(options.samples() as usize), options.how()),
         month: condition.month.to_string(),
         years,
-        elsewhere: u64::from(options.samples) - cells.iter().map(|cell| cell.count).sum::<u64>(),
+        elsewhere: u64::from(options.samples()) - cells.iter().map(|cell| cell.count).sum::<u64>(),
         expected: tally.samples() as f64 / tally.counts.len() as f64,
         cells,
     }

@@ -1,14 +1,18 @@
 //! Models of tables and other tasks: a condition's marginal row by row, or all conditions' figures.
 
+use serde::Serialize;
 use serde_json::json;
 
 use super::super::exit::{BadInput, Exit};
 use super::super::output;
 use super::Inspect;
 use super::all::sealed_conditions;
+use crate::cli::predict::DecodeKind;
 use crate::experiment::Config;
-use crate::metrics::{Estimate, MarginalSummary, Measure, Weighting, marginals};
+use crate::files;
+use crate::metrics::{Estimate, Marginal, MarginalSummary, Measure, Weighting, marginals};
 use crate::model::Model;
+use crate::printable::ShownPath;
 use crate::task::Truth;
 
 /// Inspects a condition, or with --all every one.
@@ -18,6 +22,21 @@ use crate::task::Truth;
 pub fn run(options: &Inspect, model: &Model, config: &Config) -> anyhow::Result<Exit> {
     if options.latent {
         return Err(BadInput("--latent is for dates; name a condition, or use --all".to_owned()).into());
+    }
+    let of_draws = [
+        ("-n", options.samples.is_some()),
+        ("--decode sample", options.decode == DecodeKind::Sample),
+        ("--temperature", options.temperature.is_some()),
+        ("--device cuda", options.device != "cpu"),
+    ];
+    if let Some((option, _)) = of_draws.into_iter().find(|(_, set)| *set) {
+        let message =
+            format!("{option} is for dates; of other data nothing is drawn, all figures are exact: leave it out");
+        return Err(BadInput(message).into());
+    }
+    if options.output.is_some() && options.condition.is_some() {
+        let message = "-o: of other data one condition is printed alone; leave it out, or use --all for a table of all";
+        return Err(BadInput(message.to_owned()).into());
     }
     let truth = truth(model, config)?;
     let of = |groups: &[usize]| {
@@ -37,7 +56,7 @@ pub fn run(options: &Inspect, model: &Model, config: &Config) -> anyhow::Result<
 ///
 /// # Errors
 /// When they can't be had, or are others now.
-pub(super) fn truth(model: &Model, config: &Config) -> anyhow::Result<Truth> {
+pub(in crate::cli) fn truth(model: &Model, config: &Config) -> anyhow::Result<Truth> {
     let truth = config.data.load()?.truth;
     if truth.schema() == &model.schema {
         return Ok(truth);
@@ -47,8 +66,44 @@ pub(super) fn truth(model: &Model, config: &Config) -> anyhow::Result<Truth> {
     Err(BadInput(message.to_owned()).into())
 }
 
+/// One condition's exact figures: a row of conditions.csv, nats, with standard errors.
+#[derive(Serialize)]
+struct Row {
+    condition: String,
+    split: &'static str,
+    rows: usize,
+    /// p(c) up to a constant.
+    mass: f64,
+    entropy: f64,
+    invalid_mass: f64,
+    invalid_mass_error: f64,
+    nll_gap: f64,
+    nll_gap_error: f64,
+    prior_mi: f64,
+    entropy_given_z: f64,
+}
+
+impl Row {
+    fn new(truth: &Truth, group: usize, split: &'static str, marginal: &Marginal) -> Self {
+        let Marginal { invalid_mass, nll_gap, prior_mi, entropy_given_z, .. } = marginal;
+        Self {
+            condition: truth.schema().label(truth.condition(group)),
+            split,
+            rows: truth.count(group),
+            mass: truth.mass(group),
+            entropy: truth.entropy(group),
+            invalid_mass: invalid_mass.value,
+            invalid_mass_error: invalid_mass.error,
+            nll_gap: nll_gap.value,
+            nll_gap_error: nll_gap.error,
+            prior_mi: prior_mi.value,
+            entropy_given_z: entropy_given_z.value,
+        }
+    }
+}
+
 /// Marginals of some conditions.
-type Marginals<'a> = &'a dyn Fn(&[usize]) -> Vec<crate::metrics::Marginal>;
+type Marginals<'a> = &'a dyn Fn(&[usize]) -> Vec<Marginal>;
 
 /// Rows of a condition that are shown.
 const SHOWN: usize = 30;
@@ -95,12 +150,14 @@ fn one(options: &Inspect, truth: &Truth, text: &str, of: Marginals<'_>) -> anyho
 fn all(options: &Inspect, truth: &Truth, config: &Config, of: Marginals<'_>) -> anyhow::Result<Exit> {
     let split = config.data.split(truth)?;
     let (mut lines, mut report) = (Vec::new(), serde_json::Map::new());
+    let mut rows = Vec::new();
     let parts = match options.sealed {
         true => vec![("sealed", sealed_conditions(&split)?)],
         false => vec![("train", split.seen.as_slice()), ("validation", split.held_out.as_slice())],
     };
     for (part, groups) in parts {
         let marginals = of(groups);
+        rows.extend(groups.iter().zip(&marginals).map(|(group, marginal)| Row::new(truth, *group, part, marginal)));
         let Some(summary) = MarginalSummary::of(&marginals.iter().collect::<Vec<_>>(), Weighting::ByRow) else {
             continue;
         };
@@ -130,6 +187,14 @@ fn all(options: &Inspect, truth: &Truth, config: &Config, of: Marginals<'_>) -> 
             worst,
         ]);
     }
+    let path = options.folder().join("conditions.csv");
+    files::make_folder(options.folder())?;
+    files::replace(&path, |partial| {
+        let mut writer = csv::Writer::from_path(partial).map_err(files::of_csv)?;
+        rows.iter().try_for_each(|row| writer.serialize(row)).map_err(files::of_csv)?;
+        writer.flush()
+    })?;
+    output::say!("wrote {}", path.shown());
     if options.json {
         output::print(&output::json(&report)?)?;
         return Ok(Exit::Done);

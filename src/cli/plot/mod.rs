@@ -22,14 +22,15 @@ use crate::analysis::{best, distinct, mixed_provenance, named};
 use crate::experiment::{Outcome, Reading, Run};
 use crate::figures::{Chart, both, write_both};
 use crate::printable::ShownPath;
+use crate::task::Notation;
 
 /// Draw charts of runs: training, pass rates, sweeps, ablations, and what the weights generate
 ///
 /// RUNS are experiments, single trials, or folders that hold such. Each gets a folder of charts, as PNG and
 /// SVG, with the same bytes every time. A chart that does not apply is left out, with the reason. Failed and diverged
 /// trials are marked; trials that can't be read are left out with a warning. Charts of earlier calls that no longer
-/// apply are removed: those that charts.sha256 lists, as they were drawn. Where a run holds weights, charts of what they generate are added: the diversity of a condition,
-/// the coverage of all, and the latent code. `cvae plot model` draws those of the released model.
+/// apply are removed: those that charts.sha256 lists, as they were drawn. Where a run holds weights of a model of dates, charts of what they generate are added: the
+/// diversity of a condition, the coverage of all, and the latent code. `cvae plot model` draws those of the released model.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cvae plot runs/latent_beta
@@ -42,10 +43,10 @@ pub struct Plot {
     /// Folder for the charts; each run has its own inside
     #[arg(short, long, value_name = "DIR", default_value = "plots", value_parser = super::place())]
     output: PathBuf,
-    /// Condition whose diversity is drawn, where there are weights
+    /// Condition of dates whose diversity is drawn, where there are weights
     #[arg(long, default_value = "[MON] [DEC] [False] [196]")]
     condition: String,
-    /// Dates drawn for each condition, where there are weights
+    /// Dates drawn for each condition, where there are weights of a model of dates
     #[arg(short = 'n', long, value_name = "N", default_value_t = 1000,
           value_parser = crate::cli::whole::<u32>(1, 1_000_000), allow_negative_numbers = true)]
     samples: u32,
@@ -199,6 +200,9 @@ fn draw(run: &Run, folder: &Path, charts: Option<&Charts>) -> anyhow::Result<()>
         say_removed(&place.listed.remove(Charts::draws)?);
     }
     match model {
+        Some(model) if super::load_model(Some(model))?.0.schema.notation == Notation::Named => {
+            output::say!("left out of {}: what the weights generate, which is drawn of dates alone", run.name);
+        }
         Some(model) => {
             place.say_written(&charts.draw(model, folder)?)?;
             output::say!("{}: charts of generated dates are of the model in {}", run.name, model.shown());

@@ -12,7 +12,7 @@ use super::lines::{Batches, Entry, Parser};
 use super::options::{DecodeKind, Predict};
 use crate::cli::exit::{BadInput, Exit};
 use crate::cli::input::Input;
-use crate::cli::{closed, is_standard_stream, output};
+use crate::cli::{closed, is_standard_stream, of_table, output};
 use crate::dates::{CONDITION_FIELDS, Condition, DateTokens, Outcome, ValidDates};
 use crate::files::{self, FileError};
 use crate::model::{PreparedBatch, Sampler};
@@ -43,7 +43,8 @@ impl Predict {
         let checked = self.check(&mut input, &valid)?;
         if checked.bad > 0 && !self.keep_going {
             let more = format!("{} of {} lines are bad; nothing was written", checked.bad, checked.lines);
-            return Err(BadInput(format!("{more}. Mend them, or use --keep-going to predict the others")).into());
+            let hint = if self.model.is_none() { of_table(&self.input) } else { "" };
+            return Err(BadInput(format!("{more}. Mend them, or use --keep-going to predict the others{hint}")).into());
         }
         if checked.lines == 0 {
             return Err(BadInput(format!("{} holds no lines", input.name())).into());

@@ -89,6 +89,11 @@ pub fn run(options: &Predict, model: &Model, config: &Config) -> anyhow::Result<
         let writer = Writer { options, sampler: &sampler, known: &known };
         writer.write(&input, &conditions, &mut counts, out).map_err(files::of_csv)
     })?;
+    let replaced = input.names.iter().filter(|name| schema.generated.iter().any(|column| column.name == **name));
+    let replaced = replaced.map(String::as_str).collect::<Vec<_>>().join(", ");
+    if !replaced.is_empty() {
+        output::say!("{}: what stood in {replaced} was replaced by what the model generates", input.name);
+    }
     if all_read {
         output::say!("{}", summary(options, &known, &counts, [bad, unseen]));
     }

@@ -43,6 +43,18 @@ pub enum SplitError {
         "data.held_out: holding out a share of {0} leaves no training or no validation data; choose another share from 0.001 to 0.9, or give more data"
     )]
     Share(f64),
+    /// Too few observations for a share.
+    #[error(
+        "data.held_out: a share of {share} of {count} observation{s} leaves no training or no validation data; {remedy}",
+        s = if *count == 1 { "" } else { "s" },
+        remedy = if *count > 1 { "hold out 0.5, or give more data" } else { "give more data" }
+    )]
+    Few {
+        /// The share.
+        share: f64,
+        /// Number of observations.
+        count: u64,
+    },
     /// A structured split by a column that is not given.
     #[error("data.split_by: {name:?} is not a given column; the given columns are {known}")]
     Column {

@@ -5,6 +5,8 @@
 //! probability ( lung | smoke ) { (yes) 0.1, 0.9; (no) 0.01, 0.99; }
 //! ```
 
+use std::collections::HashSet;
+
 use super::{NetworkError, Node};
 
 /// A word, a number, or one of `{ } ( ) [ ] | , ;`, with its line.
@@ -108,6 +110,7 @@ fn fill(nodes: &[Node], child: usize, parents: &[usize], block: &Block<'_>) -> R
         let rows = entries / size;
         (0..entries).for_each(|entry| probabilities[entry % rows * size + entry / rows] = table[entry]);
     }
+    let mut stated = HashSet::new();
     for (values, row, line) in &block.rows {
         if values.len() != parents.len() {
             return Err(fault(*line, format!("{} values for the {} parents of {name}", values.len(), parents.len())));
@@ -119,13 +122,36 @@ fn fill(nodes: &[Node], child: usize, parents: &[usize], block: &Block<'_>) -> R
             let index = index.ok_or_else(|| fault(*line, format!("{} has no value {value}", parent.name)))?;
             place = place * parent.values.len() + index;
         }
+        if !stated.insert(place) {
+            let values = values.join(", ");
+            return Err(fault(
+                *line,
+                format!("the probabilities of {name} for ({values}) stand there twice; keep one"),
+            ));
+        }
         count(row.len(), *line)?;
         probabilities[place * size..][..size].copy_from_slice(row);
     }
-    for row in probabilities.chunks_exact_mut(size) {
+    for (place, row) in probabilities.chunks_exact_mut(size).enumerate() {
         let sum: f64 = row.iter().sum();
         if sum.is_nan() {
-            return Err(fault(block.line, format!("{name} has no probabilities for some values of its parents")));
+            let mut rest = place;
+            let mut values: Vec<&str> = parents
+                .iter()
+                .rev()
+                .map(|parent| {
+                    let values = &nodes[*parent].values;
+                    let value = rest % values.len();
+                    rest /= values.len();
+                    values[value].as_str()
+                })
+                .collect();
+            values.reverse();
+            let values = values.join(", ");
+            return Err(fault(
+                block.line,
+                format!("{name} has no probabilities for ({values}), values of its parents"),
+            ));
         }
         // Files round their numbers.
         if (sum - 1.0).abs() > 0.02 {

@@ -69,7 +69,12 @@ fn faults_are_named_with_their_line() {
         ("0.4, 0.6", "0.4, 0.9", "line 7: probabilities of sprinkler add up to 1.3000, not to 1"),
         ("0.4, 0.6", "0.4", "line 7: 1 probabilities for sprinkler, which has 2 values"),
         ("0.4, 0.6", "0.4, x", "line 7: \"x\" is not a probability"),
-        ("(no) 0.4, 0.6;", "", "line 7: sprinkler has no probabilities for some values of its parents"),
+        ("(no) 0.4, 0.6;", "", "line 7: sprinkler has no probabilities for (no), values of its parents"),
+        (
+            "(no) 0.4, 0.6;",
+            "(no) 0.4, 0.6; (no) 0.3, 0.7;",
+            "line 7: the probabilities of sprinkler for (no) stand there twice",
+        ),
         ("(no)", "(maybe)", "line 7: rain has no value maybe"),
         ("(off, no)", "(off)", "line 12: 1 values for the 2 parents of grass"),
         ("[ 2 ] { on", "[ 3 ] { on", "line 5: sprinkler is to have 3 values and has 2"),

@@ -60,8 +60,8 @@ fn coded(
     if let Some(index) = known.get(field) {
         return Ok(*index);
     }
-    let text = String::from_utf8_lossy(field);
-    let index = column.find(&text).ok_or_else(|| column.unknown(&text))?;
+    let text = std::str::from_utf8(field).map_err(|_| ConditionError::Encoding { column: column.name.clone() })?;
+    let index = column.find(text).ok_or_else(|| column.unknown(text))?;
     known.insert(field.into(), index);
     Ok(index)
 }

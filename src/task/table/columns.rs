@@ -111,7 +111,9 @@ impl Raw {
             }
             return Ok(raw.binned(name, &parsed, bins));
         }
-        let advice = format!("bin it (bins = {{ {name} = 10 }}), or leave it out of given and generate");
+        let advice = format!(
+            "bin it (--bins {name}=10, in a config bins = {{ {name} = 10 }}), or leave it out of given and generate"
+        );
         if raw.over {
             let remedy = if numeric { advice.as_str() } else { "leave it out of given and generate" };
             return Err(format!("column {name:?} has more than {MOST_VALUES} different values; {remedy}"));
@@ -124,11 +126,13 @@ impl Raw {
                 _ => ("names", MOST_NAMES),
             };
             if count > most {
-                let keep = format!("bins = {{ {name} = 0 }} keeps each value apart");
+                let keep = format!("{name}=0 in place of 10 keeps each value apart");
                 let remedy = if numeric {
                     format!("{advice}; {keep}")
                 } else {
-                    format!("leave it out of given and generate; {keep}")
+                    format!(
+                        "leave it out of given and generate; --bins {name}=0, in a config bins = {{ {name} = 0 }}, keeps each value apart"
+                    )
                 };
                 return Err(format!("column {name:?} has {count} different {kind}, more than {most}; {remedy}"));
             }

@@ -18,8 +18,8 @@ use crate::files::FileError;
 pub use bins::{bin_of, labels};
 pub use coding::Coder;
 use columns::Raw;
-pub use read::Records;
 pub(crate) use read::open as open_csv;
+pub use read::{NOT_UTF8, Records};
 
 /// Integers of more different values than this are refused unless they are binned.
 pub const MOST_INTEGERS: usize = 100;
@@ -151,7 +151,9 @@ impl Parts {
             return Err(TableError::Option { key: "given", problem });
         }
         if generated.is_empty() {
-            generated = (0..names.len()).filter(|place| !taken.contains(place)).collect();
+            // pandas writes the numbers of rows into Parquet as a column of this name.
+            let is_index = |place: &usize| names[*place].starts_with("__index_level_");
+            generated = (0..names.len()).filter(|place| !taken.contains(place) && !is_index(place)).collect();
         }
         if generated.is_empty() {
             let problem = "no column is left to generate; name fewer in given".to_owned();

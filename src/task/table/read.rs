@@ -28,6 +28,10 @@ fn text<R: Read>(mut source: R, path: &Path) -> Result<Text<R>, TableError> {
     let failed = |error| TableError::File(FileError::at("read", path)(error));
     let mut head = Vec::new();
     source.by_ref().take(parquet::MAGIC.len() as u64).read_to_end(&mut head).map_err(failed)?;
+    if [b"\xff\xfe", b"\xfe\xff"].iter().any(|mark| head.starts_with(*mark)) {
+        let problem = "UTF-16 text; convert the file, as with iconv -f UTF-16 -t UTF-8".to_owned();
+        return Err(TableError::Format { path: path.to_owned(), line: 1, problem });
+    }
     if head != parquet::MAGIC {
         return Ok(Cursor::new(head).chain(source.take(u64::MAX)));
     }

@@ -70,7 +70,7 @@ fn hostile_tables_end_in_errors_that_name_place_and_remedy() {
         (b"a,,b\n1,2,3\n", "t.csv:1: column 2 has no name"),
         (b"a;b\n1;2\n", "t.csv:1: one column, with ';' in its name"),
         (b"a,b\n1,caf\xe9\n", "t.csv:2: column \"b\" is not UTF-8 text; convert the file"),
-        (b"\xff\xfea\0,\0b\0\n", "t.csv:1: the header is not UTF-8"),
+        (b"\xff\xfea\0,\0b\0\n", "t.csv:1: UTF-16 text; convert the file, as with iconv -f UTF-16"),
         (b"b,c\n1,2\n", "given: the table has no column \"a\"; it has b, c"),
         (b"a\n1\n", "generate: no column is left to generate"),
     ] {
