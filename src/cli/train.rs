@@ -181,10 +181,9 @@ impl Train {
         }
         // What another trial began with, this one keeps.
         if let Some(before) = before {
-            recipe.iter_mut().for_each(|(key, value)| match before.value(key) {
-                Some(other) if *key != "training.steps" => *value = other,
-                _ => (),
-            });
+            let kept = ["model.trunk", "training.learning_rate", "beta.rise", "evaluation.every"];
+            recipe.retain(|(key, _)| !kept.contains(key));
+            recipe.extend(kept.into_iter().filter_map(|key| Some((key, before.value(key)?))));
         }
         recipe.retain(|(key, _)| !is_said(key));
         Ok(recipe.into_iter().map(|(key, value)| Override::new(key, value)).collect())

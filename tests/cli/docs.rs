@@ -134,16 +134,20 @@ fn gaps_by_column_are_those_that_were_measured() {
     let documented = read("docs/results.md");
     let mut found = 0;
     for model in rows.chunk_by(|a, b| ["task", "latent_dim", "part"].iter().all(|key| a[*key] == b[*key])) {
-        let gaps: Vec<f64> = model.iter().map(|row| row["nll_gap"].parse().unwrap()).collect();
         let (task, z) = (&model[0]["task"], if model[0]["latent_dim"] == "0" { "without" } else { "with" });
         let together = if task == "dyck" { 6 } else { 1 };
-        let sums: Vec<String> = gaps.chunks(together).map(|gaps| format!("{:.3}", gaps.iter().sum::<f64>())).collect();
-        let sum: f64 = gaps.iter().sum();
-        let row = format!("| {task} | {z} | {} | {} | {sum:.3} |", model[0]["part"], sums.join(", "));
+        let cells = |figure: &str, scale: f64, digits: usize| {
+            let values: Vec<f64> = model.iter().map(|row| scale * row[figure].parse::<f64>().unwrap()).collect();
+            let text = |values: &[f64]| format!("{:.digits$}", values.iter().sum::<f64>().abs());
+            let sums: Vec<String> = values.chunks(together).map(text).collect();
+            format!("{} | {}", sums.join(", "), text(&values))
+        };
+        let (gaps, invalid) = (cells("nll_gap", 1.0, 3), cells("invalid_mass", 100.0, 2));
+        let row = format!("| {task} | {z} | {} | {gaps} | {invalid} |", model[0]["part"]);
         assert!(documented.contains(&row), "{row}");
         found += 1;
     }
-    assert_eq!(found, 10);
+    assert_eq!(found, 14);
 }
 
 /// Documentation comments and declarations of the crate's sources, line by line.

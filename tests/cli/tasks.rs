@@ -201,8 +201,7 @@ probability (b | weight) { (low) 0.2, 0.8; (high) 0.9, 0.1; }
 ";
     fs::write(folder.path().join("two.bif"), network).unwrap();
     let train = ["train", "--network", "two.bif", "--given", "weight", "--set", "training.steps=120", "-o", "m"];
-    let quick =
-        ["--set", "evaluation.every=120", "--set", "evaluation.final_samples=1", "--set", "training.batch_size=64"];
+    let quick = ["--set", "beta.rise=50", "--set", "evaluation.final_samples=1", "--set", "training.batch_size=64"];
     let trained = run(folder.path(), &[&train[..], &quick].concat());
     assert_eq!(code(&trained), 0, "{}", errors(&trained));
     assert!(errors(&trained).contains("too few conditions to hold out a share of 0.1"), "{}", errors(&trained));
