@@ -344,13 +344,15 @@ def report(rows):
     return f"""# Peers
 
 Made by `make bench-peers`: TabularARGN (mostlyai-engine 2.7.3), TVAE and CTGAN (ctgan 0.12.1) and `cvae`, one seed, one
-thread, each with its own recommended settings, on the same training tables. The last column names what was cut short.
+thread, each with its own recommended settings, on the same training tables. The last column names what was cut short or is
+missing; "-" where nothing is.
 
 {table(rows)}
 
 - Times are CPU seconds of one thread: of training, and of drawing rows for {DRAWS:,} conditions that the truth draws.
-- Pass, TV and its noise are those of `cvae score`; the noise is what a perfect sampler of as many rows shows. The NLL gap is
-  KL(truth, model) in nats, for tools that give likelihoods and tables whose truth is known.
+- Pass, TV and its noise are those of `cvae score`; the noise is what a perfect sampler of as many rows shows, of held-out rows
+  the mean over all ways to exchange generated rows for them. The NLL gap is KL(truth, model) in nats, for tools that give
+  likelihoods and tables whose truth is known.
 - TVAE has no conditional interface, and CTGAN's sets the wrong value for every column but the first. Both draw rows without
   conditions, which are given to the requests that they fit, in up to {ROUNDS} rounds of {DRAWS:,} rows.
 - TabularARGN keeps a tenth of its rows for validation, and `cvae` too where the table is a sample,

@@ -136,7 +136,7 @@ fn what_is_of_dates_alone_is_said_to_be_so_for_tables() {
     let folder = TempDir::new().unwrap();
     survey(folder.path());
     let table = ["train", "--table", "survey.csv", "--given", "age, sex", "--bins", "age=4", "-o", "runs/s/one"];
-    let quick = ["--set", "training.steps=120", "--set", "evaluation.every=120", "--set", "evaluation.final_samples=1"];
+    let quick = ["--set", "training.steps=120", "--set", "beta.rise=50", "--set", "evaluation.final_samples=1"];
     let trained = run(folder.path(), &[&table[..], &quick].concat());
     assert_eq!(code(&trained), 0, "{}", errors(&trained));
     let drawn = run(folder.path(), &["plot", "runs"]);
