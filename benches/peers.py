@@ -350,7 +350,7 @@ missing; "-" where nothing is.
 {table(rows)}
 
 - Times are CPU seconds of one thread: of training, and of drawing rows for {DRAWS:,} conditions that the truth draws.
-- Pass, TV and its noise are those of `cvae score`; the noise is what a perfect sampler of as many rows shows, of held-out rows
+- Pass, TV and its noise are those of `cvae score`. The noise is what a perfect sampler of as many rows shows, of held-out rows
   the mean over all ways to exchange generated rows for them. The NLL gap is KL(truth, model) in nats, for tools that give
   likelihoods and tables whose truth is known.
 - TVAE has no conditional interface, and CTGAN's sets the wrong value for every column but the first. Both draw rows without
