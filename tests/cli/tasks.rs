@@ -168,8 +168,8 @@ fn what_is_of_dates_alone_is_said_to_be_so_for_tables() {
         assert!(code(&refused) == 2 && errors(&refused).contains("with --model"), "{}", errors(&refused));
     }
     // More steps, with the recipe that the table was given.
-    let more =
-        ["--from", "runs/s/one", "--set", "training.steps=180", "--set", "evaluation.final_samples=1", "-o", "more"];
+    let steps = ["--set", "training.steps=180", "--set", "beta.rise=50", "--set", "evaluation.final_samples=1"];
+    let more = [&["--from", "runs/s/one", "-o", "more"][..], &steps].concat();
     let table = ["train", "--table", "survey.csv", "--given", "age,sex", "--bins", "age=4"];
     let went_on = run(folder.path(), &[&table[..], &more].concat());
     assert_eq!(code(&went_on), 0, "{}", errors(&went_on));
