@@ -178,6 +178,10 @@ def run(options: argparse.Namespace) -> int:
     def fill(out: IO[bytes]) -> str:
         if not decoder.is_dates:
             rows = write_table(out, decoder, table, options)
+            generated = [column.name for column in decoder.schema.generated]
+            replaced = ", ".join(name for name in table.names if name in generated)
+            if replaced:
+                say(f"{name}: what stood in {replaced} was replaced by what the model generates")
             without = f"; {len(bad)} bad rows left without generated values" if bad else ""
             return f"{rows} rows, {how}, seed {options.seed}; conditions and rows were not checked{without}"
         dates, passes = write(out, decoder, lines, met, options)
