@@ -112,7 +112,7 @@ class Model:
 
         Rows are lines with dates, dictionaries or frames with the given columns and `date`.
 
-        >>> [round(value, 1) for value in load().log_prob(["[MON] [DEC] [False] [196] 3-12-1962"])]
+        >>> [round(value, 1) for value in load().log_prob(["[MON] [DEC] [False] [196] 24-12-1962"])]
         [-3.6]
         """
         return _floats(self._inner.log_prob(self._rows(rows), codes, seed))
