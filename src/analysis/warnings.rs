@@ -144,7 +144,7 @@ impl fmt::Display for Warning {
             Self::HeldOutGap { held_out, all } => write!(
                 f,
                 "held-out gap: {:.1} % of the samples pass on conditions that were held out, {:.1} % on all. The \
-                 model has memorised conditions. Use model.trunk = \"multiplicative\", fewer hidden units, or \
+                 model has memorised conditions. Use model.trunk = \"multiplicative\" if it is another, fewer hidden units, or \
                  hold out less (data.held_out).",
                 100.0 * held_out,
                 100.0 * all
