@@ -167,6 +167,16 @@ fn what_is_of_dates_alone_is_said_to_be_so_for_tables() {
         let refused = run(folder.path(), wrong);
         assert!(code(&refused) == 2 && errors(&refused).contains("with --model"), "{}", errors(&refused));
     }
+    // A table that has other values now.
+    let table = fs::read_to_string(folder.path().join("survey.csv")).unwrap();
+    fs::write(folder.path().join("survey.csv"), table.replace("yes", "perhaps")).unwrap();
+    let refused = run(folder.path(), &["eval", "survey.csv", "--model", "runs/s/one"]);
+    assert!(
+        code(&refused) == 2 && errors(&refused).contains("not those that the model was trained on"),
+        "{}",
+        errors(&refused)
+    );
+    fs::write(folder.path().join("survey.csv"), table).unwrap();
     // More steps, with the recipe that the table was given.
     let steps = ["--set", "training.steps=180", "--set", "beta.rise=50", "--set", "evaluation.final_samples=1"];
     let more = [&["--from", "runs/s/one", "-o", "more"][..], &steps].concat();

@@ -81,6 +81,8 @@ mod tests {
         assert_eq!(coder.code(&record(["7", "M", "2"])), Ok(vec![1, 1]));
         let error = coder.code(&record(["7", "X", "2"])).unwrap_err().to_string();
         assert_eq!(error, "sex has no value \"X\"; its values are F, M");
+        let latin = csv::ByteRecord::from(vec![&b"7"[..], b"\xe9", b"2"]);
+        assert_eq!(coder.code(&latin), Err(ConditionError::Encoding { column: "sex".to_owned() }));
         let error = Coder::new(&names[..1], columns.iter()).unwrap_err();
         assert_eq!(error, "the header lacks age, sex; it has id");
     }

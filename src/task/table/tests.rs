@@ -109,6 +109,14 @@ fn odd_tables_that_make_sense_are_read() {
 }
 
 #[test]
+fn numbers_of_rows_that_pandas_wrote_are_no_column_unless_they_are_named() {
+    let text = b"a,b,__index_level_0__\n1,x,0\n2,y,1\n";
+    assert_eq!(parse(text, &options(&["a"])).unwrap().schema().width(), 2);
+    let named = TableOptions { generate: vec!["__index_level_0__".to_owned()], ..options(&["a"]) };
+    assert_eq!(parse(text, &named).unwrap().schema().generated[0].name, "__index_level_0__");
+}
+
+#[test]
 fn columns_of_very_many_values_are_refused_unless_they_play_no_part() {
     let mut text = "a,id\n".to_owned();
     (0..100_000).for_each(|row| text += &format!("{},x{row}\n", row % 3));
