@@ -232,6 +232,7 @@ def gan(make):
         import pandas
 
         train = pandas.read_csv(folder / "train.csv", dtype=str, keep_default_na=False)
+
         def fitted(epochs):
             started = time.process_time()
             model = make(epochs=epochs)

@@ -13,7 +13,6 @@ use indicatif::ProgressBar;
 use super::exit::{BadInput, Exit};
 use super::{group, interrupt, output, torch, warn, watch, worker};
 use crate::analysis::{Figures, warnings};
-use crate::dates::Holdout;
 use crate::experiment::{
     Config, ConfigFile, Metrics, Override, Predecessor, RunFolder, Status, TrialEnding, TruthKind, is_worker, prepared,
     rebuild, run_trial, steps_of_sample, trial_folder,
@@ -287,14 +286,7 @@ pub fn train_in(path: &Path, config: &Config, before: Option<&Predecessor>, watc
     match ending.with_context(|| format!("training in {} failed", path.shown()))? {
         TrialEnding::Finished(metrics) => {
             output::print(&report(&metrics))?;
-            let by_condition = config.data.split == Holdout::Conditions && !config.data.is_sample();
-            if by_condition && metrics.count(Measure::ValidationConditions) == 0 {
-                output::say!(
-                    "warning: there are too few conditions to hold out a share of {} (data.held_out): none was, and test \
-                     figures are of the rows trained on",
-                    config.data.held_out
-                );
-            }
+            warn::none_held_out(config, &metrics);
             // Their remedies are those of training.
             if !config.model.kind.is_baseline() {
                 warn::show(&warnings(&Figures::of(&metrics, config.model.latent_dim > 0)));

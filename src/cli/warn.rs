@@ -2,8 +2,9 @@
 
 use super::output;
 use crate::analysis::{Duplicate, Figures, Warning, warnings};
-use crate::experiment::Skipped;
-use crate::metrics::{Population, Scores, Tally, latent_use, test_terms};
+use crate::dates::Holdout;
+use crate::experiment::{Config, Metrics, Skipped};
+use crate::metrics::{Measure, Population, Scores, Tally, latent_use, test_terms};
 use crate::model::Model;
 use crate::task::Split;
 
@@ -53,5 +54,17 @@ pub fn duplicates(trials: &[Duplicate]) {
     trials.iter().take(SHOWN).for_each(|trial| output::say!("warning: {trial}"));
     if let Some(more) = trials.len().checked_sub(SHOWN).filter(|more| *more > 0) {
         output::say!("warning: {more} other trials are there twice and counted once");
+    }
+}
+
+/// Says where conditions were to be held out and are too few for it.
+pub fn none_held_out(config: &Config, metrics: &Metrics) {
+    let by_condition = config.data.split == Holdout::Conditions && !config.data.is_sample();
+    if by_condition && metrics.count(Measure::ValidationConditions) == 0 {
+        output::say!(
+            "warning: there are too few conditions to hold out a share of {} (data.held_out): none was, and test figures are \
+             of the rows trained on",
+            config.data.held_out
+        );
     }
 }
