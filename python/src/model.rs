@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use cvae::dates::{self, DateTokens, parse_line};
 use cvae::experiment::{self, Config as Checked};
 use cvae::metrics::{marginals, stream_index};
-use cvae::model::{Decode, Decoder, DecoderBuffers, Model as Weights, Sampler, encode};
+use cvae::model::{Decode, Decoder, Model as Weights, Sampler, encode};
 use cvae::random::{Purpose, normal, stream};
 use cvae::task::{Notation, Rows, Truth};
 use pyo3::prelude::*;
@@ -164,14 +164,14 @@ impl Model {
         let latent = self.model.layout.latent;
         let codes = if latent == 0 { 1 } else { codes.max(1) };
         let mut logs = vec![f64::NAN; rows.len()];
-        let mut buffers = DecoderBuffers::default();
+        let mut decoder = Decoder::new(&self.model);
         for (condition, places) in by_condition {
             let of_codes = py.detach(|| {
                 let mut own = Rows::new(rows.width());
                 places.iter().for_each(|place| own.push(rows.row(*place)));
                 let index = stream_index(&self.model.schema, condition);
                 let z = normal(&mut stream(seed, Purpose::Marginal, index), codes * latent);
-                Decoder { model: &self.model }.log_probabilities(&mut buffers, &own, codes, &z)
+                decoder.log_probabilities(&own, codes, &z)
             });
             py.check_signals()?;
             for (row, place) in places.iter().enumerate() {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::marginal::{Estimate, Moments, codes_for, codes_of};
 use super::parallel::{Progress, Stop, in_parallel};
-use crate::model::{Decoder, DecoderBuffers, Model, exponentials};
+use crate::model::{Decoder, Model, exponentials};
 use crate::task::{Rows, Truth};
 
 /// What a generated column makes of the figures, given the condition and the columns before it.
@@ -33,14 +33,14 @@ pub fn column_shares(
     progress: Progress<'_>,
 ) -> Option<Vec<ColumnShare>> {
     let codes = codes_of(model, codes);
-    let work = |buffers: &mut DecoderBuffers, group: &usize, _: Stop<'_>| {
+    let work = |decoder: &mut Decoder<'_>, group: &usize, _: Stop<'_>| {
         let (rows, z) = (truth.rows(*group), codes_for(model, truth, *group, codes, seed));
         let mut prefixes = Prefixes::new(&rows, truth.schema().given.len(), truth.probabilities(*group));
         let mut each = |logs: &[f32]| prefixes.longer(logs);
-        Decoder { model }.log_probabilities_by_column(buffers, &rows, codes, &z, &mut each);
+        decoder.log_probabilities_by_column(&rows, codes, &z, &mut each);
         prefixes.shares
     };
-    let shares = in_parallel(threads, conditions, DecoderBuffers::default, work, progress)?;
+    let shares = in_parallel(threads, conditions, || Decoder::new(model), work, progress)?;
     let of = |column: usize| {
         let parts = conditions.iter().zip(&shares).map(move |(group, shares)| (truth.mass(*group), shares[column]));
         let mass: f64 = parts.clone().map(|(mass, _)| mass).sum();

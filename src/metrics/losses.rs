@@ -3,7 +3,7 @@
 use rand_chacha::ChaCha8Rng;
 
 use super::marginal::Moments;
-use crate::model::{Decoder, DecoderBuffers, Encodings, Forward, Model, PairedCodes, Pairing, encode};
+use crate::model::{Decoder, Encodings, Forward, Model, PairedCodes, Pairing, encode};
 use crate::random::{Cumulative, Noise, Purpose, normal, stream, uniform};
 use crate::task::{Groups, Rows};
 
@@ -88,7 +88,7 @@ pub fn test_prior_recon_on<M: Forward + ?Sized>(
 pub fn marginal_nll(model: &Model, rows: &Rows, seed: u64) -> f64 {
     let codes = if model.layout.latent == 0 { 1 } else { (CODES_AND_ROWS / rows.len().max(1)).clamp(64, 512) };
     let z = normal(&mut stream(seed, Purpose::TestNoise, 3), codes * model.layout.latent);
-    let logs = Decoder { model }.log_probabilities(&mut DecoderBuffers::default(), rows, codes, &z);
+    let logs = Decoder::new(model).log_probabilities(rows, codes, &z);
     let log_mean = |logs: &[f32]| {
         let largest = logs.iter().copied().fold(f32::MIN, f32::max);
         let shares: Vec<f32> = logs.iter().map(|log| (log - largest).exp()).collect();

@@ -9,7 +9,7 @@ use super::distance::{Difference, Distance, jackknife};
 use super::exact::{Figure, Weighting};
 use super::parallel::{Progress, Stop, in_parallel};
 use super::population::stream_index;
-use crate::model::{Decoder, DecoderBuffers, Model, exponentials};
+use crate::model::{Decoder, Model, exponentials};
 use crate::random::{Purpose, normal, stream};
 use crate::task::Truth;
 
@@ -264,12 +264,12 @@ pub fn marginals(
     progress: Progress<'_>,
 ) -> Option<Vec<Marginal>> {
     let codes = codes_of(model, codes);
-    let work = |buffers: &mut DecoderBuffers, group: &usize, _: Stop<'_>| {
+    let work = |decoder: &mut Decoder<'_>, group: &usize, _: Stop<'_>| {
         let (rows, z) = (truth.rows(*group), codes_for(model, truth, *group, codes, seed));
-        let log_probabilities = Decoder { model }.log_probabilities(buffers, &rows, codes, &z);
+        let log_probabilities = decoder.log_probabilities(&rows, codes, &z);
         Marginal::new(&log_probabilities, truth.probabilities(*group), truth.mass(*group))
     };
-    in_parallel(threads, conditions, DecoderBuffers::default, work, progress)
+    in_parallel(threads, conditions, || Decoder::new(model), work, progress)
 }
 
 /// How many codes are different: without z every one is the same.

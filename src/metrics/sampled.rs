@@ -10,7 +10,7 @@ use super::parallel::{Progress, Stop, in_parallel};
 use super::population::{Population, stream_index};
 use super::summary::{Summary, Worst};
 use super::tally::{Failures, Tally, share};
-use crate::model::{Decode, Decoder, DecoderBuffers, Model, Noise};
+use crate::model::{Decode, Decoder, Model, Noise};
 use crate::random::{Purpose, stream};
 use crate::task::{Rows, Truth};
 
@@ -43,15 +43,15 @@ pub fn tally_model(
 ) -> Option<Vec<Tally>> {
     let at_once = (BLOCK / draws.samples.max(1)).max(1);
     let groups: Vec<&[usize]> = conditions.chunks(at_once).collect();
-    let work = |buffers: &mut DecoderBuffers, group: &&[usize], stop: Stop<'_>| {
+    let work = |decoder: &mut Decoder<'_>, group: &&[usize], stop: Stop<'_>| {
         let mut tallies: Vec<_> = group.iter().map(|condition| Tally::new(population, *condition)).collect();
         let given: Vec<&[u16]> = group.iter().map(|condition| population.condition(*condition)).collect();
         let take = |place: usize, row: &[u16]| tallies[place].add(population, row);
-        draw_group(model, buffers, &given, (draws, stop), take);
+        draw_group(decoder, &given, (draws, stop), take);
         tallies
     };
     let mut by_condition = |groups: usize| progress((groups * at_once).min(conditions.len()));
-    let tallies = in_parallel(draws.threads, &groups, DecoderBuffers::default, work, &mut by_condition)?;
+    let tallies = in_parallel(draws.threads, &groups, || Decoder::new(model), work, &mut by_condition)?;
     Some(tallies.into_iter().flatten().collect())
 }
 
@@ -76,43 +76,37 @@ pub fn tally_drawn(
 /// Draws the samples that [`tally_model`] tallies for the condition of these given values: generated columns.
 pub fn draw_samples(model: &Model, given: &[u16], draws: Draws) -> Rows {
     let mut drawn = Rows::new(model.schema.generated.len());
-    draw_group(model, &mut DecoderBuffers::default(), &[given], (draws, Stop::never()), |_, row| drawn.push(row));
+    draw_group(&mut Decoder::new(model), &[given], (draws, Stop::never()), |_, row| drawn.push(row));
     drawn
 }
 
 /// The generated columns that these random numbers make of the condition of these given values.
-pub fn decode_condition(
-    model: &Model,
-    buffers: &mut DecoderBuffers,
-    given: &[u16],
-    noise: &Noise,
-    decode: Decode,
-) -> Rows {
-    decode_each(model, buffers, &[given], noise.uniform.len() / model.schema.generated.len(), noise, decode)
+pub fn decode_condition(decoder: &mut Decoder<'_>, given: &[u16], noise: &Noise, decode: Decode) -> Rows {
+    let draws = noise.uniform.len() / decoder.model().schema.generated.len();
+    decode_each(decoder, &[given], draws, noise, decode)
 }
 
 /// The rows that these random numbers make of these conditions, each taken `draws` times in a row.
 fn decode_each(
-    model: &Model,
-    buffers: &mut DecoderBuffers,
+    decoder: &mut Decoder<'_>,
     conditions: &[&[u16]],
     draws: usize,
     noise: &Noise,
     decode: Decode,
 ) -> Rows {
-    let mut asked = Rows::new(model.schema.given.len());
+    let mut asked = Rows::new(decoder.model().schema.given.len());
     conditions.iter().for_each(|given| (0..draws).for_each(|_| asked.push(given)));
-    Decoder { model }.decode(buffers, &asked, noise, decode)
+    decoder.decode(&asked, noise, decode)
 }
 
 /// Draws for each condition of a group; `take` is given the condition's place in it and the generated values.
 fn draw_group(
-    model: &Model,
-    buffers: &mut DecoderBuffers,
+    decoder: &mut Decoder<'_>,
     group: &[&[u16]],
     (draws, stop): (Draws, Stop<'_>),
     mut take: impl FnMut(usize, &[u16]),
 ) {
+    let model = decoder.model();
     let of = |given: &&[u16]| stream(draws.seed, Purpose::Samples, stream_index(&model.schema, given));
     let mut streams: Vec<ChaCha8Rng> = group.iter().map(of).collect();
     // One condition with very many samples is drawn in several rounds.
@@ -123,7 +117,7 @@ fn draw_group(
         let count = BLOCK.min(draws.samples - round);
         let mut noise = Noise::default();
         streams.iter_mut().for_each(|random| noise.extend(random, model, count));
-        let drawn = decode_each(model, buffers, group, count, &noise, draws.decode);
+        let drawn = decode_each(decoder, group, count, &noise, draws.decode);
         drawn.iter().enumerate().for_each(|(place, row)| take(place / count, row));
     }
 }

@@ -7,7 +7,7 @@ use super::diversity::shannon;
 use super::parallel::{Progress, Stop, in_parallel};
 use super::population::stream_index;
 use super::sampled::decode_condition;
-use crate::model::{Decode, DecoderBuffers, Model, Noise};
+use crate::model::{Decode, Decoder, Model, Noise};
 use crate::random::{Purpose, stream};
 use crate::task::{Rows, Truth};
 
@@ -71,13 +71,13 @@ pub fn variety(
     progress: Progress<'_>,
 ) -> Option<Vec<Variety>> {
     let samples = codes * draws;
-    let work = |buffers: &mut DecoderBuffers, group: &usize, _: Stop<'_>| {
+    let work = |decoder: &mut Decoder<'_>, group: &usize, _: Stop<'_>| {
         let given = truth.condition(*group);
         let random = || stream(seed, Purpose::Samples, stream_index(truth.schema(), given));
         let (mut shared, mut single) = (Noise::default(), Noise::default());
         shared.extend_shared(&mut random(), model, codes, draws);
         single.extend(&mut random(), model, samples);
-        let mut decode = |noise: &Noise, decode| decode_condition(model, buffers, given, noise, decode);
+        let mut decode = |noise: &Noise, decode| decode_condition(decoder, given, noise, decode);
         let sampled = Decode::Sample { temperature: 1.0 };
         let by_code = count(&decode(&shared, sampled), draws);
         // Sampled and greedy dates of the same codes.
@@ -91,7 +91,7 @@ pub fn variety(
             change: change_rate(greedy),
         }
     };
-    in_parallel(threads, conditions, DecoderBuffers::default, work, progress)
+    in_parallel(threads, conditions, || Decoder::new(model), work, progress)
 }
 
 /// How often each row occurs in each run of so many; a row has the same place in all of them.

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::sync::OnceLock;
 
-use super::cpu::{Decoder, DecoderBuffers, encode, paired_rows};
+use super::cpu::{Decoder, encode, paired_rows};
 use super::encodings::Encodings;
 use super::engine::{BulkDecoder, EngineError, EngineOptions, PairedCodes};
 use super::weights::Model;
@@ -41,7 +41,7 @@ impl Forward for Model {
     }
 
     fn mean_cross_entropy(&self, rows: &Rows, z: &[f32]) -> Result<f64, Infallible> {
-        let sums = Decoder { model: self }.cross_entropies(&mut DecoderBuffers::default(), rows, z);
+        let sums = Decoder::new(self).cross_entropies(rows, z);
         Ok(sums.iter().sum::<f64>() / rows.len() as f64)
     }
 

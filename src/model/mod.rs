@@ -18,7 +18,7 @@ mod weights;
 pub use baseline::{Baseline, Law};
 pub use bulk::{Forward, bulk_decoder};
 pub use config::{Heads, ModelConfig, ModelKind, Pairing, Prior, Trunk};
-pub use cpu::{CpuEngine, Decoder, DecoderBuffers, encode, exponentials, paired_rows};
+pub use cpu::{CpuEngine, Decoder, encode, exponentials, paired_rows};
 pub use encodings::Encodings;
 pub use engine::{
     BulkDecoder, DeviceChoice, Engine, EngineError, EngineKind, EngineOptions, MakeEngine, ObjectiveWeights,

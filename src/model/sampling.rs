@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::cpu::{Decoder, DecoderBuffers};
+use super::cpu::Decoder;
 use super::noise::{Decode, Noise, shape};
 use super::weights::Model;
 use crate::task::{Rows, Schema};
@@ -14,7 +14,7 @@ use crate::task::{Rows, Schema};
 /// Draws rows for conditions on several threads. What is drawn depends on no number of threads.
 #[derive(Debug)]
 pub struct Sampler<'a> {
-    decoder: Decoder<'a>,
+    model: &'a Model,
     decode: Decode,
     // None where one thread is asked for or the system gives no others.
     threads: Option<ThreadPool>,
@@ -43,17 +43,17 @@ impl<'a> Sampler<'a> {
                 ThreadPoolBuilder::new().num_threads(threads).build().ok()
             }
         };
-        Self { decoder: Decoder { model }, decode, threads }
+        Self { model, decode, threads }
     }
 
     /// The columns of the model that is drawn from.
     pub fn schema(&self) -> &Schema {
-        &self.decoder.model.schema
+        &self.model.schema
     }
 
     /// Conditions that are best drawn for at once: so many that equal ones come together, few enough for the memory.
     pub fn batch_size(&self) -> usize {
-        let (latent, _) = shape(self.decoder.model);
+        let (latent, _) = shape(self.model);
         (NUMBERS / (latent + self.schema().width())).max(Decoder::BLOCK)
     }
 
@@ -74,7 +74,7 @@ impl<'a> Sampler<'a> {
     /// Memory grows with n: best are [`Sampler::batch_size`] at a time.
     pub fn prepare(&self, conditions: Rows, random: &mut ChaCha8Rng) -> PreparedBatch {
         let mut noise = Noise::default();
-        noise.extend(random, self.decoder.model, conditions.len());
+        noise.extend(random, self.model, conditions.len());
         let mut order: Vec<usize> = (0..conditions.len()).collect();
         // Different conditions may have one key. They come together then, which costs time and changes nothing.
         let key =
@@ -90,20 +90,20 @@ impl<'a> Sampler<'a> {
     /// When a sampler of another model prepared the batch.
     pub fn decode(&self, batch: PreparedBatch) -> Rows {
         let PreparedBatch { conditions, noise, order } = batch;
-        let model = self.decoder.model;
-        let decode = |buffers: &mut DecoderBuffers, block: &[usize]| {
+        let model = self.model;
+        let decode = |decoder: &mut Decoder<'_>, block: &[usize]| {
             let mut asked = Rows::new(conditions.width());
             block.iter().for_each(|place| asked.push(conditions.row(*place)));
-            self.decoder.decode(buffers, &asked, &noise.of(block, model), self.decode)
+            decoder.decode(&asked, &noise.of(block, model), self.decode)
         };
         let blocks: Vec<&[usize]> = order.chunks(Decoder::BLOCK).collect();
         let decoded: Vec<Rows> = match &self.threads {
             Some(threads) if blocks.len() > 1 => {
-                threads.install(|| blocks.into_par_iter().map_init(DecoderBuffers::default, decode).collect())
+                threads.install(|| blocks.into_par_iter().map_init(|| Decoder::new(model), decode).collect())
             }
             _ => {
-                let mut buffers = DecoderBuffers::default();
-                blocks.into_iter().map(|block| decode(&mut buffers, block)).collect()
+                let mut decoder = Decoder::new(model);
+                blocks.into_iter().map(|block| decode(&mut decoder, block)).collect()
             }
         };
         let mut place_of = vec![0u32; order.len()];
@@ -176,7 +176,7 @@ mod tests {
             let mut asked = Rows::new(4);
             (0..12).for_each(|_| asked.push(conditions(1).row(0)));
             let drawn =
-                Decoder { model: &model }.decode(&mut DecoderBuffers::default(), &asked, &noise, Decode::Greedy);
+                Decoder::new(&model).decode(&asked, &noise, Decode::Greedy);
             for code in 0..3 {
                 assert!((0..4).all(|draw| drawn.row(code * 4 + draw) == drawn.row(code * 4)));
             }
@@ -199,7 +199,7 @@ mod tests {
         let uniform = (0..1000).flat_map(|mark| [mark as f32 / 1000.0; 4]).collect();
         let noise = Noise { z: Vec::new(), uniform };
         let decode = Decode::sample(2.0).unwrap();
-        let drawn = Decoder { model: &model }.decode(&mut DecoderBuffers::default(), &asked, &noise, decode);
+        let drawn = Decoder::new(&model).decode(&asked, &noise, decode);
         let zeros = drawn.iter().filter(|row| row[2] == 0).count();
         assert!((749..=751).contains(&zeros) && drawn.iter().all(|row| row[2] < 2), "{zeros}");
     }

@@ -13,7 +13,7 @@ use std::process::{Command, Output, Stdio};
 use cvae::checksums::sha256;
 use cvae::experiment::load_model;
 use cvae::model::{
-    Decode, Decoder, DecoderBuffers, Heads, Model, ModelConfig, Noise, Prior, Tensor, Tensors, Trunk, Values,
+    Decode, Decoder, Heads, Model, ModelConfig, Noise, Prior, Tensor, Tensors, Trunk, Values,
     save_tensors,
 };
 use cvae::random::{Purpose, normal, stream};
@@ -89,15 +89,15 @@ fn write_case(model: &Path, conditions: &Rows, case: &Path) {
     let (model, _) = load_model(model).unwrap();
     let latent = model.layout.latent;
     let z = normal(&mut stream(11, Purpose::Samples, 0), conditions.len() * latent);
-    let (decoder, mut buffers) = (Decoder { model: &model }, DecoderBuffers::default());
+    let mut decoder = Decoder::new(&model);
     let mut tensors = Tensors::new();
     let decodings = TEMPERATURES.map(|(name, temperature)| (format!("sampled.{name}"), Decode::Sample { temperature }));
     for (name, decode) in [("greedy".to_owned(), Decode::Greedy)].into_iter().chain(decodings) {
-        let drawn = decoder.decode(&mut buffers, conditions, &Noise::of_codes(z.clone(), &model), decode);
+        let drawn = decoder.decode(conditions, &Noise::of_codes(z.clone(), &model), decode);
         let mut rows = Rows::new(conditions.width() + drawn.width());
         conditions.iter().zip(drawn.iter()).for_each(|(given, drawn)| rows.push(&[given, drawn].concat()));
         let mut logits = vec![Vec::new(); model.schema.generated.len()];
-        decoder.forced_logits(&mut buffers, &rows, &z, |_, column, row| logits[column].extend_from_slice(row));
+        decoder.forced_logits(&rows, &z, |_, column, row| logits[column].extend_from_slice(row));
         for (column, logits) in model.schema.generated.iter().zip(logits) {
             tensors.insert(format!("{name}.{}", column.name), matrix(logits, column.size()));
         }

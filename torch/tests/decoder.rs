@@ -1,6 +1,6 @@
 //! What libtorch draws and weighs is what the built-in engine does, from the same numbers.
 
-use cvae::model::{Decode, DecoderBuffers, Heads, Model, ModelConfig, Trunk};
+use cvae::model::{Decode, Heads, Model, ModelConfig, Trunk};
 use cvae::random::{Purpose, normal, stream};
 use cvae::task::Rows;
 use cvae::task::dates::{self, ValidDates};
@@ -42,8 +42,8 @@ fn rows_are_drawn_as_the_built_in_decoder_draws_them() {
             for (place, seed) in seeds.iter().enumerate() {
                 let mut repeated = Rows::new(4);
                 (0..300).for_each(|_| repeated.push(asked.row(place)));
-                let (built_in, mut buffers) = (cvae::model::Decoder { model: &model }, DecoderBuffers::default());
-                let expected = built_in.decode(&mut buffers, &repeated, &decoder.noise(*seed, 300), decode);
+                let mut built_in = cvae::model::Decoder::new(&model);
+                let expected = built_in.decode(&repeated, &decoder.noise(*seed, 300), decode);
                 others += (0..300).filter(|draw| drawn.row(300 * place + draw) != expected.row(*draw)).count();
             }
             // Rounding decides between values that are about as likely.
@@ -68,8 +68,8 @@ fn rows_are_weighed_as_the_built_in_decoder_weighs_them() {
             let mut rows = Rows::new(8);
             rows.extend(groups.rows(), groups.range(group));
             let z = decoder.noise(*seed, 110).z;
-            let built_in = cvae::model::Decoder { model: &model };
-            let expected = built_in.log_probabilities(&mut DecoderBuffers::default(), &rows, 110, &z);
+            let mut built_in = cvae::model::Decoder::new(&model);
+            let expected = built_in.log_probabilities(&rows, 110, &z);
             let (own, others) = rest.split_at(expected.len());
             rest = others;
             let worst = own.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);

@@ -6,7 +6,7 @@ use super::Subject;
 use crate::dates::{Condition, Date, DateTokens, Outcome};
 use crate::figures::CodeGrid;
 use crate::metrics::{decode_condition, posterior_means};
-use crate::model::{Decode, DecoderBuffers, Noise};
+use crate::model::{Decode, Decoder, Noise};
 
 /// A greedily decoded date.
 #[derive(Clone, Debug, Serialize)]
@@ -58,8 +58,7 @@ const REACH: f64 = 3.0;
 /// Decodes codes, row by row.
 fn decode(subject: &Subject, condition: Condition, codes: &[Vec<f32>]) -> Vec<DateTokens> {
     let noise = Noise::of_codes(codes.concat(), &subject.model);
-    let drawn =
-        decode_condition(&subject.model, &mut DecoderBuffers::default(), &condition.row(), &noise, Decode::Greedy);
+    let drawn = decode_condition(&mut Decoder::new(&subject.model), &condition.row(), &noise, Decode::Greedy);
     // A head has as many logits as its field has values, so every choice is inside its field.
     drawn.iter().filter_map(DateTokens::from_row).collect()
 }

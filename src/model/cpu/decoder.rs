@@ -3,7 +3,8 @@
 use multiversion::multiversion;
 
 use super::encoder::GaussianPass;
-use super::heads::{BLOCK, HeadPass};
+use super::heads::{BLOCK, HeadPass, HeadWeights};
+use super::packed::PackedHead;
 use super::pairing::{CodeShare, PairingPass, pick};
 use super::prefixes::Prefixes;
 use super::prior::PriorPass;
@@ -33,33 +34,47 @@ pub fn encode(model: &Model, rows: &Rows) -> Encodings {
     encodings
 }
 
-/// The decoder p(y | z, c) of a model.
-#[derive(Clone, Copy, Debug)]
+/// The decoder p(y | z, c) of a model, with what decoding needs: one for each thread, for many calls.
+#[derive(Debug)]
 pub struct Decoder<'a> {
-    /// The model.
-    pub model: &'a Model,
-}
-
-/// What decoding a block needs.
-#[derive(Debug, Default)]
-pub struct DecoderBuffers {
+    pub(super) model: &'a Model,
+    pub(super) heads: Vec<PackedHead>,
     pub(super) trunk: TrunkPass,
-    pub(super) head: HeadPass,
+    pub(super) pass: HeadPass,
     pub(super) prefixes: Prefixes,
     pub(super) prior: PriorPass,
-    pub(super) logits: Vec<f32>,
+    logits: Vec<f32>,
     block: Rows,
 }
 
-impl Decoder<'_> {
+impl<'a> Decoder<'a> {
     /// Rows that are decoded at once.
     pub const BLOCK: usize = BLOCK;
+
+    /// That of a model.
+    pub fn new(model: &'a Model) -> Self {
+        Self {
+            model,
+            heads: PackedHead::all(&model.layout, &model.weights),
+            trunk: TrunkPass::default(),
+            pass: HeadPass::default(),
+            prefixes: Prefixes::default(),
+            prior: PriorPass::default(),
+            logits: Vec::new(),
+            block: Rows::new(model.schema.width()),
+        }
+    }
+
+    /// The model.
+    pub fn model(&self) -> &'a Model {
+        self.model
+    }
 
     /// Generated columns `[n, generated]` for conditions `[n, given]`, which these random numbers decide.
     ///
     /// # Panics
     /// When there are not as many random numbers as they need.
-    pub fn decode(&self, buffers: &mut DecoderBuffers, conditions: &Rows, noise: &Noise, decode: Decode) -> Rows {
+    pub fn decode(&mut self, conditions: &Rows, noise: &Noise, decode: Decode) -> Rows {
         let Model { schema, layout, .. } = self.model;
         let (n, latent, columns) = (conditions.len(), layout.latent, schema.generated.len());
         assert_eq!(noise.z.len(), n * latent, "codes that don't fit the conditions");
@@ -69,29 +84,27 @@ impl Decoder<'_> {
             let rows = start..n.min(start + BLOCK);
             let z = &noise.z[rows.start * latent..rows.end * latent];
             let uniform = &noise.uniform[rows.start * columns..rows.end * columns];
-            self.block(buffers, rows.map(|row| conditions.row(row)), (z, uniform), decode, &mut drawn);
+            self.block(rows.map(|row| conditions.row(row)), (z, uniform), decode, &mut drawn);
         }
         drawn
     }
 
     /// At most [`BLOCK`] conditions, from codes `[n, latent]` and uniform numbers `[n, generated]`.
     fn block<'c>(
-        &self,
-        buffers: &mut DecoderBuffers,
+        &mut self,
         conditions: impl ExactSizeIterator<Item = &'c [u16]> + Clone,
         (z, uniform): (&[f32], &[f32]),
         decode: Decode,
         drawn: &mut Rows,
     ) {
-        let Model { schema, layout, weights, .. } = self.model;
-        let DecoderBuffers { trunk, head: pass, prefixes, prior, logits, .. } = buffers;
+        let Self { model: Model { schema, layout, weights, .. }, heads, trunk, pass, prefixes, prior, logits, .. } = self;
         let (n, columns) = (conditions.len(), layout.heads.len());
         let z = prior.codes(layout, weights, conditions.clone(), z);
         prefixes.of_conditions(conditions, schema.width());
         let mut values = vec![0; n * columns];
-        for (column, head) in layout.heads.iter().enumerate() {
-            trunk.forward(layout, weights, column, &prefixes.rows);
-            pass.logits(head, weights, &trunk.units, &prefixes.picked, z);
+        for (column, (head, packed)) in layout.heads.iter().zip(&*heads).enumerate() {
+            trunk.forward((layout, weights, packed), column, &prefixes.rows);
+            pass.logits(HeadWeights { head, weights, packed }, &trunk.units, &prefixes.picked, z);
             let bias = &weights[head.output.bias.clone()];
             let marks = uniform.iter().skip(column).step_by(columns);
             let choose = |(row, mark): (usize, &f32)| value(pass.row(head, row), bias, decode, *mark, logits) as u16;
@@ -105,10 +118,10 @@ impl Decoder<'_> {
     }
 
     /// -log p(y | z, c) of rows at codes `[n, latent]`, summed over the generated columns, nats, `[n]`.
-    pub fn cross_entropies(&self, buffers: &mut DecoderBuffers, rows: &Rows, z: &[f32]) -> Vec<f64> {
+    pub fn cross_entropies(&mut self, rows: &Rows, z: &[f32]) -> Vec<f64> {
         let mut sums = vec![0.0; rows.len()];
         let given = self.model.layout.given;
-        self.forced_logits(buffers, rows, z, |row, column, logits| {
+        self.forced_logits(rows, z, |row, column, logits| {
             sums[row] += cross_entropy(logits, usize::from(rows.row(row)[given + column]));
         });
         sums
@@ -116,18 +129,8 @@ impl Decoder<'_> {
 
     /// Shows the logits of every row's generated columns, with the row's own values before each one given (teacher
     /// forcing), at codes `[n, latent]`: `show` is given row, column and logits.
-    pub fn forced_logits(
-        &self,
-        buffers: &mut DecoderBuffers,
-        rows: &Rows,
-        z: &[f32],
-        mut show: impl FnMut(usize, usize, &[f32]),
-    ) {
-        let Model { layout, weights, .. } = self.model;
-        let DecoderBuffers { trunk, head: pass, prior, logits, block, .. } = buffers;
-        if block.width() != rows.width() {
-            *block = Rows::new(rows.width());
-        }
+    pub fn forced_logits(&mut self, rows: &Rows, z: &[f32], mut show: impl FnMut(usize, usize, &[f32])) {
+        let Self { model: Model { layout, weights, .. }, heads, trunk, pass, prior, logits, block, .. } = self;
         for start in (0..rows.len()).step_by(BLOCK) {
             let range = start..rows.len().min(start + BLOCK);
             let z = &z[range.start * layout.latent..range.end * layout.latent];
@@ -135,9 +138,9 @@ impl Decoder<'_> {
             block.clear();
             block.extend(rows, range.clone());
             let z = prior.codes(layout, weights, block.iter(), z);
-            for (column, head) in layout.heads.iter().enumerate() {
-                trunk.forward(layout, weights, column, block);
-                pass.logits(head, weights, &trunk.units, &picked, z);
+            for (column, (head, packed)) in layout.heads.iter().zip(&*heads).enumerate() {
+                trunk.forward((layout, weights, packed), column, block);
+                pass.logits(HeadWeights { head, weights, packed }, &trunk.units, &picked, z);
                 let bias = &weights[head.output.bias.clone()];
                 for (place, row) in range.clone().enumerate() {
                     logits.clear();

@@ -4,13 +4,15 @@
 
 use std::ops::Range;
 
-use super::codes::{add_transposed, by_codes, from_codes, transpose};
+use super::codes::{add_transposed, by_codes, from_codes};
 use super::kernels::{
-    bias_silu_add, cross_entropy, gate, gate_backward, resized, shared_gate_backward, silu_backward_to,
+    bias_silu_add, bias_silu_add_values, cross_entropy, gate, gate_backward, gate_values, resized,
+    shared_gate_backward, silu_backward_to,
 };
-use super::products::{Matrix, backward, backward_add, forward, forward_strided, weight_gradient};
+use super::packed::{PackedBack, PackedHead};
+use super::products::{Matrix, weight_gradient};
 use super::trunk::TrunkPass;
-use crate::model::layout::{Head, Linear};
+use crate::model::layout::Head;
 
 /// Rows of a block: matrices of 128 columns and this many rows take 128 KiB.
 pub const BLOCK: usize = 256;
@@ -20,7 +22,6 @@ const ALIGNED: usize = 16;
 /// Buffers of one block.
 #[derive(Debug, Default)]
 pub struct HeadPass {
-    latent_weights: Vec<f32>,
     latent_gradient: Vec<f32>,
     latent: Vec<f32>,
     /// Rows of `latent`: one for each row, or one that all share where z is 0.
@@ -49,22 +50,32 @@ pub struct RowBlock<'a> {
     pub shares: &'a [f32],
 }
 
+/// A head with its weights as they lie and as products take them.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadWeights<'a> {
+    /// The head.
+    pub head: &'a Head,
+    /// All weights of the model.
+    pub weights: &'a [f32],
+    /// The head's, packed.
+    pub packed: &'a PackedHead,
+}
+
 impl HeadPass {
     /// The sum of -log p over these rows; gradients of the head's weights, the units and z are added.
     /// `picked` and `targets` are those of all rows.
     pub fn run(
         &mut self,
-        head: &Head,
-        weights: &[f32],
+        (of, back): (HeadWeights<'_>, &PackedBack),
         gradient: &mut [f32],
         trunk: &mut TrunkPass,
         (picked, targets): (&[usize], &[usize]),
         part: &mut RowBlock<'_>,
     ) -> f64 {
-        let latent = head.latent.inputs;
-        self.take(head, weights);
+        let layer = &of.head.latent;
+        let latent = layer.inputs;
         self.latent_gradient.clear();
-        self.latent_gradient.resize(self.latent_weights.len(), 0.0);
+        self.latent_gradient.resize(of.packed.latent.len(), 0.0);
         let mut total = 0.0;
         for start in part.rows.clone().step_by(BLOCK) {
             let rows = start..part.rows.end.min(start + BLOCK);
@@ -74,39 +85,39 @@ impl HeadPass {
             let shares = part.shares.get(local).unwrap_or_default();
             let z_gradient = part.z_gradient.as_deref_mut().map(|gradient| &mut gradient[codes]);
             let (picked, targets) = (&picked[rows.clone()], &targets[rows]);
-            total +=
-                self.block(head, weights, gradient, trunk, (picked, targets), (z, z_gradient), (part.scale, shares));
+            let scales = (part.scale, shares);
+            total += self.block((of, back), gradient, trunk, (picked, targets), (z, z_gradient), scales);
         }
         if latent > 0 {
-            add_transposed(&mut gradient[head.latent.weight.clone()], &self.latent_gradient, latent);
+            add_transposed(&mut gradient[layer.weight.clone()], &self.latent_gradient, latent);
         }
         total
     }
 
-    /// Makes ready what all blocks of a head share.
-    fn take(&mut self, head: &Head, weights: &[f32]) {
-        if head.latent.inputs > 0 {
-            transpose(&mut self.latent_weights, &weights[head.latent.weight.clone()], head.latent.inputs);
-        }
-    }
-
     /// Logits of at most [`BLOCK`] rows of a head, without their bias: [`HeadPass::row`] has a row's.
     /// z is `[n, latent]`, empty in a model without it.
-    pub fn logits(&mut self, head: &Head, weights: &[f32], units: &[f32], picked: &[usize], z: &[f32]) {
-        self.gates(head, weights, picked.len(), z);
-        self.gated_logits(head, weights, units, picked);
+    pub fn logits(&mut self, of: HeadWeights<'_>, units: &[f32], picked: &[usize], z: &[f32]) {
+        self.gates(of, picked.len(), z);
+        self.gated_logits(of, units, picked);
     }
 
     /// The latent layer's outputs for at most [`BLOCK`] codes, which [`HeadPass::gated_logits`] takes as often as they
     /// are wanted. z is `[n, latent]`, empty in a model without it.
-    pub fn gates(&mut self, head: &Head, weights: &[f32], n: usize, z: &[f32]) {
-        self.take(head, weights);
-        self.latent_layer(head, weights, n, (head.latent.inputs > 0).then_some(z));
+    pub fn gates(&mut self, of: HeadWeights<'_>, n: usize, z: &[f32]) {
+        self.latent_layer(of, n, (of.head.latent.inputs > 0).then_some(z));
     }
 
     /// Logits of as many rows as [`HeadPass::gates`] took codes, without their bias.
-    pub fn gated_logits(&mut self, head: &Head, weights: &[f32], units: &[f32], picked: &[usize]) {
-        self.forward_gated(head, weights, units, picked);
+    pub fn gated_logits(&mut self, of: HeadWeights<'_>, units: &[f32], picked: &[usize]) {
+        let HeadWeights { head, weights, packed } = of;
+        let (n, width, stride) = (picked.len(), head.width, stride(head));
+        let latent = &self.latent[..self.latent_rows * 2 * width];
+        let (gated, hidden) = (resized(&mut self.gated, n * width), resized(&mut self.hidden, n * width));
+        let logits = resized(&mut self.logits, n * stride);
+        gate_values(gated, latent, units, picked);
+        packed.hidden.multiply(hidden, width, Matrix::new(gated, n, width), false);
+        bias_silu_add_values(hidden, &weights[head.hidden.bias.clone()], gated);
+        packed.output.multiply(logits, stride, Matrix::new(hidden, n, width), false);
     }
 
     /// A row's logits after [`HeadPass::logits`].
@@ -119,74 +130,60 @@ impl HeadPass {
         (&mut self.logits[..n * stride(head)], stride(head))
     }
 
-    fn forward(&mut self, head: &Head, weights: &[f32], units: &[f32], picked: &[usize], z: Option<&[f32]>) {
-        self.latent_layer(head, weights, picked.len(), z);
-        self.forward_gated(head, weights, units, picked);
-    }
-
-    fn latent_layer(&mut self, head: &Head, weights: &[f32], n: usize, z: Option<&[f32]>) {
-        let bias = &weights[head.latent.bias.clone()];
+    fn latent_layer(&mut self, of: HeadWeights<'_>, n: usize, z: Option<&[f32]>) {
+        let bias = &of.weights[of.head.latent.bias.clone()];
         self.latent_rows = if z.is_some() { n } else { 1 };
-        let latent = resized(&mut self.latent, self.latent_rows * 2 * head.width);
+        let latent = resized(&mut self.latent, self.latent_rows * 2 * of.head.width);
         match z {
-            Some(codes) => from_codes(latent, codes, &self.latent_weights, bias),
+            Some(codes) => from_codes(latent, codes, &of.packed.latent, bias),
             None => latent.copy_from_slice(bias),
         }
     }
 
-    fn forward_gated(&mut self, head: &Head, weights: &[f32], units: &[f32], picked: &[usize]) {
-        let (n, width, stride) = (picked.len(), head.width, stride(head));
-        let latent = resized(&mut self.latent, self.latent_rows * 2 * width);
-        let (gated, gated_slopes) = (resized(&mut self.gated, n * width), resized(&mut self.gated_slopes, n * width));
-        let (hidden, hidden_slopes) =
-            (resized(&mut self.hidden, n * width), resized(&mut self.hidden_slopes, n * width));
-        let logits = resized(&mut self.logits, n * stride);
-        gate(gated, gated_slopes, latent, units, picked);
-        forward(hidden, Matrix::new(gated, n, width), matrix(weights, &head.hidden));
-        bias_silu_add(hidden, hidden_slopes, &weights[head.hidden.bias.clone()], gated);
-        forward_strided(logits, stride, Matrix::new(hidden, n, width), matrix(weights, &head.output));
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "what a block is and where it's from are named by `run` alone")]
     fn block(
         &mut self,
-        head: &Head,
-        weights: &[f32],
+        (of, way_back): (HeadWeights<'_>, &PackedBack),
         gradient: &mut [f32],
         trunk: &mut TrunkPass,
         (picked, targets): (&[usize], &[usize]),
         (z, z_gradient): (Option<&[f32]>, Option<&mut [f32]>),
         scales: (f32, &[f32]),
     ) -> f64 {
-        self.forward(head, weights, &trunk.units, picked, z);
+        let HeadWeights { head, weights, packed } = of;
         let (n, width, stride) = (picked.len(), head.width, stride(head));
-        let back = resized(&mut self.back, n * width);
-        let hidden_back = resized(&mut self.hidden_back, n * width);
-        let latent = resized(&mut self.latent, self.latent_rows * 2 * width);
+        self.latent_layer(of, n, z);
+        let latent = &mut self.latent[..self.latent_rows * 2 * width];
+        let (gated, gated_slopes) = (resized(&mut self.gated, n * width), resized(&mut self.gated_slopes, n * width));
+        let (hidden, hidden_slopes) =
+            (resized(&mut self.hidden, n * width), resized(&mut self.hidden_slopes, n * width));
+        let (back, hidden_back) = (resized(&mut self.back, n * width), resized(&mut self.hidden_back, n * width));
         let logits = resized(&mut self.logits, n * stride);
-        let matrix = |layer: &Linear| matrix(weights, layer);
-        let (gated, hidden) = (Matrix::new(&self.gated, n, width), Matrix::new(&self.hidden, n, width));
+        gate(gated, gated_slopes, latent, &trunk.units, picked);
+        let gated = Matrix::new(gated, n, width);
+        packed.hidden.multiply(hidden, width, gated, false);
+        bias_silu_add(hidden, hidden_slopes, &weights[head.hidden.bias.clone()], gated.values());
+        let hidden = Matrix::new(hidden, n, width);
+        packed.output.multiply(logits, stride, hidden, false);
         let sums = &mut gradient[head.output.bias.clone()];
         let total = cross_entropy(logits, stride, &weights[head.output.bias.clone()], targets, scales, sums);
 
         // The logits have turned into their gradients.
         let change = Matrix::part(logits, n, head.size, stride);
         weight_gradient(&mut gradient[head.output.weight.clone()], change, hidden);
-        backward(back, change, matrix(&head.output));
+        way_back.output.multiply(back, width, change, false);
         let sums = &mut gradient[head.hidden.bias.clone()];
-        silu_backward_to(hidden_back, back, &self.hidden_slopes, sums);
+        silu_backward_to(hidden_back, back, hidden_slopes, sums);
         let change = Matrix::new(hidden_back, n, width);
         weight_gradient(&mut gradient[head.hidden.weight.clone()], change, gated);
-        backward_add(back, change, matrix(&head.hidden));
+        way_back.hidden.multiply(back, width, change, true);
         let sums = &mut gradient[head.latent.bias.clone()];
-        let units = (&trunk.units, &mut trunk.unit_gradient);
         let gate_back = if z.is_some() { gate_backward } else { shared_gate_backward };
-        gate_back(back, &self.gated_slopes, latent, sums, units.0, units.1, picked);
+        gate_back(back, gated_slopes, latent, sums, &trunk.units, &mut trunk.unit_gradient, picked);
         if let Some(codes) = z {
             by_codes(&mut self.latent_gradient, latent, codes, head.latent.inputs);
         }
         if let Some(z_gradient) = z_gradient {
-            backward_add(z_gradient, Matrix::new(latent, n, 2 * width), matrix(&head.latent));
+            way_back.latent.multiply(z_gradient, head.latent.inputs, Matrix::new(latent, n, 2 * width), true);
         }
         total
     }
@@ -195,8 +192,4 @@ impl HeadPass {
 /// From one row of logits to the next.
 fn stride(head: &Head) -> usize {
     head.size.next_multiple_of(ALIGNED)
-}
-
-fn matrix<'a>(weights: &'a [f32], layer: &Linear) -> Matrix<'a> {
-    Matrix::new(&weights[layer.weight.clone()], layer.outputs, layer.inputs)
 }

@@ -38,6 +38,17 @@ pub fn bias_silu_add(values: &mut [f32], slopes: &mut [f32], bias: &[f32], skipp
     }
 }
 
+/// The same without slopes.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
+pub fn bias_silu_add_values(values: &mut [f32], bias: &[f32], skipped: &[f32]) {
+    let width = bias.len();
+    for (values, skipped) in values.chunks_exact_mut(width).zip(skipped.chunks_exact(width)) {
+        for ((value, bias), skipped) in values.iter_mut().zip(bias).zip(skipped) {
+            *value = silu(*value + bias).0 + skipped;
+        }
+    }
+}
+
 /// gradient *= slopes; its sum over rows is added to `sums`.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub fn silu_backward(gradient: &mut [f32], slopes: &[f32], sums: &mut [f32]) {
@@ -76,6 +87,19 @@ pub fn gate(out: &mut [f32], slopes: &mut [f32], latent: &[f32], units: &[f32], 
             out.iter_mut().zip(slopes).zip(units.iter().zip(gates.iter().zip(shifts)))
         {
             (*out, *slope) = silu(unit.mul_add(*gate, unit + shift));
+        }
+    }
+}
+
+/// The same without slopes.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
+pub fn gate_values(out: &mut [f32], latent: &[f32], units: &[f32], picked: &[usize]) {
+    let width = out.len().checked_div(picked.len()).unwrap_or(1);
+    for (out, (latent, row)) in out.chunks_exact_mut(width).zip(latent.chunks_exact(2 * width).cycle().zip(picked)) {
+        let units = &units[row * width..][..width];
+        let (gates, shifts) = latent.split_at(width);
+        for (out, (unit, (gate, shift))) in out.iter_mut().zip(units.iter().zip(gates.iter().zip(shifts))) {
+            *out = silu(unit.mul_add(*gate, unit + shift)).0;
         }
     }
 }

@@ -1,7 +1,7 @@
 //! How likely each row of a condition is under many codes at once.
 
-use super::decoder::{Decoder, DecoderBuffers};
-use super::heads::BLOCK;
+use super::decoder::Decoder;
+use super::heads::{BLOCK, HeadWeights};
 use super::kernels::log_softmax;
 use super::prefixes::Origin;
 use crate::model::weights::Model;
@@ -14,42 +14,41 @@ impl Decoder<'_> {
     /// A head is computed once for each code and each different prefix among the rows, and gives the probabilities of
     /// all values that follow. Under a conditional prior rows of one condition should stand together: a code is another z
     /// in each.
-    pub fn log_probabilities(&self, buffers: &mut DecoderBuffers, rows: &Rows, codes: usize, z: &[f32]) -> Vec<f32> {
+    pub fn log_probabilities(&mut self, rows: &Rows, codes: usize, z: &[f32]) -> Vec<f32> {
         let given = self.model.layout.given;
         let other = |row: &usize| rows.row(*row)[..given] != rows.row(*row - 1)[..given];
         if self.model.layout.prior.is_none() || !(1..rows.len()).any(|row| other(&row)) {
-            return self.log_probabilities_by_column(buffers, rows, codes, z, &mut |_| ());
+            return self.log_probabilities_by_column(rows, codes, z, &mut |_| ());
         }
         let mut starts: Vec<usize> = [0].into_iter().chain((1..rows.len()).filter(other)).collect();
         starts.push(rows.len());
         let of_condition = |bounds: &[usize]| {
             let mut part = Rows::new(rows.width());
             part.extend(rows, bounds[0]..bounds[1]);
-            self.log_probabilities_by_column(buffers, &part, codes, z, &mut |_| ())
+            self.log_probabilities_by_column(&part, codes, z, &mut |_| ())
         };
         starts.windows(2).flat_map(of_condition).collect()
     }
 
     /// The same of one condition's rows, telling after each column the log probabilities of all columns up to it.
     pub fn log_probabilities_by_column(
-        &self,
-        buffers: &mut DecoderBuffers,
+        &mut self,
         rows: &Rows,
         codes: usize,
         z: &[f32],
         each: &mut dyn FnMut(&[f32]),
     ) -> Vec<f32> {
-        let Model { layout, weights, .. } = self.model;
-        let DecoderBuffers { trunk, head: pass, prefixes, prior, .. } = buffers;
+        let Self { model: Model { layout, weights, .. }, heads, trunk, pass, prefixes, prior, .. } = self;
         let (count, latent) = (rows.len(), layout.latent);
         let mut log_probabilities = vec![0.0; count * codes];
         if rows.is_empty() {
             return log_probabilities;
         }
         let z = prior.codes(layout, weights, (0..codes).map(|_| rows.row(0)), z);
-        for (column, head) in layout.heads.iter().enumerate() {
+        for (column, (head, packed)) in layout.heads.iter().zip(&*heads).enumerate() {
+            let of = HeadWeights { head, weights, packed };
             prefixes.find(rows, 0, Origin::Grouped(count.max(1)), layout.given + layout.seen(column));
-            trunk.forward(layout, weights, column, &prefixes.rows);
+            trunk.forward((layout, weights, packed), column, &prefixes.rows);
             let bias = &weights[head.output.bias.clone()];
             // The rows that go on from each prefix, with their values.
             let mut following = vec![Vec::new(); prefixes.rows.len()];
@@ -58,9 +57,9 @@ impl Decoder<'_> {
             }
             for start in (0..codes).step_by(BLOCK) {
                 let block = start..codes.min(start + BLOCK);
-                pass.gates(head, weights, block.len(), &z[block.start * latent..block.end * latent]);
+                pass.gates(of, block.len(), &z[block.start * latent..block.end * latent]);
                 for (prefix, following) in following.iter().enumerate() {
-                    pass.gated_logits(head, weights, &trunk.units, &[prefix; BLOCK][..block.len()]);
+                    pass.gated_logits(of, &trunk.units, &[prefix; BLOCK][..block.len()]);
                     let (logits, stride) = pass.rows(head, block.len());
                     log_softmax(logits, stride, bias);
                     for (row, value) in following {
@@ -102,13 +101,13 @@ mod tests {
             }
             let codes = BLOCK + 3;
             let z = normal(&mut stream(1, Purpose::Samples, 0), codes * model.layout.latent);
-            let (decoder, mut buffers) = (Decoder { model: &model }, DecoderBuffers::default());
-            let all = decoder.log_probabilities(&mut buffers, &rows, codes, &z);
+            let mut decoder = Decoder::new(&model);
+            let all = decoder.log_probabilities(&rows, codes, &z);
             for code in [0, 7, BLOCK, codes - 1] {
                 let z: Vec<f32> = (0..rows.len())
                     .flat_map(|_| z[code * model.layout.latent..][..model.layout.latent].to_vec())
                     .collect();
-                let alone = decoder.cross_entropies(&mut buffers, &rows, &z);
+                let alone = decoder.cross_entropies(&rows, &z);
                 for (together, alone) in all.iter().skip(code).step_by(codes).zip(alone) {
                     assert!((f64::from(*together) + alone).abs() < 1e-4, "{together} {alone} {config:?}");
                 }

@@ -14,6 +14,7 @@ mod kernels;
 mod marginal;
 mod mmd;
 mod muon;
+mod packed;
 mod pairing;
 mod prefixes;
 mod prior;
@@ -32,7 +33,7 @@ use super::engine::{Engine, EngineError, EngineOptions, PriorCodes, StepInput, S
 use super::layout::Layout;
 use super::update::{AdamHyperparams, TrainingState};
 use super::weights::Model;
-pub use decoder::{Decoder, DecoderBuffers, encode, paired_rows};
+pub use decoder::{Decoder, encode, paired_rows};
 pub use kernels::exponentials;
 use pairing::CodeShare;
 use shard::{PriorShare, Shard, StepContext, Sums};

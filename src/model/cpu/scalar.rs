@@ -20,6 +20,13 @@ const HALF_PI: [f32; 3] = [1.570_312_5, 4.837_513e-4, 7.549_79e-8];
 /// e^x; 0 below -87, finite above 88.
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
+    let power = positive_exp(x);
+    if x < LOWEST { 0.0 } else { power }
+}
+
+/// e^x; that of -87 below it, finite above 88.
+#[inline(always)]
+fn positive_exp(x: f32) -> f32 {
     // Comparisons in place of `min` and `max`: no number stays no number.
     let bounded = if x < LOWEST { LOWEST } else { x };
     let bounded = if bounded > HIGHEST { HIGHEST } else { bounded };
@@ -30,14 +37,14 @@ pub fn exp(x: f32) -> f32 {
     for coefficient in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5e-1] {
         sum = sum.mul_add(rest, coefficient);
     }
-    let power = (sum * rest).mul_add(rest, rest + 1.0) * f32::from_bits(shifted.to_bits() << 23);
-    if x < LOWEST { 0.0 } else { power }
+    (sum * rest).mul_add(rest, rest + 1.0) * f32::from_bits(shifted.to_bits() << 23)
 }
 
 /// The logistic function.
 #[inline(always)]
 pub fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + exp(-x))
+    // What is left of e^-x where it rounds to 0 is nothing beside 1.
+    1.0 / (1.0 + positive_exp(-x))
 }
 
 /// x sigmoid(x) and its slope.

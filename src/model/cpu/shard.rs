@@ -4,9 +4,10 @@ use std::ops::Range;
 
 use super::decoder::cross_entropy;
 use super::encoder::{GaussianPass, sample, sample_backward};
-use super::heads::{BLOCK, HeadPass, RowBlock};
+use super::heads::{BLOCK, HeadPass, HeadWeights, RowBlock};
 use super::importance;
 use super::mmd::MmdPass;
+use super::packed::{PackedBack, PackedHead};
 use super::pairing::{CodeShare, PairingPass};
 use super::prefixes::{Origin, Prefixes};
 use super::prior::PriorPass;
@@ -82,6 +83,9 @@ pub struct Shard {
     mmd: MmdPass,
     trunk: TrunkPass,
     heads: HeadPass,
+    /// One head's weights at a time.
+    packed: PackedHead,
+    packed_back: PackedBack,
 }
 
 impl Shard {
@@ -104,6 +108,8 @@ impl Shard {
             mmd: MmdPass::default(),
             trunk: TrunkPass::default(),
             heads: HeadPass::default(),
+            packed: PackedHead::default(),
+            packed_back: PackedBack::default(),
         }
     }
 
@@ -185,7 +191,7 @@ impl Shard {
 
     /// The importance-weighted bounds of the rows, summed, and each code's share of its row's weights.
     fn weigh(&mut self, step: &StepContext<'_>) -> f64 {
-        let Self { rows, batch: n, prefixes, noise, z, shares, encoder, prior, trunk, heads, .. } = self;
+        let Self { rows, batch: n, prefixes, noise, z, shares, encoder, prior, trunk, heads, packed, .. } = self;
         let (layout, weights, n) = (step.layout, step.weights, *n);
         let given_z = prior.codes(layout, weights, rows.iter(), z);
         shares.clear();
@@ -193,12 +199,14 @@ impl Shard {
         let mut logits = Vec::new();
         for (column, head) in layout.heads.iter().enumerate() {
             prefixes.find(rows, n, Origin::Again, layout.given + layout.seen(column));
-            trunk.forward(layout, weights, column, &prefixes.rows);
+            packed.pack(head, weights);
+            trunk.forward((layout, weights, packed), column, &prefixes.rows);
+            let of = HeadWeights { head, weights, packed };
             let bias = &weights[head.output.bias.clone()];
             for start in (0..rows.len()).step_by(BLOCK) {
                 let block = start..rows.len().min(start + BLOCK);
                 let codes = &given_z[block.start * layout.latent..block.end * layout.latent];
-                heads.logits(head, weights, &trunk.units, &prefixes.picked[block.clone()], codes);
+                heads.logits(of, &trunk.units, &prefixes.picked[block.clone()], codes);
                 for (place, row) in block.enumerate() {
                     logits.clear();
                     logits.extend(heads.row(head, place).iter().zip(bias).map(|(value, bias)| value + bias));
@@ -214,6 +222,7 @@ impl Shard {
     /// is closed, z is 0, and no gradient by it is asked for.
     fn reconstruct(&mut self, step: &StepContext<'_>, origin: Origin) -> Sums {
         let Self { gradient, rows, batch: n, targets, prefixes, z, z_gradient, shares, prior, trunk, heads, .. } = self;
+        let (packed, packed_back) = (&mut self.packed, &mut self.packed_back);
         let (layout, weights, n) = (step.layout, step.weights, *n);
         let own = n * step.samples;
         let rest = rows.len() - own;
@@ -232,7 +241,10 @@ impl Shard {
             prefixes.find(rows, n, origin, layout.given + layout.seen(column));
             targets.clear();
             targets.extend(rows.iter().map(|row| usize::from(row[layout.given + column])));
-            trunk.forward(layout, weights, column, &prefixes.rows);
+            packed.pack(head, weights);
+            packed_back.pack(head, weights);
+            let of = (HeadWeights { head, weights, packed }, &*packed_back);
+            trunk.forward((layout, weights, packed), column, &prefixes.rows);
             trunk.begin_gradient();
             let mut block = RowBlock {
                 rows: 0..own,
@@ -242,7 +254,7 @@ impl Shard {
                 shares: if step.samples > 1 { shares } else { &[] },
             };
             let picked = (prefixes.picked.as_slice(), targets.as_slice());
-            sums.recon += heads.run(head, weights, gradient, trunk, picked, &mut block);
+            sums.recon += heads.run(of, gradient, trunk, picked, &mut block);
             if rest > 0 {
                 let mut block = RowBlock {
                     rows: own..own + rest,
@@ -251,9 +263,9 @@ impl Shard {
                     scale: step.prior_scale,
                     shares: &[],
                 };
-                sums.prior_recon += heads.run(head, weights, gradient, trunk, picked, &mut block);
+                sums.prior_recon += heads.run(of, gradient, trunk, picked, &mut block);
             }
-            trunk.backward(layout, weights, gradient, column, &prefixes.rows);
+            trunk.backward((layout, weights, packed_back), gradient, column, &prefixes.rows);
         }
         if !step.closed {
             prior.backward(layout, weights, gradient, z, z_gradient);

@@ -198,7 +198,7 @@ fn the_loss_is_made_of_the_cross_entropies_that_the_decoder_gives() {
             PriorCodes::Own(codes) => (codes.as_slice(), terms.prior_recon),
             _ => (&[][..], terms.recon),
         };
-        let sums = Decoder { model: &model }.cross_entropies(&mut DecoderBuffers::default(), &setting.rows, codes);
+        let sums = Decoder::new(&model).cross_entropies(&setting.rows, codes);
         let mean = sums.iter().sum::<f64>() / sums.len() as f64;
         assert!((mean - expected).abs() < 1e-5, "{mean} {expected} {config:?}");
     }

@@ -1,6 +1,7 @@
 //! A head's units before z enters, forward and backward, once for each different prefix.
 
 use super::kernels::{bias_silu, features, features_backward, gather, resized, scatter, silu_backward};
+use super::packed::{PackedBack, PackedHead};
 use super::products::{Matrix, backward, forward, weight_gradient};
 use crate::model::layout::{Layout, Linear, RADIANS_PER_UNIT};
 use crate::task::Rows;
@@ -25,9 +26,14 @@ pub struct TrunkPass {
 
 impl TrunkPass {
     /// Computes a column's units for these prefixes.
-    pub fn forward(&mut self, layout: &Layout, weights: &[f32], column: usize, prefixes: &Rows) {
+    pub fn forward(
+        &mut self,
+        (layout, weights, packed): (&Layout, &[f32], &PackedHead),
+        column: usize,
+        prefixes: &Rows,
+    ) {
         let (n, inputs) = (prefixes.len(), layout.trunk.features);
-        let Linear { weight, bias, outputs, .. } = &layout.heads[column].input;
+        let Linear { bias, outputs, .. } = &layout.heads[column].input;
         self.features.resize(n * inputs, 0.0);
         match &layout.trunk.hidden {
             None => {
@@ -41,8 +47,7 @@ impl TrunkPass {
         }
         self.units.resize(n * outputs, 0.0);
         self.slopes.resize(n * outputs, 0.0);
-        let matrix = Matrix::new(&weights[weight.clone()], *outputs, inputs);
-        forward(&mut self.units, Matrix::new(&self.features, n, inputs), matrix);
+        packed.input.multiply(&mut self.units, *outputs, Matrix::new(&self.features, n, inputs), false);
         bias_silu(&mut self.units, &mut self.slopes, &weights[bias.clone()]);
     }
 
@@ -69,14 +74,20 @@ impl TrunkPass {
     }
 
     /// Adds the gradients of the weights of the trunk and of the head's first layer.
-    pub fn backward(&mut self, layout: &Layout, weights: &[f32], gradient: &mut [f32], column: usize, prefixes: &Rows) {
+    pub fn backward(
+        &mut self,
+        (layout, weights, packed): (&Layout, &[f32], &PackedBack),
+        gradient: &mut [f32],
+        column: usize,
+        prefixes: &Rows,
+    ) {
         let (n, inputs, state) = (prefixes.len(), layout.trunk.features, layout.trunk.state);
         let Linear { weight, bias, outputs, .. } = &layout.heads[column].input;
         silu_backward(&mut self.unit_gradient, &self.slopes, &mut gradient[bias.clone()]);
         let change = Matrix::new(&self.unit_gradient, n, *outputs);
         weight_gradient(&mut gradient[weight.clone()], change, Matrix::new(&self.features, n, inputs));
         self.back.resize(n * inputs, 0.0);
-        backward(&mut self.back, change, Matrix::new(&weights[weight.clone()], *outputs, inputs));
+        packed.input.multiply(&mut self.back, inputs, change, false);
         if let Some(hidden) = &layout.trunk.hidden {
             silu_backward(&mut self.back, &self.feature_slopes[..n * state], &mut gradient[hidden.bias.clone()]);
             let (change, active) = (Matrix::new(&self.back, n, state), Matrix::new(&self.active, n, state));
