@@ -87,13 +87,7 @@ pub fn decode_condition(decoder: &mut Decoder<'_>, given: &[u16], noise: &Noise,
 }
 
 /// The rows that these random numbers make of these conditions, each taken `draws` times in a row.
-fn decode_each(
-    decoder: &mut Decoder<'_>,
-    conditions: &[&[u16]],
-    draws: usize,
-    noise: &Noise,
-    decode: Decode,
-) -> Rows {
+fn decode_each(decoder: &mut Decoder<'_>, conditions: &[&[u16]], draws: usize, noise: &Noise, decode: Decode) -> Rows {
     let mut asked = Rows::new(decoder.model().schema.given.len());
     conditions.iter().for_each(|given| (0..draws).for_each(|_| asked.push(given)));
     decoder.decode(&asked, noise, decode)

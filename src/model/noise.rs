@@ -67,15 +67,16 @@ impl Noise {
         }
     }
 
-    /// The numbers of some of the samples.
-    pub(super) fn of(&self, samples: &[usize], model: &Model) -> Self {
+    /// The numbers of some of the samples, which are decoded so.
+    pub(super) fn of(&self, samples: &[usize], model: &Model, decode: Decode) -> Self {
         let part = |values: &[f32], width: usize| {
             let mut taken = Vec::with_capacity(samples.len() * width);
             samples.iter().for_each(|sample| taken.extend_from_slice(&values[sample * width..][..width]));
             taken
         };
         let (latent, columns) = shape(model);
-        Self { z: part(&self.z, latent), uniform: part(&self.uniform, columns) }
+        let uniform = if decode == Decode::Greedy { Vec::new() } else { part(&self.uniform, columns) };
+        Self { z: part(&self.z, latent), uniform }
     }
 
     /// Given codes `[n, latent]` for greedy decoding; sampling takes the median draw of each column.

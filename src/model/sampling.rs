@@ -94,7 +94,7 @@ impl<'a> Sampler<'a> {
         let decode = |decoder: &mut Decoder<'_>, block: &[usize]| {
             let mut asked = Rows::new(conditions.width());
             block.iter().for_each(|place| asked.push(conditions.row(*place)));
-            decoder.decode(&asked, &noise.of(block, model), self.decode)
+            decoder.decode(&asked, &noise.of(block, model, self.decode), self.decode)
         };
         let blocks: Vec<&[usize]> = order.chunks(Decoder::BLOCK).collect();
         let decoded: Vec<Rows> = match &self.threads {
@@ -175,8 +175,7 @@ mod tests {
             noise.extend_shared(&mut stream(1, Purpose::Samples, 0), &model, 3, 4);
             let mut asked = Rows::new(4);
             (0..12).for_each(|_| asked.push(conditions(1).row(0)));
-            let drawn =
-                Decoder::new(&model).decode(&asked, &noise, Decode::Greedy);
+            let drawn = Decoder::new(&model).decode(&asked, &noise, Decode::Greedy);
             for code in 0..3 {
                 assert!((0..4).all(|draw| drawn.row(code * 4 + draw) == drawn.row(code * 4)));
             }

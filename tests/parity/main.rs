@@ -13,8 +13,7 @@ use std::process::{Command, Output, Stdio};
 use cvae::checksums::sha256;
 use cvae::experiment::load_model;
 use cvae::model::{
-    Decode, Decoder, Heads, Model, ModelConfig, Noise, Prior, Tensor, Tensors, Trunk, Values,
-    save_tensors,
+    Decode, Decoder, Heads, Model, ModelConfig, Noise, Prior, Tensor, Tensors, Trunk, Values, save_tensors,
 };
 use cvae::random::{Purpose, normal, stream};
 use cvae::task::Rows;

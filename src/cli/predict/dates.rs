@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -13,7 +14,7 @@ use super::options::{DecodeKind, Predict};
 use crate::cli::exit::{BadInput, Exit};
 use crate::cli::input::Input;
 use crate::cli::{closed, is_standard_stream, of_table, output};
-use crate::dates::{CONDITION_FIELDS, Condition, DateTokens, Outcome, ValidDates};
+use crate::dates::{CONDITION_FIELDS, Condition, DateTokens, Line, Outcome, ValidDates};
 use crate::files::{self, FileError};
 use crate::model::{PreparedBatch, Sampler};
 use crate::random::{Purpose, stream};
@@ -21,8 +22,12 @@ use crate::task::Rows;
 
 /// Lines whose conditions are remembered from the check: 32 MiB. Where there are more, they are read again.
 const REMEMBERED: usize = 1 << 24;
+/// Lines that are read while those before them are checked.
+const READ_AHEAD: usize = 1 << 10;
 /// Bytes of bad lines in a batch.
 const BAD_BYTES: usize = 4 << 20;
+/// Lines that are written at once.
+const WRITTEN: usize = 1 << 10;
 /// Faulty lines that are shown one by one.
 const SHOWN: usize = 10;
 
@@ -72,24 +77,28 @@ impl Predict {
         let (name, failed) = (input.name(), input.failed());
         let mut checked = Checked { conditions: Some(Vec::new()), ..Checked::default() };
         let mut parser = Parser::new(valid);
-        let mut read = || -> io::Result<()> {
-            for line in input.lines().map_err(|error| error.cause)? {
-                let line = line?;
-                checked.lines += 1;
-                match parser.condition(&line) {
-                    Ok(condition) => checked.remember(condition, REMEMBERED),
-                    Err(error) => {
-                        checked.conditions = None;
-                        checked.bad += 1;
-                        if checked.bad <= SHOWN {
-                            output::say!("{name}:{}:{}: {error}", line.number, error.column());
-                        }
+        let mut check = |line: io::Result<Line>| -> io::Result<()> {
+            let line = line?;
+            checked.lines += 1;
+            match parser.condition(&line) {
+                Ok(condition) => checked.remember(condition, REMEMBERED),
+                Err(error) => {
+                    checked.conditions = None;
+                    checked.bad += 1;
+                    if checked.bad <= SHOWN {
+                        output::say!("{name}:{}:{}: {error}", line.number, error.column());
                     }
                 }
             }
             Ok(())
         };
-        read().map_err(failed)?;
+        let mut lines = input.lines()?;
+        let chunks = iter::from_fn(|| {
+            let chunk: Vec<_> = lines.by_ref().take(READ_AHEAD).collect();
+            (!chunk.is_empty()).then_some(chunk)
+        });
+        let mut all = |chunks: &mut dyn Iterator<Item = Vec<_>>| chunks.flatten().try_for_each(&mut check);
+        thread::scope(|scope| all(&mut ahead(scope, self.beside(), chunks))).map_err(failed)?;
         if checked.bad > SHOWN {
             output::say!("... and {} more bad lines", checked.bad - SHOWN);
         }
@@ -248,15 +257,22 @@ impl<'a> Writer<'a> {
         self.dates += drawn.len();
         self.passes += self.failing(&asked, &drawn).map_or(drawn.len(), |failing| drawn.len() - failing.len());
         self.retry(&asked, &mut drawn);
-        let mut dates = drawn.iter();
-        for entry in batch {
-            match entry {
-                Ok(condition) => {
-                    let text = &self.texts[condition.index()];
-                    dates.next().map_or(Ok(()), |tokens| writeln!(out, "{text} {tokens}"))?;
+        let (mut dates, mut text) = (drawn.iter(), Vec::new());
+        for entries in batch.chunks(WRITTEN) {
+            text.clear();
+            for entry in entries {
+                match (entry, entry.as_ref().ok().and_then(|_| dates.next())) {
+                    (Ok(condition), Some(tokens)) => {
+                        text.extend_from_slice(self.texts[condition.index()].as_bytes());
+                        text.push(b' ');
+                        tokens.append_to(&mut text);
+                    }
+                    (Ok(_), None) => continue,
+                    (Err(bad), _) => text.extend_from_slice(bad.as_bytes()),
                 }
-                Err(text) => writeln!(out, "{text}")?,
+                text.push(b'\n');
             }
+            out.write_all(&text)?;
         }
         Ok(())
     }

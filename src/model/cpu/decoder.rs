@@ -4,6 +4,7 @@ use multiversion::multiversion;
 
 use super::encoder::GaussianPass;
 use super::heads::{BLOCK, HeadPass, HeadWeights};
+use super::kernels::most_likely;
 use super::packed::PackedHead;
 use super::pairing::{CodeShare, PairingPass, pick};
 use super::prefixes::Prefixes;
@@ -70,7 +71,8 @@ impl<'a> Decoder<'a> {
         self.model
     }
 
-    /// Generated columns `[n, generated]` for conditions `[n, given]`, which these random numbers decide.
+    /// Generated columns `[n, generated]` for conditions `[n, given]`, which these random numbers decide; greedy decoding
+    /// needs none but z.
     ///
     /// # Panics
     /// When there are not as many random numbers as they need.
@@ -78,12 +80,13 @@ impl<'a> Decoder<'a> {
         let Model { schema, layout, .. } = self.model;
         let (n, latent, columns) = (conditions.len(), layout.latent, schema.generated.len());
         assert_eq!(noise.z.len(), n * latent, "codes that don't fit the conditions");
-        assert_eq!(noise.uniform.len(), n * columns, "numbers that don't fit the conditions");
+        let uniform = if decode == Decode::Greedy { &[] } else { noise.uniform.as_slice() };
+        assert!(decode == Decode::Greedy || uniform.len() == n * columns, "numbers that don't fit the conditions");
         let mut drawn = Rows::new(columns);
         for start in (0..n).step_by(BLOCK) {
             let rows = start..n.min(start + BLOCK);
             let z = &noise.z[rows.start * latent..rows.end * latent];
-            let uniform = &noise.uniform[rows.start * columns..rows.end * columns];
+            let uniform = uniform.get(rows.start * columns..rows.end * columns).unwrap_or_default();
             self.block(rows.map(|row| conditions.row(row)), (z, uniform), decode, &mut drawn);
         }
         drawn
@@ -97,18 +100,26 @@ impl<'a> Decoder<'a> {
         decode: Decode,
         drawn: &mut Rows,
     ) {
-        let Self { model: Model { schema, layout, weights, .. }, heads, trunk, pass, prefixes, prior, logits, .. } = self;
+        let Self { model: Model { schema, layout, weights, .. }, heads, trunk, pass, prefixes, prior, logits, .. } =
+            self;
         let (n, columns) = (conditions.len(), layout.heads.len());
         let z = prior.codes(layout, weights, conditions.clone(), z);
         prefixes.of_conditions(conditions, schema.width());
-        let mut values = vec![0; n * columns];
+        let (mut values, mut chosen) = (vec![0; n * columns], Vec::with_capacity(n));
         for (column, (head, packed)) in layout.heads.iter().zip(&*heads).enumerate() {
             trunk.forward((layout, weights, packed), column, &prefixes.rows);
-            pass.logits(HeadWeights { head, weights, packed }, &trunk.units, &prefixes.picked, z);
-            let bias = &weights[head.output.bias.clone()];
-            let marks = uniform.iter().skip(column).step_by(columns);
-            let choose = |(row, mark): (usize, &f32)| value(pass.row(head, row), bias, decode, *mark, logits) as u16;
-            let chosen: Vec<u16> = (0..n).zip(marks).map(choose).collect();
+            let of = HeadWeights { head, weights, packed };
+            pass.logits(of, &trunk.units, &prefixes.picked, z);
+            chosen.clear();
+            match decode {
+                Decode::Greedy => most_likely(pass.rows(), &packed.bias, &mut chosen),
+                Decode::Sample { temperature } => {
+                    let bias = &weights[head.output.bias.clone()];
+                    let marks = uniform.iter().skip(column).step_by(columns).enumerate();
+                    chosen
+                        .extend(marks.map(|(row, mark)| sampled(pass.row(of, row), bias, temperature, *mark, logits)));
+                }
+            }
             values.iter_mut().skip(column).step_by(columns).zip(&chosen).for_each(|(value, chosen)| *value = *chosen);
             if column + 1 < columns && layout.seen(column + 1) > 0 {
                 prefixes.split(layout.given + column, &chosen, head.size);
@@ -140,11 +151,12 @@ impl<'a> Decoder<'a> {
             let z = prior.codes(layout, weights, block.iter(), z);
             for (column, (head, packed)) in layout.heads.iter().zip(&*heads).enumerate() {
                 trunk.forward((layout, weights, packed), column, block);
-                pass.logits(HeadWeights { head, weights, packed }, &trunk.units, &picked, z);
+                let of = HeadWeights { head, weights, packed };
+                pass.logits(of, &trunk.units, &picked, z);
                 let bias = &weights[head.output.bias.clone()];
                 for (place, row) in range.clone().enumerate() {
                     logits.clear();
-                    logits.extend(pass.row(head, place).iter().zip(bias).map(|(value, bias)| value + bias));
+                    logits.extend(pass.row(of, place).iter().zip(bias).map(|(value, bias)| value + bias));
                     show(row, column, logits);
                 }
             }
@@ -162,21 +174,16 @@ pub fn paired_rows(model: &Model, codes: &PairedCodes) -> Rows {
     rows
 }
 
-/// The value that a row of logits, less their bias, and a uniform number stand for.
+/// The value that a row of logits, less their bias, and a uniform number stand for at a temperature.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
-fn value(row: &[f32], bias: &[f32], decode: Decode, mark: f32, logits: &mut Vec<f32>) -> usize {
+fn sampled(row: &[f32], bias: &[f32], temperature: f64, mark: f32, logits: &mut Vec<f32>) -> u16 {
     logits.clear();
     logits.extend(row.iter().zip(bias).map(|(value, bias)| value + bias));
     let highest = highest(logits);
-    match decode {
-        Decode::Greedy => logits.iter().position(|logit| *logit == highest).unwrap_or(0),
-        Decode::Sample { temperature } => {
-            for logit in logits.iter_mut() {
-                *logit = exp((*logit - highest) / temperature as f32);
-            }
-            pick(logits, mark)
-        }
+    for logit in logits.iter_mut() {
+        *logit = exp((*logit - highest) / temperature as f32);
     }
+    pick(logits, mark) as u16
 }
 
 /// -log softmax of a target, nats.

@@ -2,6 +2,7 @@
 
 use multiversion::multiversion;
 
+use super::buffer::Buffer;
 use super::kernels::{bias_silu, gather, scatter, silu_backward, sum_rows};
 use super::products::{Matrix, backward, forward, weight_gradient};
 use super::scalar::{exp, tanh};
@@ -11,11 +12,11 @@ use crate::task::Rows;
 /// One run of the encoder over some rows, with what its way back needs.
 #[derive(Debug, Default)]
 pub struct GaussianPass {
-    embedded: Vec<f32>,
-    embedded_slopes: Vec<f32>,
-    units: Vec<f32>,
-    unit_slopes: Vec<f32>,
-    back: Vec<f32>,
+    embedded: Buffer,
+    embedded_slopes: Buffer,
+    units: Buffer,
+    unit_slopes: Buffer,
+    back: Buffer,
     /// Each row's means, then its logarithms of variances, `[n, 2 latent]`.
     pub posterior: Vec<f32>,
     /// The loss's gradient by these, filled in before [`GaussianPass::backward`].
@@ -30,7 +31,7 @@ impl GaussianPass {
     pub fn forward(&mut self, layout: &Layout, encoder: &GaussianLayout, weights: &[f32], rows: &Rows) {
         let (n, hidden, outputs) = (rows.len(), layout.hidden, 2 * layout.latent);
         for buffer in [&mut self.embedded, &mut self.embedded_slopes, &mut self.units, &mut self.unit_slopes] {
-            buffer.resize(n * hidden, 0.0);
+            buffer.of_len(n * hidden);
         }
         self.posterior.resize(n * outputs, 0.0);
         for (units, row) in self.embedded.chunks_exact_mut(hidden).zip(rows.iter()) {
@@ -58,7 +59,7 @@ impl GaussianPass {
         batch: usize,
     ) {
         let (n, hidden, outputs) = (batch, layout.hidden, 2 * layout.latent);
-        self.back.resize(n * hidden, 0.0);
+        self.back.of_len(n * hidden);
         through_bound(&mut self.posterior_gradient, &self.posterior, outputs);
         let Linear { weight, bias, .. } = &encoder.output;
         let change = Matrix::new(&self.posterior_gradient, n, outputs);

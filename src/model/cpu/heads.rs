@@ -4,10 +4,11 @@
 
 use std::ops::Range;
 
+use super::buffer::Buffer;
 use super::codes::{add_transposed, by_codes, from_codes};
 use super::kernels::{
-    bias_silu_add, bias_silu_add_values, cross_entropy, gate, gate_backward, gate_values, resized,
-    shared_gate_backward, silu_backward_to,
+    bias_silu_add, bias_silu_add_values, cross_entropy, gate, gate_backward, gate_values, shared_gate_backward,
+    silu_backward_to,
 };
 use super::packed::{PackedBack, PackedHead};
 use super::products::{Matrix, weight_gradient};
@@ -16,23 +17,23 @@ use crate::model::layout::Head;
 
 /// Rows of a block: matrices of 128 columns and this many rows take 128 KiB.
 pub const BLOCK: usize = 256;
-/// Rows of logits begin at multiples of this many numbers.
-const ALIGNED: usize = 16;
+
+/// Rows whose gates are used as soon as they are computed.
+const STRIP: usize = 32;
 
 /// Buffers of one block.
 #[derive(Debug, Default)]
 pub struct HeadPass {
     latent_gradient: Vec<f32>,
-    latent: Vec<f32>,
-    /// Rows of `latent`: one for each row, or one that all share where z is 0.
-    latent_rows: usize,
-    gated: Vec<f32>,
-    gated_slopes: Vec<f32>,
-    hidden: Vec<f32>,
-    hidden_slopes: Vec<f32>,
-    logits: Vec<f32>,
-    back: Vec<f32>,
-    hidden_back: Vec<f32>,
+    /// One row for each row, or one that all share where z is 0.
+    latent: Buffer,
+    gated: Buffer,
+    gated_slopes: Buffer,
+    hidden: Buffer,
+    hidden_slopes: Buffer,
+    logits: Buffer,
+    back: Buffer,
+    hidden_back: Buffer,
 }
 
 /// Rows that are alike: their codes come from one place, and they count the same.
@@ -97,8 +98,19 @@ impl HeadPass {
     /// Logits of at most [`BLOCK`] rows of a head, without their bias: [`HeadPass::row`] has a row's.
     /// z is `[n, latent]`, empty in a model without it.
     pub fn logits(&mut self, of: HeadWeights<'_>, units: &[f32], picked: &[usize], z: &[f32]) {
-        self.gates(of, picked.len(), z);
-        self.gated_logits(of, units, picked);
+        let (width, latent) = (of.head.width, of.head.latent.inputs);
+        if latent == 0 {
+            self.gates(of, picked.len(), z);
+            return self.gated_logits(of, units, picked);
+        }
+        self.gated.of_len(picked.len() * width);
+        for (strip, picked) in picked.chunks(STRIP).enumerate() {
+            let codes = &z[strip * STRIP * latent..][..picked.len() * latent];
+            self.gates(of, picked.len(), codes);
+            let gated = &mut self.gated[strip * STRIP * width..][..picked.len() * width];
+            gate_values(gated, &self.latent, units, picked);
+        }
+        self.logits_of_gated(of, picked.len());
     }
 
     /// The latent layer's outputs for at most [`BLOCK`] codes, which [`HeadPass::gated_logits`] takes as often as they
@@ -109,31 +121,34 @@ impl HeadPass {
 
     /// Logits of as many rows as [`HeadPass::gates`] took codes, without their bias.
     pub fn gated_logits(&mut self, of: HeadWeights<'_>, units: &[f32], picked: &[usize]) {
+        let gated = self.gated.of_len(picked.len() * of.head.width);
+        gate_values(gated, &self.latent, units, picked);
+        self.logits_of_gated(of, picked.len());
+    }
+
+    fn logits_of_gated(&mut self, of: HeadWeights<'_>, n: usize) {
         let HeadWeights { head, weights, packed } = of;
-        let (n, width, stride) = (picked.len(), head.width, stride(head));
-        let latent = &self.latent[..self.latent_rows * 2 * width];
-        let (gated, hidden) = (resized(&mut self.gated, n * width), resized(&mut self.hidden, n * width));
-        let logits = resized(&mut self.logits, n * stride);
-        gate_values(gated, latent, units, picked);
+        let (width, stride) = (head.width, packed.bias.len());
+        let (gated, hidden) = (&*self.gated, self.hidden.of_len(n * width));
+        let logits = self.logits.of_len(n * stride);
         packed.hidden.multiply(hidden, width, Matrix::new(gated, n, width), false);
         bias_silu_add_values(hidden, &weights[head.hidden.bias.clone()], gated);
         packed.output.multiply(logits, stride, Matrix::new(hidden, n, width), false);
     }
 
     /// A row's logits after [`HeadPass::logits`].
-    pub fn row(&self, head: &Head, row: usize) -> &[f32] {
-        &self.logits[row * stride(head)..][..head.size]
+    pub fn row(&self, of: HeadWeights<'_>, row: usize) -> &[f32] {
+        &self.logits[row * of.packed.bias.len()..][..of.head.size]
     }
 
-    /// The logits of so many rows, with gaps between them, and from one row to the next.
-    pub fn rows(&mut self, head: &Head, n: usize) -> (&mut [f32], usize) {
-        (&mut self.logits[..n * stride(head)], stride(head))
+    /// All logits after [`HeadPass::gated_logits`], in rows that are as long as the packed bias.
+    pub fn rows(&mut self) -> &mut [f32] {
+        &mut self.logits
     }
 
     fn latent_layer(&mut self, of: HeadWeights<'_>, n: usize, z: Option<&[f32]>) {
         let bias = &of.weights[of.head.latent.bias.clone()];
-        self.latent_rows = if z.is_some() { n } else { 1 };
-        let latent = resized(&mut self.latent, self.latent_rows * 2 * of.head.width);
+        let latent = self.latent.of_len(if z.is_some() { n } else { 1 } * 2 * of.head.width);
         match z {
             Some(codes) => from_codes(latent, codes, &of.packed.latent, bias),
             None => latent.copy_from_slice(bias),
@@ -150,14 +165,13 @@ impl HeadPass {
         scales: (f32, &[f32]),
     ) -> f64 {
         let HeadWeights { head, weights, packed } = of;
-        let (n, width, stride) = (picked.len(), head.width, stride(head));
+        let (n, width, stride) = (picked.len(), head.width, packed.bias.len());
         self.latent_layer(of, n, z);
-        let latent = &mut self.latent[..self.latent_rows * 2 * width];
-        let (gated, gated_slopes) = (resized(&mut self.gated, n * width), resized(&mut self.gated_slopes, n * width));
-        let (hidden, hidden_slopes) =
-            (resized(&mut self.hidden, n * width), resized(&mut self.hidden_slopes, n * width));
-        let (back, hidden_back) = (resized(&mut self.back, n * width), resized(&mut self.hidden_back, n * width));
-        let logits = resized(&mut self.logits, n * stride);
+        let latent = &mut *self.latent;
+        let (gated, gated_slopes) = (self.gated.of_len(n * width), self.gated_slopes.of_len(n * width));
+        let (hidden, hidden_slopes) = (self.hidden.of_len(n * width), self.hidden_slopes.of_len(n * width));
+        let (back, hidden_back) = (self.back.of_len(n * width), self.hidden_back.of_len(n * width));
+        let logits = self.logits.of_len(n * stride);
         gate(gated, gated_slopes, latent, &trunk.units, picked);
         let gated = Matrix::new(gated, n, width);
         packed.hidden.multiply(hidden, width, gated, false);
@@ -165,7 +179,7 @@ impl HeadPass {
         let hidden = Matrix::new(hidden, n, width);
         packed.output.multiply(logits, stride, hidden, false);
         let sums = &mut gradient[head.output.bias.clone()];
-        let total = cross_entropy(logits, stride, &weights[head.output.bias.clone()], targets, scales, sums);
+        let total = cross_entropy(logits, &packed.bias, targets, scales, sums);
 
         // The logits have turned into their gradients.
         let change = Matrix::part(logits, n, head.size, stride);
@@ -187,9 +201,4 @@ impl HeadPass {
         }
         total
     }
-}
-
-/// From one row of logits to the next.
-fn stride(head: &Head) -> usize {
-    head.size.next_multiple_of(ALIGNED)
 }

@@ -5,7 +5,7 @@
 
 use multiversion::multiversion;
 
-use super::scalar::{LANES, exp, fold, highest, silu, sin_cos};
+use super::scalar::{LANES, exp, fold, larger, silu, sin_cos};
 
 /// The first numbers of a buffer that only grows: what is in them is for the caller to write.
 pub fn resized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
@@ -170,26 +170,21 @@ pub fn shared_gate_backward(
     }
 }
 
-/// Cross-entropy of rows of logits, `stride` apart, whose first `bias.len()` entries are the classes. Logits turn into
-/// their gradients, `scale` (softmax - one-hot), and these are added up in `sums`; the sum of -log p is returned.
+/// Cross-entropy of rows of logits, which are as long as `bias`: a multiple of [`LANES`], and the lowest number for what
+/// is no class. Logits turn into their gradients, `scale` (softmax - one-hot), and these are added up in `sums`, one for
+/// each class; the sum of -log p is returned.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub fn cross_entropy(
     logits: &mut [f32],
-    stride: usize,
     bias: &[f32],
     targets: &[usize],
     (scale, shares): (f32, &[f32]),
     sums: &mut [f32],
 ) -> f64 {
     let mut total = 0.0;
-    let classes = bias.len();
-    for (place, (row, target)) in logits.chunks_exact_mut(stride).zip(targets).enumerate() {
+    for (place, (row, target)) in logits.chunks_exact_mut(bias.len()).zip(targets).enumerate() {
         let scale = shares.get(place).map_or(scale, |share| scale * share);
-        for (logit, bias) in row.iter_mut().zip(bias) {
-            *logit += bias;
-        }
-        row[classes..].fill(f32::MIN);
-        let highest = highest(row);
+        let highest = add_bias(row, bias);
         let own = row[*target] - highest;
         let mut mass = [0.0; LANES];
         for lanes in row.chunks_exact_mut(LANES) {
@@ -212,16 +207,11 @@ pub fn cross_entropy(
     total
 }
 
-/// Logits of rows, `stride` apart, plus their bias turn into log softmax.
+/// Logits of rows that are as long as `bias`, as [`cross_entropy`] takes it, plus their bias turn into log softmax.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
-pub fn log_softmax(logits: &mut [f32], stride: usize, bias: &[f32]) {
-    let classes = bias.len();
-    for row in logits.chunks_exact_mut(stride) {
-        for (logit, bias) in row.iter_mut().zip(bias) {
-            *logit += bias;
-        }
-        row[classes..].fill(f32::MIN);
-        let (highest, mut mass) = (highest(row), [0.0; LANES]);
+pub fn log_softmax(logits: &mut [f32], bias: &[f32]) {
+    for row in logits.chunks_exact_mut(bias.len()) {
+        let (highest, mut mass) = (add_bias(row, bias), [0.0; LANES]);
         for lanes in row.chunks_exact(LANES) {
             for (mass, logit) in mass.iter_mut().zip(lanes) {
                 *mass += exp(*logit - highest);
@@ -232,6 +222,28 @@ pub fn log_softmax(logits: &mut [f32], stride: usize, bias: &[f32]) {
             *logit -= normaliser;
         }
     }
+}
+
+/// The most likely class of each row of logits, as [`cross_entropy`] takes them.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
+pub fn most_likely(logits: &mut [f32], bias: &[f32], chosen: &mut Vec<u16>) {
+    for row in logits.chunks_exact_mut(bias.len()) {
+        let highest = add_bias(row, bias);
+        chosen.push(row.iter().position(|logit| *logit == highest).unwrap_or(0) as u16);
+    }
+}
+
+/// Adds the bias to a row of logits; the highest of them.
+#[inline(always)]
+fn add_bias(row: &mut [f32], bias: &[f32]) -> f32 {
+    let mut high = [f32::MIN; LANES];
+    for (lanes, bias) in row.chunks_exact_mut(LANES).zip(bias.chunks_exact(LANES)) {
+        for (high, (logit, bias)) in high.iter_mut().zip(lanes.iter_mut().zip(bias)) {
+            *logit += bias;
+            *high = larger(*logit, *high);
+        }
+    }
+    fold(high, larger)
 }
 
 /// out = e^values.

@@ -49,7 +49,6 @@ impl Decoder<'_> {
             let of = HeadWeights { head, weights, packed };
             prefixes.find(rows, 0, Origin::Grouped(count.max(1)), layout.given + layout.seen(column));
             trunk.forward((layout, weights, packed), column, &prefixes.rows);
-            let bias = &weights[head.output.bias.clone()];
             // The rows that go on from each prefix, with their values.
             let mut following = vec![Vec::new(); prefixes.rows.len()];
             for (row, prefix) in prefixes.picked.iter().enumerate() {
@@ -60,11 +59,11 @@ impl Decoder<'_> {
                 pass.gates(of, block.len(), &z[block.start * latent..block.end * latent]);
                 for (prefix, following) in following.iter().enumerate() {
                     pass.gated_logits(of, &trunk.units, &[prefix; BLOCK][..block.len()]);
-                    let (logits, stride) = pass.rows(head, block.len());
-                    log_softmax(logits, stride, bias);
+                    let logits = pass.rows();
+                    log_softmax(logits, &packed.bias);
                     for (row, value) in following {
                         let out = &mut log_probabilities[row * codes..][block.clone()];
-                        let of_value = logits.iter().skip(*value).step_by(stride);
+                        let of_value = logits.iter().skip(*value).step_by(packed.bias.len());
                         out.iter_mut().zip(of_value).for_each(|(sum, log)| *sum += log);
                     }
                 }

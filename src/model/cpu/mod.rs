@@ -5,6 +5,7 @@
 //! the gradients are added up in the shards' order. So a number of threads gives the same numbers each time, and another
 //! number gives the same up to rounding.
 
+mod buffer;
 mod codes;
 mod decoder;
 mod encoder;

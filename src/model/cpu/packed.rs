@@ -2,6 +2,7 @@
 
 use super::codes::transpose;
 use super::products::{Matrix, Panels};
+use super::scalar::LANES;
 use crate::model::layout::{Head, Layout, Linear};
 
 /// For the way forward.
@@ -13,6 +14,8 @@ pub struct PackedHead {
     pub hidden: Panels,
     /// Logits.
     pub output: Panels,
+    /// The logits' bias, padded by the lowest number to whole panels: what a row of logits takes.
+    pub bias: Vec<f32>,
     /// The latent layer's, transposed: `[latent, 2 width]`.
     pub latent: Vec<f32>,
 }
@@ -33,6 +36,9 @@ impl PackedHead {
         self.input.pack(matrix(weights, &head.input).transposed());
         self.hidden.pack(matrix(weights, &head.hidden).transposed());
         self.output.pack(matrix(weights, &head.output).transposed());
+        self.bias.clear();
+        self.bias.extend_from_slice(&weights[head.output.bias.clone()]);
+        self.bias.resize(head.size.next_multiple_of(LANES), f32::MIN);
         if head.latent.inputs > 0 {
             transpose(&mut self.latent, &weights[head.latent.weight.clone()], head.latent.inputs);
         }

@@ -99,7 +99,8 @@ impl Panels {
         }
     }
 
-    /// out = left right, or what `out` holds plus that; the rows of `out` are `stride` long.
+    /// out = left right, or what `out` holds plus that; the rows of `out` are `stride` long. Where they have room for
+    /// whole panels, what lies beyond the columns is that of columns of zeros.
     ///
     /// # Panics
     /// When the extents don't fit each other or `out`: an error of this module's callers.
@@ -115,10 +116,12 @@ impl Panels {
         if self.depth == 0 || out.is_empty() {
             return;
         }
+        let whole = self.columns.next_multiple_of(LANES);
+        let columns = if whole <= stride { whole } else { self.columns };
         let multiply = if left.transposed { by_columns } else { by_rows };
         for (group, lanes) in self.lanes.chunks(self.together * self.depth).enumerate() {
             let column = group * self.together * LANES;
-            multiply(out, Place { stride, column, columns: self.columns, add }, left, lanes);
+            multiply(out, Place { stride, column, columns, add }, left, lanes);
         }
     }
 }
@@ -259,7 +262,12 @@ fn by_columns(out: &mut [f32], place: Place, left: Matrix<'_>, lanes: &[Lanes]) 
 }
 
 #[inline(always)]
-fn tiles_by_columns<const P: usize, const FUSED: bool>(out: &mut [f32], place: Place, left: Matrix<'_>, lanes: &[Lanes]) {
+fn tiles_by_columns<const P: usize, const FUSED: bool>(
+    out: &mut [f32],
+    place: Place,
+    left: Matrix<'_>,
+    lanes: &[Lanes],
+) {
     let (panels, _) = lanes.as_chunks::<P>();
     let mut first = 0;
     while first < left.rows {
@@ -354,7 +362,7 @@ mod tests {
                 let sum: f32 = (0..inputs).map(|input| x[row * inputs + input] * w[output * inputs + input]).sum();
                 assert_eq!(y[row * 16 + output], sum);
             }
-            assert!(y[row * 16 + outputs..][..16 - outputs].iter().all(|gap| *gap == 9.0));
+            assert_eq!(y[row * 16 + outputs..][..16 - outputs], [0.0; 9]);
             for input in 0..inputs {
                 let sum: f32 = (0..outputs).map(|output| dy[row * outputs + output] * w[output * inputs + input]).sum();
                 assert_eq!(dx[row * inputs + input], 1.0 + sum);
@@ -370,7 +378,9 @@ mod tests {
 
     #[test]
     fn tiles_of_any_height_and_width_are_the_same_sums_fused_or_not() {
-        for (rows, depth, columns) in [(1, 1, 1), (5, 4, 16), (6, 9, 17), (7, 3, 32), (13, 8, 33), (22, 5, 48), (9, 0, 3)] {
+        for (rows, depth, columns) in
+            [(1, 1, 1), (5, 4, 16), (6, 9, 17), (7, 3, 32), (13, 8, 33), (22, 5, 48), (9, 0, 3)]
+        {
             let (left, right) = (numbers(rows * depth, 3), numbers(depth * columns, 5));
             let transpose = |values: &[f32], columns: usize| -> Vec<f32> {
                 let mut out = Vec::new();
@@ -379,7 +389,8 @@ mod tests {
             };
             let (left_columns, right_columns) = (transpose(&left, depth), transpose(&right, columns));
             let lefts = [Matrix::new(&left, rows, depth), Matrix::new(&left_columns, depth, rows).transposed()];
-            let rights = [Matrix::new(&right, depth, columns), Matrix::new(&right_columns, columns, depth).transposed()];
+            let rights =
+                [Matrix::new(&right, depth, columns), Matrix::new(&right_columns, columns, depth).transposed()];
             let sum = |row: usize, column: usize| -> f32 {
                 (0..depth).map(|term| left[row * depth + term] * right[term * columns + column]).sum()
             };

@@ -209,7 +209,7 @@ impl Shard {
                 heads.logits(of, &trunk.units, &prefixes.picked[block.clone()], codes);
                 for (place, row) in block.enumerate() {
                     logits.clear();
-                    logits.extend(heads.row(head, place).iter().zip(bias).map(|(value, bias)| value + bias));
+                    logits.extend(heads.row(of, place).iter().zip(bias).map(|(value, bias)| value + bias));
                     let target = usize::from(rows.row(row)[layout.given + column]);
                     shares[row] += cross_entropy(&logits, target) as f32;
                 }

@@ -1,6 +1,7 @@
 //! A head's units before z enters, forward and backward, once for each different prefix.
 
-use super::kernels::{bias_silu, features, features_backward, gather, resized, scatter, silu_backward};
+use super::buffer::Buffer;
+use super::kernels::{bias_silu, features, features_backward, gather, scatter, silu_backward};
 use super::packed::{PackedBack, PackedHead};
 use super::products::{Matrix, backward, forward, weight_gradient};
 use crate::model::layout::{Layout, Linear, RADIANS_PER_UNIT};
@@ -9,19 +10,19 @@ use crate::task::Rows;
 /// One column's run of the trunk and of its head's first layer.
 #[derive(Debug, Default)]
 pub struct TrunkPass {
-    state: Vec<f32>,
+    state: Buffer,
     /// An additive trunk's states after their activation `[n, state]`, with slopes and gradient.
-    active: Vec<f32>,
-    active_slopes: Vec<f32>,
-    active_back: Vec<f32>,
-    features: Vec<f32>,
-    feature_slopes: Vec<f32>,
-    slopes: Vec<f32>,
-    back: Vec<f32>,
+    active: Buffer,
+    active_slopes: Buffer,
+    active_back: Buffer,
+    features: Buffer,
+    feature_slopes: Buffer,
+    slopes: Buffer,
+    back: Buffer,
     /// Units before z enters, `[n, width]`.
-    pub units: Vec<f32>,
+    pub units: Buffer,
     /// The loss's gradient by them.
-    pub unit_gradient: Vec<f32>,
+    pub unit_gradient: Buffer,
 }
 
 impl TrunkPass {
@@ -34,10 +35,10 @@ impl TrunkPass {
     ) {
         let (n, inputs) = (prefixes.len(), layout.trunk.features);
         let Linear { bias, outputs, .. } = &layout.heads[column].input;
-        self.features.resize(n * inputs, 0.0);
+        self.features.of_len(n * inputs);
         match &layout.trunk.hidden {
             None => {
-                let state = resized(&mut self.state, 2 * layout.trunk.state);
+                let state = self.state.of_len(2 * layout.trunk.state);
                 for (features_row, row) in self.features.chunks_exact_mut(inputs).zip(prefixes.iter()) {
                     let sum = state_of(layout, weights, column, row, state);
                     features(features_row, sum, layout.trunk.angles, RADIANS_PER_UNIT);
@@ -45,8 +46,8 @@ impl TrunkPass {
             }
             Some(hidden) => self.additive(layout, weights, hidden, column, prefixes),
         }
-        self.units.resize(n * outputs, 0.0);
-        self.slopes.resize(n * outputs, 0.0);
+        self.units.of_len(n * outputs);
+        self.slopes.of_len(n * outputs);
         packed.input.multiply(&mut self.units, *outputs, Matrix::new(&self.features, n, inputs), false);
         bias_silu(&mut self.units, &mut self.slopes, &weights[bias.clone()]);
     }
@@ -54,23 +55,22 @@ impl TrunkPass {
     /// The features of an additive trunk: silu(hidden(silu(state))).
     fn additive(&mut self, layout: &Layout, weights: &[f32], hidden: &Linear, column: usize, prefixes: &Rows) {
         let (n, width) = (prefixes.len(), layout.trunk.state);
-        let state = resized(&mut self.state, 2 * width);
-        let active = resized(&mut self.active, n * width);
+        let state = self.state.of_len(2 * width);
+        let active = self.active.of_len(n * width);
         for (out, row) in active.chunks_exact_mut(width).zip(prefixes.iter()) {
             out.copy_from_slice(state_of(layout, weights, column, row, state));
         }
-        let active_slopes = resized(&mut self.active_slopes, n * width);
+        let active_slopes = self.active_slopes.of_len(n * width);
         bias_silu(active, active_slopes, &vec![0.0; width]);
         let matrix = Matrix::new(&weights[hidden.weight.clone()], width, width);
         forward(&mut self.features, Matrix::new(active, n, width), matrix);
-        let slopes = resized(&mut self.feature_slopes, n * width);
+        let slopes = self.feature_slopes.of_len(n * width);
         bias_silu(&mut self.features, slopes, &weights[hidden.bias.clone()]);
     }
 
     /// Sets the gradient by the units to 0, after [`TrunkPass::forward`] and to be added to.
     pub fn begin_gradient(&mut self) {
-        self.unit_gradient.clear();
-        self.unit_gradient.resize(self.units.len(), 0.0);
+        self.unit_gradient.of_len(self.units.len()).fill(0.0);
     }
 
     /// Adds the gradients of the weights of the trunk and of the head's first layer.
@@ -86,13 +86,13 @@ impl TrunkPass {
         silu_backward(&mut self.unit_gradient, &self.slopes, &mut gradient[bias.clone()]);
         let change = Matrix::new(&self.unit_gradient, n, *outputs);
         weight_gradient(&mut gradient[weight.clone()], change, Matrix::new(&self.features, n, inputs));
-        self.back.resize(n * inputs, 0.0);
+        self.back.of_len(n * inputs);
         packed.input.multiply(&mut self.back, inputs, change, false);
         if let Some(hidden) = &layout.trunk.hidden {
             silu_backward(&mut self.back, &self.feature_slopes[..n * state], &mut gradient[hidden.bias.clone()]);
             let (change, active) = (Matrix::new(&self.back, n, state), Matrix::new(&self.active, n, state));
             weight_gradient(&mut gradient[hidden.weight.clone()], change, active);
-            let back = resized(&mut self.active_back, n * state);
+            let back = self.active_back.of_len(n * state);
             backward(back, change, Matrix::new(&weights[hidden.weight.clone()], state, state));
             silu_backward(back, &self.active_slopes[..n * state], &mut vec![0.0; state]);
             for (change, row) in back.chunks_exact(state).zip(prefixes.iter()) {

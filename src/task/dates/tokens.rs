@@ -97,8 +97,22 @@ impl DateTokens {
 impl std::fmt::Display for DateTokens {
     /// `day-month-year`, whether or not that date exists.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut text = Vec::with_capacity("31-12-2200".len());
+        self.append_to(&mut text);
+        f.write_str(&String::from_utf8_lossy(&text))
+    }
+}
+
+impl DateTokens {
+    /// Appends `day-month-year`, whether or not that date exists.
+    pub fn append_to(&self, text: &mut Vec<u8>) {
         let (day, month, year) = self.numbers();
-        write!(f, "{day}-{month}-{year}")
+        let digit = |number: u32| b'0' + (number % 10) as u8;
+        for number in [day, month] {
+            text.extend((number >= 10).then(|| digit(number / 10)));
+            text.extend([digit(number), b'-']);
+        }
+        text.extend([1000, 100, 10, 1].map(|place| digit(year / place)));
     }
 }
 
