@@ -344,13 +344,19 @@ mod tests {
 
     #[test]
     fn products_are_the_sums_that_they_stand_for() {
-        let (n, inputs, outputs) = (37, 19, 7);
+        check(37, 19, 7);
+        // More rows than one block of a gradient has.
+        check(2 * DEPTH + 5, 3, 18);
+    }
+
+    fn check(n: usize, inputs: usize, outputs: usize) {
+        let stride = outputs.next_multiple_of(LANES);
         let (x, w, dy) = (numbers(n * inputs, 3), numbers(outputs * inputs, 5), numbers(n * outputs, 7));
         let views = (Matrix::new(&x, n, inputs), Matrix::new(&w, outputs, inputs), Matrix::new(&dy, n, outputs));
         let mut panels = Panels::default();
-        let mut y = vec![9.0; n * 16];
+        let mut y = vec![9.0; n * stride];
         panels.pack(views.1.transposed());
-        panels.multiply(&mut y, 16, views.0, false);
+        panels.multiply(&mut y, stride, views.0, false);
         let mut dx = vec![1.0; n * inputs];
         panels.pack(views.1);
         panels.multiply(&mut dx, inputs, views.2, true);
@@ -360,9 +366,9 @@ mod tests {
         for row in 0..n {
             for output in 0..outputs {
                 let sum: f32 = (0..inputs).map(|input| x[row * inputs + input] * w[output * inputs + input]).sum();
-                assert_eq!(y[row * 16 + output], sum);
+                assert_eq!(y[row * stride + output], sum);
             }
-            assert_eq!(y[row * 16 + outputs..][..16 - outputs], [0.0; 9]);
+            assert!(y[row * stride + outputs..][..stride - outputs].iter().all(|gap| *gap == 0.0));
             for input in 0..inputs {
                 let sum: f32 = (0..outputs).map(|output| dy[row * outputs + output] * w[output * inputs + input]).sum();
                 assert_eq!(dx[row * inputs + input], 1.0 + sum);
