@@ -109,7 +109,7 @@ lint: libtorch ## Check formatting, lints, documents, and that the model card is
 release: build ## Measure model/ and write its card's tables; RUN=runs/... releases that finished run first
 	python3 scripts/release.py $(RUN)
 
-bench: build torch ## Measure against PyTorch and the machine's limit into benches/, some fifteen minutes; QUICK=1 to try it
+bench: build torch ## Measure against PyTorch and the machine's limit into benches/, some twenty minutes; QUICK=1 to try it
 	QUICK=$(QUICK) python3 benches/bench.py
 
 bench-peers: build ## Measure TabularARGN, CTGAN and TVAE beside cvae into benches/PEERS.md (Python 3.11); LIMIT= seconds of training, DATA=, TOOLS=, QUICK=1
